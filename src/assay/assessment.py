@@ -1,0 +1,80 @@
+"""What a gauge says about a batch of frames, and the labels to hold it against: plain columns.
+
+Axis letters: F frames, A atoms of all frames concatenated; frame f holds the atoms `offsets[f]:offsets[f + 1]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.prediction import Array, ErrorBar, Level, Score
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Reference energies, forces and stresses of F frames with A atoms.
+
+    | field | shape | unit |
+    |---|---|---|
+    | energy | `(F,)` | eV |
+    | forces | `(A, 3)` | eV/Å |
+    | stress | `(F, 6)` or `None` | eV/Å³ |
+    """
+
+    energy: Array
+    forces: Array
+    stress: Array | None = None
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Predictions, scores and error bars of F frames with A atoms.
+
+    | field | meaning | shape | unit |
+    |---|---|---|---|
+    | names | `file:index` of each frame | `(F,)` | |
+    | config_types | the group of each frame, `""` where it names none | `(F,)` | |
+    | offsets | where each frame starts | `(F+1,)` | |
+    | numbers | atomic numbers | `(A,)` | |
+    | energy, forces, stress | predictions | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
+    | scores | by (name, level); frame scores are `(F,)`, the others `(A,)` | | |
+    | energy_bar | error bar of the energy **per atom** | `(F,)` | eV |
+    | force_bar | error bar of the force components | `(A, 3)` | eV/Å |
+    | stress_bar | error bar of the stress components | `(F, 6)` | eV/Å³ |
+    | still | force components that vanish by symmetry: every member predicts < 1e-6 eV/Å | `(A, 3)` | |
+    | bar | name of the error bar, `SCORE:CALIBRATOR` | | |
+    | neighbourhood_error | mean norm of the force error over each neighbourhood, with labels | `(A,)` | eV/Å |
+    | labels | the reference values, where all frames have them | | |
+    | failed | frames left out: `file:index` and the reason | | |
+    """
+
+    names: tuple[str, ...]
+    config_types: tuple[str, ...]
+    offsets: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    energy: Array
+    forces: Array
+    stress: Array | None
+    scores: Mapping[tuple[str, Level], Score]
+    still: NDArray[np.bool_]
+    bar: str
+    energy_bar: ErrorBar | None = None
+    force_bar: ErrorBar | None = None
+    stress_bar: ErrorBar | None = None
+    labels: Labels | None = None
+    neighbourhood_error: Array | None = None
+    failed: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def natoms(self) -> NDArray[np.int64]:
+        """Number of atoms of each frame, `(F,)`."""
+        return np.diff(self.offsets)
+
+    @property
+    def frame_of_atom(self) -> NDArray[np.int64]:
+        """The frame that each atom belongs to, `(A,)`."""
+        return np.repeat(np.arange(len(self.names)), self.natoms)

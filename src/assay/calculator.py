@@ -1,0 +1,100 @@
+"""A gauge as an ASE calculator: predictions, error bars, members and scores of every structure it meets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+
+from assay.frames import Frame
+from assay.gauge import Gauge
+from assay.prediction import ErrorBar
+from assay.scoring import Batch
+
+
+class GaugeCalculator(Calculator):  # type: ignore[misc]
+    """Results, all of one evaluation of the potential:
+
+    | key | meaning | shape, unit |
+    |---|---|---|
+    | energy, free_energy, forces, stress | predictions | eV, eV/Å, eV/Å³ |
+    | energy_uncertainty | standard deviation of the total energy | eV |
+    | forces_uncertainty, stress_uncertainty | standard deviations of the components | `(A, 3)` eV/Å, `(6,)` eV/Å³ |
+    | energy_ensemble, forces_ensemble | members | `(M,)`, `(M, A, 3)` |
+    | every atom score by its name, e.g. `gamma`, `committee_force` | | `(A,)` |
+
+    With conformal error bars the uncertainties are half the widths of the 68 % intervals. ASE's extended-XYZ writer
+    drops results that it does not know: `annotate(atoms)` copies them to `info` and `arrays`.
+    """
+
+    implemented_properties = [  # noqa: RUF012 (ASE's own declaration)
+        "energy",
+        "free_energy",
+        "forces",
+        "stress",
+    ]
+
+    def __init__(self, gauge: Gauge, **options: Any) -> None:
+        super().__init__(**options)
+        self.gauge = gauge
+        self._scorer = gauge.scorer
+        self._atom_scores = [score.name for score in gauge.scores if score.home == "atom"]
+        self.implemented_properties = [
+            *type(self).implemented_properties,
+            *(f"{name}_uncertainty" for name in ("energy", "forces", "stress")),
+            "energy_ensemble",
+            "forces_ensemble",
+            *self._atom_scores,
+        ]
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        super().calculate(atoms, properties, system_changes)
+        frame = Frame(self.atoms, "calculator:0")
+        scored = self._scorer(frame, keep_members=True)
+        evaluation = scored.evaluation
+        assessment = self.gauge.assessment(Batch.collect([(frame, scored)]))
+        self.results: dict[str, Any] = {
+            "energy": evaluation.energy,
+            "free_energy": evaluation.energy,
+            "forces": evaluation.forces,
+            **{name: assessment.scores[name, "atom"].values for name in self._atom_scores},
+        }
+        optional = {
+            "stress": evaluation.stress,
+            "energy_ensemble": evaluation.energy_members,
+            "forces_ensemble": evaluation.forces_members,
+            "energy_uncertainty": _deviation(assessment.energy_bar, len(self.atoms)),
+            "forces_uncertainty": _deviation(assessment.force_bar),
+            "stress_uncertainty": _deviation(assessment.stress_bar),
+        }
+        self.results |= {key: value for key, value in optional.items() if value is not None}
+        for key in ("energy_uncertainty", "stress_uncertainty"):
+            if key in self.results:
+                self.results[key] = self.results[key][0]
+
+    def annotate(self, atoms: Atoms) -> Atoms:
+        """A copy of `atoms` without calculator and with all results in `info` and `arrays`, and `info["max_gamma"]`."""
+        self.get_property("energy", atoms)
+        copy = atoms.copy()
+        for key, value in self.results.items():
+            if isinstance(value, np.ndarray) and value.shape[:1] == (len(atoms),) and "ensemble" not in key:
+                copy.arrays[key] = value.copy()
+            elif key == "forces_ensemble":
+                copy.arrays[key] = np.swapaxes(value, 0, 1).reshape(len(atoms), -1)  # M vectors of each atom
+            else:
+                copy.info[key] = value
+        if "gamma" in self.results:
+            copy.info["max_gamma"] = float(self.results["gamma"].max())
+        return copy
+
+
+def _deviation(bar: ErrorBar | None, times: int = 1) -> Any:
+    return None if bar is None else times * bar.half_width(0.6826894921370859)

@@ -1,0 +1,171 @@
+"""Errors, scores and error bars held against labels: the numbers of `assay evaluate`, as a JSON-ready dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from assay.aggregate import frame_max
+from assay.assessment import Assessment
+from assay.metrics import (
+    ause,
+    coverage,
+    ence,
+    flagged_fraction,
+    gaussian_crps,
+    gaussian_nll,
+    mae,
+    miscalibration_area,
+    rmse,
+    roc_auc,
+    spearman,
+    worst_decile,
+)
+from assay.prediction import Array, ErrorBar, Gaussian, Level
+
+LEVELS = (0.5, 0.68, 0.9, 0.95)
+Mask = NDArray[np.bool_]
+ConstantBar = Callable[[str, Array], ErrorBar | None]
+
+
+def evaluation(assessment: Assessment, constant_bar: ConstantBar) -> dict[str, Any]:
+    """All of `assay evaluate` for labelled frames, in total, per config_type and per element.
+
+    `constant_bar(quantity, mean)` gives the bar that is the same everywhere. Numbers that are not defined (a rank
+    correlation of constants, a likelihood of intervals) are `None`. Raises `ValueError` without labels.
+    """
+    if assessment.labels is None:
+        raise ValueError("evaluation needs labelled frames")
+    every_frame = np.ones(len(assessment.names), dtype=bool)
+    every_atom = np.ones(len(assessment.numbers), dtype=bool)
+    kinds = np.array(assessment.config_types)
+    by_kind = {}
+    for kind in np.unique(kinds):
+        frames = kinds == kind
+        by_kind[str(kind)] = _part(assessment, constant_bar, frames, frames[assessment.frame_of_atom])
+    by_element = {}
+    for z in np.unique(assessment.numbers):
+        atoms = assessment.numbers == z
+        by_element[chemical_symbols[z]] = _part(assessment, constant_bar, np.zeros_like(every_frame), atoms)
+    return {
+        "frames": len(assessment.names),
+        "atoms": len(assessment.numbers),
+        "skipped": len(assessment.failed),
+        "symmetry_zero_components": int(assessment.still.sum()),
+        **_part(assessment, constant_bar, every_frame, every_atom),
+        "by_config_type": by_kind,
+        "by_element": by_element,
+    }
+
+
+def _part(assessment: Assessment, constant_bar: ConstantBar, frames: Mask, atoms: Mask) -> dict[str, Any]:
+    """Errors, scores and error bars of some frames and atoms; no frames: figures of atoms only."""
+    labels = assessment.labels
+    assert labels is not None
+    force_error = assessment.forces - labels.forces
+    energy_error = (assessment.energy - labels.energy) / assessment.natoms
+    per_atom = np.linalg.norm(force_error, axis=1)
+    errors: dict[Level, Array] = {"atom": per_atom, "frame": frame_max(per_atom, assessment.offsets)}
+    if assessment.neighbourhood_error is not None:
+        errors["neighbourhood"] = assessment.neighbourhood_error
+
+    result: dict[str, Any] = {
+        "frames": int(frames.sum()),
+        "atoms": int(atoms.sum()),
+        "errors": {
+            "energy_rmse_meV_per_atom": _number(rmse, 1000 * energy_error[frames]),
+            "energy_mae_meV_per_atom": _number(mae, 1000 * energy_error[frames]),
+            "force_rmse_eV_per_A": _number(rmse, force_error[atoms]),
+            "force_mae_eV_per_A": _number(mae, force_error[atoms]),
+            "force_vector_mae_eV_per_A": _number(mae, per_atom[atoms]),
+            "largest_force_error_eV_per_A": _number(np.max, per_atom[atoms]),
+        },
+        "scores": {},
+        "error_bars": {},
+    }
+    moving_atoms = ~assessment.still.all(axis=1)
+    moving_frames = frame_max(moving_atoms.astype(float), assessment.offsets) > 0
+    for (name, level), score in assessment.scores.items():
+        here, moving = (frames, moving_frames) if level == "frame" else (atoms, moving_atoms)
+        error = np.abs(energy_error) if name.startswith("committee_energy") else errors.get(level)
+        if error is not None and here.any():
+            numbers = _ranking(score.values, error, score.threshold, here, moving)
+            result["scores"].setdefault(name, {})[level] = numbers
+
+    moving = atoms[:, None] & ~assessment.still
+    bars = result["error_bars"]
+    bars["force"] = _bar(assessment, "force", assessment.force_bar, force_error, moving, constant_bar)
+    bars["energy"] = _bar(assessment, "energy", assessment.energy_bar, energy_error, frames, constant_bar)
+    bars["stress"] = None
+    if assessment.stress is not None and labels.stress is not None:
+        stress_error = assessment.stress - labels.stress
+        result["errors"]["stress_rmse_meV_per_A3"] = _number(rmse, 1000 * stress_error[frames])
+        result["errors"]["stress_mae_meV_per_A3"] = _number(mae, 1000 * stress_error[frames])
+        bars["stress"] = _bar(assessment, "stress", assessment.stress_bar, stress_error, frames, constant_bar)
+    return result
+
+
+def _ranking(score: Array, error: Array, threshold: float | None, here: Mask, moving: Mask) -> dict[str, Any]:
+    """Rank correlation and detection, with and without what vanishes by symmetry."""
+    without = here & moving
+    return {
+        "spearman": _number(spearman, score[here], error[here]),
+        "spearman_without_symmetry_zeros": _number(spearman, score[without], error[without]),
+        "auroc": _number(roc_auc, score[here], worst_decile(error[here])),
+        "flagged": None if threshold is None else _number(flagged_fraction, score[here], threshold),
+        "threshold": threshold,
+    }
+
+
+def _bar(
+    assessment: Assessment, quantity: str, bar: ErrorBar | None, error: Array, here: Mask, constant_bar: ConstantBar
+) -> dict[str, Any] | None:
+    if bar is None or not here.any():
+        return None
+    constant = constant_bar(quantity, bar.mean)
+    figures = {
+        "bar": assessment.bar,
+        "unit": bar.unit,
+        **_bar_figures(bar, error, here),
+        "constant_bar": None if constant is None else _bar_figures(constant, error, here),
+    }
+    spread = bar.half_width(0.68)
+    figures["ause"] = _number(ause, spread[here].ravel(), error[here].ravel())
+    return figures
+
+
+def _bar_figures(bar: ErrorBar, error: Array, here: Mask) -> dict[str, Any]:
+    """Coverage with width, and proper scores where the bar is a distribution.
+
+    `mean_width` is the mean full width of the 68 % intervals.
+    """
+    e = error[here].ravel()
+    half = {level: bar.half_width(level)[here].ravel() for level in LEVELS}
+    figures: dict[str, Any] = {
+        "values": e.size,
+        "mean_width": _finite(2 * float(np.mean(half[0.68]))),
+        "coverage": {str(level): _number(coverage, e, width) for level, width in half.items()},
+        "width": {str(level): _finite(2 * float(np.mean(width))) for level, width in half.items()},
+    }
+    names = ("ence", "nll", "crps", "miscalibration_area")
+    if not isinstance(bar, Gaussian):
+        return figures | dict.fromkeys(names)
+    std = bar.std[here].ravel()
+    usable = (std > 0) & np.isfinite(std)
+    functions = (ence, gaussian_nll, gaussian_crps, miscalibration_area)
+    return figures | {name: _number(f, e[usable], std[usable]) for name, f in zip(names, functions, strict=True)}
+
+
+def _number(function: Callable[..., Any], *arguments: Any) -> float | None:
+    """The value, or `None` where it is not defined (nothing there, or not a number)."""
+    if np.size(arguments[0]) == 0:
+        return None
+    return _finite(float(function(*arguments)))
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

@@ -1,0 +1,229 @@
+"""A gauge: source + scores + aggregation + calibration, fitted on training frames. Call it on frames.
+
+Immutable; `calibrated` and `load` give new gauges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+
+from assay.assessment import Assessment
+from assay.calibration import CALIBRATORS, Calibrator, fit_calibrator
+from assay.frames import Frame, FrameError
+from assay.gauge_file import load_state, save_state
+from assay.parallel import Failure, Progress, map_frames
+from assay.prediction import Array, ErrorBar, Score
+from assay.scores import FittedScore
+from assay.scores.registry import score_from_state
+from assay.scoring import Batch, FrameScorer, Key, Scored
+from assay.sources import Source
+from assay.sources.registry import source_from_state, source_state
+
+if TYPE_CHECKING:
+    from assay.calculator import GaugeCalculator
+
+UNITS = {"energy": "eV/atom", "force": "eV/Å", "stress": "eV/Å³"}
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Everything that turns frames into predictions, scores and error bars.
+
+    | field | meaning |
+    |---|---|
+    | source | the potential or ensemble |
+    | scores | fitted scores |
+    | r_cut | radius of the neighbourhood, Å |
+    | bar | `SCORE:CALIBRATOR` that makes the error bar |
+    | species | chemical symbols of the training frames |
+    | thresholds | by (score, level) |
+    | calibrators | of `energy` (per atom), `force`, `stress` |
+    | constant | the same calibrators fitted to a spread of one everywhere: the bar to beat |
+    | training | by (score, level): 512 quantiles over training frames, for figures |
+    | provenance | versions, data hashes, settings, counts |
+    """
+
+    source: Source
+    scores: tuple[FittedScore, ...]
+    r_cut: float
+    bar: str
+    species: tuple[str, ...]
+    thresholds: Mapping[Key, float] = field(default_factory=dict)
+    calibrators: Mapping[str, Calibrator] = field(default_factory=dict)
+    constant: Mapping[str, Calibrator] = field(default_factory=dict)
+    training: Mapping[Key, Array] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        score, calibrator = split_bar(self.bar)
+        names = [each.name for each in self.scores]
+        if score not in names:
+            raise ValueError(f"error bar {self.bar!r}: no score {score!r} in this gauge; it has {', '.join(names)}")
+        if calibrator not in CALIBRATORS:
+            raise ValueError(
+                f"error bar {self.bar!r}: no calibrator {calibrator!r}; there are {', '.join(CALIBRATORS)}"
+            )
+
+    @property
+    def scorer(self) -> FrameScorer:
+        """The part that runs on one frame, in any process."""
+        return FrameScorer(self.source, self.scores, self.r_cut, split_bar(self.bar)[0], self.species)
+
+    def stream(
+        self, frames: Iterable[Frame], *, workers: int = 1, progress: Progress | None = None
+    ) -> Iterator[tuple[Frame, Scored | Failure]]:
+        """Frames with what the scorer says of them, in order; frames that can't be evaluated give a `Failure`."""
+        return map_frames(self.scorer, frames, workers=workers, progress=progress)
+
+    def assess(
+        self, frames: Iterable[Frame | Atoms], *, workers: int = 1, progress: Progress | None = None
+    ) -> Assessment:
+        """Predictions, scores and error bars of frames; those that fail are listed in `failed`.
+
+        Raises `FrameError` where every frame fails.
+        """
+        scored, failed = self.split(self.stream(map(as_frame, frames, count()), workers=workers, progress=progress))
+        if not scored:
+            raise FrameError(f"no frame could be evaluated; the first: {failed[0][1] if failed else 'no frames'}")
+        return self.assessment(Batch.collect(scored), failed)
+
+    @staticmethod
+    def split(
+        stream: Iterable[tuple[Frame, Scored | Failure]],
+    ) -> tuple[list[tuple[Frame, Scored]], tuple[tuple[str, str], ...]]:
+        """What could be scored, and `(origin, reason)` of what could not."""
+        scored: list[tuple[Frame, Scored]] = []
+        failed: list[tuple[str, str]] = []
+        for frame, result in stream:
+            if isinstance(result, Failure):
+                failed.append((result.origin, result.reason))
+            else:
+                scored.append((frame, result))
+        return scored, tuple(failed)
+
+    def assessment(self, batch: Batch, failed: tuple[tuple[str, str], ...] = ()) -> Assessment:
+        """A batch with thresholds and error bars."""
+        energy_per_atom = batch.energy / batch.natoms
+        return Assessment(
+            names=batch.names,
+            config_types=batch.config_types,
+            offsets=batch.offsets,
+            numbers=batch.numbers,
+            energy=batch.energy,
+            forces=batch.forces,
+            stress=batch.stress,
+            scores={
+                key: Score(key[0], key[1], values, self.thresholds.get(key)) for key, values in batch.scores.items()
+            },
+            still=batch.still,
+            bar=self.bar,
+            energy_bar=self._bar("energy", energy_per_atom, batch.energy_spread),
+            force_bar=self._bar("force", batch.forces, batch.force_spread),
+            stress_bar=self._bar("stress", batch.stress, batch.stress_spread),
+            labels=batch.labels,
+            neighbourhood_error=batch.neighbourhood_error,
+            failed=failed,
+        )
+
+    def _bar(self, quantity: str, mean: Array | None, spread: Array | None) -> ErrorBar | None:
+        calibrator = self.calibrators.get(quantity)
+        if calibrator is None or mean is None or spread is None:
+            return None
+        return calibrator.bar(mean, spread, UNITS[quantity])
+
+    def constant_bar(self, quantity: str, mean: Array) -> ErrorBar | None:
+        """The error bar that is the same for everything, calibrated on the same held-out frames."""
+        calibrator = self.constant.get(quantity)
+        return None if calibrator is None else calibrator.bar(mean, np.ones(mean.shape), UNITS[quantity])
+
+    def calibrated(self, batch: Batch) -> Gauge:
+        """This gauge with error bars fitted to a labelled batch of frames that were not trained on.
+
+        Force components that vanish by symmetry are left out of ratios. Raises `ValueError` without
+        labels.
+        """
+        labels = batch.labels
+        if labels is None:
+            raise ValueError("calibration needs labelled frames")
+        score, calibrator = split_bar(self.bar)
+        moving = ~batch.still
+        pairs = {
+            "energy": ((batch.energy - labels.energy) / batch.natoms, batch.energy_spread),
+            "force": ((batch.forces - labels.forces)[moving], batch.force_spread[moving]),
+        }
+        if labels.stress is not None and batch.stress is not None and batch.stress_spread is not None:
+            pairs["stress"] = (batch.stress - labels.stress, batch.stress_spread)
+        members = batch.members if score == "committee_force" else None
+        usable = {q: (e, s) for q, (e, s) in pairs.items() if np.any(np.isfinite(s) & (s > 0))}
+        return replace(
+            self,
+            calibrators={q: fit_calibrator(calibrator, e, s, members=members) for q, (e, s) in usable.items()},
+            constant={q: fit_calibrator(calibrator, e, np.ones(e.shape)) for q, (e, _) in usable.items()},
+        )
+
+    def calculator(self, **options: Any) -> GaugeCalculator:
+        """An ASE calculator with error bars: see `assay.calculator.GaugeCalculator`."""
+        from assay.calculator import GaugeCalculator
+
+        return GaugeCalculator(self, **options)
+
+    def save(self, path: str | Path) -> None:
+        """Write `NAME.gauge`, whole or not at all."""
+        save_state(
+            path,
+            {
+                "source": source_state(self.source),
+                "scores": [{"name": score.name, "state": score.state()} for score in self.scores],
+                "r_cut": self.r_cut,
+                "bar": self.bar,
+                "species": self.species,
+                "thresholds": [[*key, value] for key, value in self.thresholds.items()],
+                "calibrators": {q: c.state() for q, c in self.calibrators.items()},
+                "constant": {q: c.state() for q, c in self.constant.items()},
+                "training": [[*key, values] for key, values in self.training.items()],
+                "provenance": self.provenance,
+            },
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, *, allow_import: tuple[str, ...] = ()) -> Gauge:
+        """Read a gauge. Nothing is imported or run by it; `allow_import` names modules that it may import later.
+
+        Raises `assay.gauge_file.GaugeFileError` for a file that is not a gauge, is damaged or too new.
+        """
+        state = load_state(path)
+        calibrator = CALIBRATORS[split_bar(state["bar"])[1]]
+        return cls(
+            source=source_from_state(state["source"], allow_import),
+            scores=tuple(score_from_state(each["name"], each["state"]) for each in state["scores"]),
+            r_cut=state["r_cut"],
+            bar=state["bar"],
+            species=tuple(state["species"]),
+            thresholds={(name, level): value for name, level, value in state["thresholds"]},
+            calibrators={q: calibrator.from_state(each) for q, each in state["calibrators"].items()},
+            constant={q: calibrator.from_state(each) for q, each in state["constant"].items()},
+            training={(name, level): values for name, level, values in state["training"]},
+            provenance=state["provenance"],
+        )
+
+
+def split_bar(bar: str) -> tuple[str, str]:
+    """`SCORE:CALIBRATOR` in two; raises `ValueError` where it is not that."""
+    score, colon, calibrator = bar.partition(":")
+    if not colon:
+        raise ValueError(f"error bar {bar!r} is not SCORE:CALIBRATOR, e.g. committee_force:scale")
+    return score, calibrator
+
+
+def as_frame(frame: Frame | Atoms, index: int) -> Frame:
+    """A bare `Atoms` as a frame without labels, named by its index."""
+    if isinstance(frame, Frame):
+        return frame
+    return Frame(frame, f"frame:{index}", str(frame.info.get("config_type", "")))

@@ -1,0 +1,68 @@
+"""Stop molecular dynamics that leaves what the potential knows, and keep the frame for labelling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io.extxyz import write_extxyz
+
+from assay.calculator import GaugeCalculator
+
+
+class GuardStop(RuntimeError):
+    """A guard has stopped the run; `atoms` is the frame, `value` the score, `saved` whether it was kept."""
+
+    def __init__(self, message: str, atoms: Atoms, value: float, saved: bool) -> None:
+        super().__init__(message)
+        self.atoms, self.value, self.saved = atoms, value, saved
+
+
+class Guard:
+    """An observer for `ase` dynamics: `dyn.attach(Guard(atoms, "caught.extxyz"), interval=10)`.
+
+    At each call the largest value over atoms of `score` is compared with `threshold`. Above it the frame is appended
+    to `out` with all scores and error bars, and `GuardStop` is raised; above `cap` it is not kept, because an exploded
+    frame teaches nothing.
+
+    Parameters
+    ----------
+    atoms
+        with a `GaugeCalculator`
+    score, threshold
+        a score of atoms; its threshold in the gauge by default
+    cap
+        1000 times the threshold by default
+    """
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        out: str | Path,
+        *,
+        score: str = "gamma",
+        threshold: float | None = None,
+        cap: float | None = None,
+    ) -> None:
+        if not isinstance(atoms.calc, GaugeCalculator):
+            raise TypeError(f"the guard needs atoms with a calculator of a gauge, not {type(atoms.calc).__name__}")
+        known = atoms.calc.gauge.thresholds
+        if (score, "atom") not in known and (threshold is None or score not in atoms.calc.implemented_properties):
+            available = ", ".join(name for name, level in known if level == "atom")
+            raise ValueError(f"no score {score!r} of atoms in this gauge; it has {available}")
+        self.atoms, self.out, self.score = atoms, Path(out), score
+        self.threshold = known[score, "atom"] if threshold is None else threshold
+        self.cap = 1000.0 * self.threshold if cap is None else cap
+
+    def __call__(self) -> None:
+        """Check the frame; raises `GuardStop`."""
+        value = float(np.max(self.atoms.calc.get_property(self.score, self.atoms)))
+        if value <= self.threshold:
+            return
+        saved = value <= self.cap
+        if saved:
+            with self.out.open("a") as file:
+                write_extxyz(file, [self.atoms.calc.annotate(self.atoms)])
+        where = f"the frame is in {self.out}" if saved else f"above the cap {self.cap:g}, the frame is not kept"
+        raise GuardStop(f"{self.score} = {value:.3g} > {self.threshold:.3g}; {where}", self.atoms.copy(), value, saved)

@@ -1,0 +1,160 @@
+"""Fit a linear potential and its bootstrap ensemble in one pass over the training frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.frames import Frame, FrameError, Skipped
+from assay.linear.normal_equations import NormalEquations, choose_ridge
+from assay.linear.potential import LinearPotential
+from assay.linear.weights import Weights
+from assay.parallel import Failure, Progress, map_frames
+from assay.prediction import Array
+from assay.sources import Design
+from assay.sources.snap import Snap
+from assay.survey import Survey
+
+GRAM_MEMORY = 6e8
+"""Bytes that the groups' Gram matrices may take together."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    source: Snap
+
+    def __call__(self, frame: Frame) -> Design:
+        return self.source.design(frame.atoms)
+
+
+def fit_linear(
+    frames: Iterable[Frame],
+    survey: Survey,
+    source: Snap,
+    *,
+    chosen: NDArray[np.bool_],
+    weights: Weights | None = None,
+    members: int = 16,
+    groups: int = 20,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+    on_design: Callable[[Frame, Design], None] | None = None,
+    failed: Skipped | None = None,
+) -> LinearPotential:
+    """Weighted regularised least squares of energies per atom, forces and stresses, and a block bootstrap.
+
+    Frames are divided into groups (contiguous blocks of each config_type); members are fits to groups drawn with
+    replacement, all at the ridge that cross-validation over the groups chose.
+
+    Parameters
+    ----------
+    frames
+        the frames that `survey` has seen, in the same order
+    chosen
+        which of them to fit, `(F,)`; the others are passed over
+    on_design
+        called with every fitted frame and its rows, for other fits on the same pass
+    failed
+        receives `(origin, reason)` of frames that could not be evaluated; without it they raise `FrameError`
+    """
+    weights = weights or Weights()
+    p = source.coefficients
+    groups = int(np.clip(GRAM_MEMORY // (8 * p * p), 4, min(groups, max(1, chosen.sum()))))
+    group_of = np.zeros(len(survey), dtype=np.int64)
+    group_of[chosen] = _blocks(survey, chosen, groups)
+
+    references = survey.reference_energies(chosen)
+    scales, frame_weight, force_total = _normalisation(survey, chosen, weights, references)
+    equations = NormalEquations(p, groups)
+    selected = (frame for frame, use in zip(frames, chosen, strict=True) if use)
+    evaluated = map_frames(_Rows(source), selected, workers=workers, progress=progress)
+    for i, (frame, design) in zip(np.flatnonzero(chosen), evaluated, strict=True):
+        if isinstance(design, Failure):
+            if failed is None:
+                raise FrameError(f"{design.origin}: {design.reason}")
+            failed.append((design.origin, design.reason))
+            continue
+        rows, targets = _weighted(
+            frame,
+            design,
+            survey.counts[i] @ references,
+            scales,
+            frame_weight[i],
+            weights.atoms(frame) / force_total,
+        )
+        equations.update(int(group_of[i]), rows, targets)
+        if on_design:
+            on_design(frame, design)
+
+    ridge = choose_ridge(equations)
+    theta = equations.system().solve(ridge)
+    times = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=members)
+    ensemble = np.array([equations.system(n.astype(np.float64)).solve(ridge) for n in times]).reshape(members, p)
+    constants = np.zeros(p)
+    constants[: len(references)] = references
+    return LinearPotential(source, theta + constants, ensemble + constants, ridge)
+
+
+def _blocks(survey: Survey, chosen: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:
+    kinds = np.array(survey.config_types)[chosen]
+    block = np.empty(len(kinds), dtype=np.int64)
+    start = 0
+    for kind in np.unique(kinds):  # a config_type with few frames must not put them all into group 0
+        where = np.flatnonzero(kinds == kind)
+        block[where] = (start + np.arange(len(where)) * groups // max(len(where), groups)) % groups
+        start += len(where) % groups
+    return block
+
+
+def _normalisation(
+    survey: Survey, chosen: NDArray[np.bool_], weights: Weights, references: Array
+) -> tuple[dict[str, float], Array, float]:
+    """Scales of the three kinds of labels, normalised frame weights `(F,)`, and the total of the force weights."""
+    n = survey.natoms
+    frame_weight = np.where(chosen, weights.frame(survey), 0.0)
+    if frame_weight.sum() <= 0:
+        raise ValueError("weights: every training frame has weight zero")
+    force_total = 0.0
+    scales = {"energy": 1.0, "force": 1.0, "stress": 1.0}
+    if weights.scheme == "exponential":
+        force_total = float(3 * n[chosen] @ survey.force_decay[chosen])
+    else:
+        force_total = float(3 * n @ frame_weight)
+        above = (survey.energy - survey.counts @ references) / n
+        squares = {
+            "energy": np.mean(above[chosen] ** 2),
+            "force": np.average(survey.force_square[chosen], weights=n[chosen]),
+            "stress": np.mean(survey.stress_square[chosen]),
+        }
+        scales = {kind: float(np.sqrt(square)) or 1.0 for kind, square in squares.items()}
+    return scales, frame_weight / frame_weight.sum(), force_total
+
+
+def _weighted(
+    frame: Frame,
+    design: Design,
+    reference: float,
+    scales: dict[str, float],
+    frame_weight: float,
+    atom_weight: Array,
+) -> tuple[Array, Array]:
+    """Weighted rows `(n, P)` and targets `(n,)`: energy per atom, forces, stress where labelled."""
+    assert frame.energy is not None
+    assert frame.forces is not None
+    n = len(frame.atoms)
+    energy_weight = np.sqrt(frame_weight) / scales["energy"] / n
+    force_weight = np.repeat(np.sqrt(atom_weight), 3) / scales["force"]
+    rows = [energy_weight * design.energy_row[None], force_weight[:, None] * design.force_rows]
+    targets = [
+        energy_weight * np.array([frame.energy - design.reference_energy - reference]),
+        force_weight * (frame.forces - design.reference_forces).ravel(),
+    ]
+    if frame.stress is not None and design.stress_rows is not None:
+        stress_weight = np.sqrt(frame_weight / 6) / scales["stress"]
+        rows.append(stress_weight * design.stress_rows)
+        targets.append(stress_weight * (frame.stress - design.reference_stress))
+    return np.concatenate(rows), np.concatenate(targets)

@@ -1,0 +1,57 @@
+"""Weights of energies, forces and stresses in the least squares, each kind normalised to the same total."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from assay.frames import Frame
+from assay.prediction import Array
+from assay.survey import Survey
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each label counts: row i of its kind is multiplied by `√(w_i / Σw) / scale`.
+
+    | scheme | w | scale |
+    |---|---|---|
+    | `uniform` | 1 | root mean square of the labels of that kind |
+    | `config_type` | the factor of the frame's config_type (1 where none is given) | as above |
+    | `exponential` | `exp(-E_ref / a)` for energies, `exp(-\\|F\\| / b)` for forces, as the energies for stress | 1 |
+
+    E_ref is the energy per atom above the lowest of that composition (eV), F the labelled force of the atom (eV/Å);
+    a = 2 eV and b = 50 eV/Å are the values of Perez et al., Eq. 9 (arXiv:2502.07104).
+    """
+
+    scheme: str = "uniform"
+    factors: Mapping[str, float] = field(default_factory=dict)
+    a: float = 2.0
+    b: float = 50.0
+
+    def __post_init__(self) -> None:
+        if self.scheme not in ("uniform", "config_type", "exponential"):
+            raise ValueError(f"weights {self.scheme!r} are unknown; use uniform, config_type or exponential")
+        if self.a <= 0 or self.b <= 0 or any(w < 0 for w in self.factors.values()):
+            raise ValueError("weights: a and b must be positive, and factors of config types not negative")
+
+    def frame(self, survey: Survey) -> Array:
+        """Unnormalised weight of each frame's energy and stress, `(F,)`."""
+        if self.scheme == "exponential":
+            return np.asarray(np.exp(-survey.energy_above_lowest() / self.a))
+        missing = set(self.factors) - set(survey.config_types)
+        if missing:
+            raise ValueError(
+                f"weights name config types that no training frame has: {', '.join(sorted(missing))} "
+                f"(there are: {', '.join(sorted(set(survey.config_types)))})"
+            )
+        return np.array([self.factors.get(kind, 1.0) for kind in survey.config_types])
+
+    def atoms(self, frame: Frame) -> Array:
+        """Unnormalised weight of the force on each atom of a frame, `(A,)`."""
+        assert frame.forces is not None
+        if self.scheme == "exponential":
+            return np.asarray(np.exp(-np.linalg.norm(frame.forces, axis=1) / self.b))
+        return np.full(len(frame.forces), self.factors.get(frame.config_type, 1.0))

@@ -1,0 +1,46 @@
+"""How good scores and error bars are: pure functions of arrays.
+
+| question | functions | needs |
+|---|---|---|
+| How large are the errors? | `rmse`, `mae` | errors |
+| Does the score rank them? | `spearman`, `roc_auc`, `worst_decile`, `flagged_fraction` | a score |
+| What is gained by leaving out what it flags? | `sparsification_curve`, `ause` | a score |
+| Do the error bars hold what they say? | `coverage`, `coverages`, `coverage_curve`, `miscalibration_area`, \
+`reliability`, `ence` | error bars |
+| Are they both honest and narrow? | `gaussian_nll`, `gaussian_crps` | error bars |
+
+Errors are prediction − reference, of any sign and any shape (frames, atoms or force components): every value
+counts once. What needs error bars refuses an `assay.prediction.Score`.
+"""
+
+from assay.metrics.calibration import (
+    coverage,
+    coverage_curve,
+    coverages,
+    ence,
+    miscalibration_area,
+    reliability,
+)
+from assay.metrics.errors import mae, rmse
+from assay.metrics.proper import gaussian_crps, gaussian_nll
+from assay.metrics.ranking import flagged_fraction, roc_auc, spearman, worst_decile
+from assay.metrics.sparsification import ause, sparsification_curve
+
+__all__ = [
+    "ause",
+    "coverage",
+    "coverage_curve",
+    "coverages",
+    "ence",
+    "flagged_fraction",
+    "gaussian_crps",
+    "gaussian_nll",
+    "mae",
+    "miscalibration_area",
+    "reliability",
+    "rmse",
+    "roc_auc",
+    "sparsification_curve",
+    "spearman",
+    "worst_decile",
+]

@@ -1,0 +1,58 @@
+"""One self-contained, offline HTML page about an assessment. It shows numbers and computes none of the science."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+from assay.assessment import Assessment, Labels
+from assay.gauge_file import write_atomically
+from assay.prediction import Array, Level
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    path: str | Path,
+    assessment: Assessment,
+    *,
+    title: str,
+    provenance: Mapping[str, str],
+    labels: Labels | None = None,
+    evaluation: Mapping[str, Any] | None = None,
+    training: Mapping[tuple[str, Level], Array] | None = None,
+    worst: Atoms | None = None,
+) -> None:
+    """Write the report to `path`, whole or not at all; the same arguments give the same bytes.
+
+    | argument | meaning |
+    |---|---|
+    | provenance | how it was made (versions, data hashes, command), shown in this order |
+    | labels | references of the same frames: adds real errors and the diagrams that need them |
+    | evaluation | what `assay.evaluate` gives: adds the verdict and its tables |
+    | training | score values of a sample of training frames `(N,)`, keys as in `assessment.scores` |
+    | worst | the riskiest frame, for a picture: `arrays["force_error_bar"]` `(A,)` eV/Å, `info["origin"]` its name |
+
+    Raises ModuleNotFoundError without matplotlib and jinja2 (the extra `report`), ValueError where `labels`
+    are of other frames or `worst` has no error bars.
+    """
+    try:
+        from assay.report import html
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"jinja2", "markupsafe", "matplotlib"}:
+            raise
+        message = f'the report needs {error.name}, which is not installed: pip install "assay[report]"'
+        raise ModuleNotFoundError(message, name=error.name) from error
+    page = html.render(
+        assessment,
+        title=title,
+        provenance=provenance,
+        labels=labels,
+        evaluation=evaluation or {},
+        training=training or {},
+        worst=worst,
+    )
+    write_atomically(path, lambda file: file.write(page.encode()))

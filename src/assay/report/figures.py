@@ -1,0 +1,191 @@
+"""The diagrams, one function each: Axes in, Axes out. N is the number of errors or scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import LogNorm
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from numpy.typing import NDArray
+
+from assay.metrics import coverage_curve, coverages, reliability, sparsification_curve
+from assay.prediction import Array, Gaussian, Score
+from assay.report.quantities import Quantity, width, width_name
+from assay.report.theme import ALERT, INK, MUTED, PAGE, SERIES, colour_scale, density_map
+
+FEW = 1500
+"""Up to this many points are drawn one by one, more as a density."""
+LEVELS = np.linspace(0.05, 0.95, 19)
+"""Coverages at which intervals are held against errors; Gaussian bars have the same and 0 and 1."""
+_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)))
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def error_against_bar(ax: Axes, quantity: Quantity) -> Axes:
+    """|error| against the size of its bar, log-log, with the lines that a stated share of errors stays under."""
+    bar, error = width(quantity.bar), np.abs(quantity.error)
+    shown = drawable(quantity)
+    x, y = bar[shown], error[shown]
+    left, right = _span(x)
+    bottom, top = _span(np.append(np.quantile(y, [0.005, 1.0]), [left, right]))
+    if len(x) <= FEW:
+        ax.plot(x, y, "o", ms=3, mew=0, alpha=0.65, color=SERIES[0])
+    else:
+        _density(ax, x, y, np.geomspace(left, right, 61), np.geomspace(bottom, top, 61))
+    ends, halo = np.array([left, right]), [withStroke(linewidth=3.5, foreground=PAGE)]
+    for (name, factor), style in zip(_guides(quantity).items(), _STYLES, strict=False):
+        ax.plot(ends, factor * ends, linestyle=style, lw=1.4, color=INK, label=name, path_effects=halo)
+    ax.set(xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, top))
+    ax.set_xlabel(f"error bar, {width_name(quantity.bar)} ({quantity.bar.unit})")
+    ax.set_ylabel(f"|error| ({quantity.bar.unit})")
+    _plain_decades(ax.xaxis)
+    _plain_decades(ax.yaxis)
+    return _legend_above(ax)
+
+
+def drawable(quantity: Quantity) -> NDArray[np.bool_]:
+    """Which errors have a place on logarithmic axes: nonzero, with a finite bar above zero; `(N,)`."""
+    bar = width(quantity.bar)
+    return np.asarray(np.isfinite(bar) & (bar > 0) & (quantity.error != 0))
+
+
+def coverage(ax: Axes, found: Sequence[Quantity]) -> Axes:
+    """Share of errors inside the bars against the share promised, one line a quantity, with the diagonal."""
+    ax.plot([0, 1], [0, 1], color=MUTED, lw=1.2, label="as promised")
+    for i, quantity in enumerate(found):
+        promised, inside = _coverage(quantity)
+        ax.plot(promised, inside, marker="osD"[i], ms=3.5, ls=_STYLES[i], color=SERIES[i], label=quantity.name)
+    ax.text(0.04, 0.94, "bars too wide", color=MUTED, va="top")
+    ax.text(0.96, 0.06, "bars too narrow", color=MUTED, ha="right")
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="share promised", ylabel="share of errors inside")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    return _legend_above(ax)
+
+
+def rmse_against_rmv(ax: Axes, quantity: Quantity) -> Axes:
+    """RMSE against the root mean variance of bins of equal count, log-log, with the diagonal; Gaussian bars only."""
+    assert isinstance(quantity.bar, Gaussian)
+    bins = int(np.clip(len(quantity.error) // 30, 1, 15))
+    rmv, rmse, _ = reliability(quantity.error, quantity.bar.std, bins)
+    shown = (rmv > 0) & (rmse > 0)
+    limits = _span(np.append(rmv[shown], rmse[shown]))
+    ax.plot(limits, limits, color=MUTED, lw=1.2, label="as promised")
+    ax.plot(
+        rmv[shown],
+        rmse[shown],
+        "o-",
+        ms=4,
+        lw=1,
+        color=SERIES[0],
+        label=f"{shown.sum()} bins of {quantity.name}",
+    )
+    ax.set(xscale="log", yscale="log", xlim=limits, ylim=limits)
+    ax.set_xlabel(f"error predicted: root mean variance ({quantity.bar.unit})")
+    ax.set_ylabel(f"error found: RMSE ({quantity.bar.unit})")
+    _plain_decades(ax.xaxis)
+    _plain_decades(ax.yaxis)
+    return _legend_above(ax)
+
+
+def sparsification(ax: Axes, rankings: Mapping[str, Array], error: Array, unit: str) -> Axes:
+    """Mean |error| of what is left as the riskiest are taken out: by each ranking `(N,)`, by the error, at random."""
+    for i, (name, ranking) in enumerate(rankings.items()):
+        ax.plot(*sparsification_curve(ranking, error), ls=_STYLES[i], lw=1.6, color=SERIES[i], label=name)
+    removed, oracle = sparsification_curve(np.abs(error), error)
+    ax.plot(removed, oracle, color=INK, lw=1.2, label="oracle")
+    ax.axhline(oracle[0], color=MUTED, lw=1.2, label="random")
+    ax.set(xlim=(0, 1), xlabel="share taken out, riskiest first", ylabel=f"mean error of the rest ({unit})")
+    ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    return _legend_above(ax)
+
+
+def score_distribution(ax: Axes, score: Score, training: Array | None) -> Axes:
+    """Histograms of a score for these and for training frames, with its threshold; log x where it is positive."""
+    series = {"these frames": score.values} | ({} if training is None else {"training": training})
+    everything = np.concatenate([values[np.isfinite(values)] for values in series.values()])
+    logarithmic = np.mean(everything > 0) > 0.5
+    spread = everything[everything > 0] if logarithmic else everything
+    bins = int(np.clip(np.sqrt(len(score.values)), 8, 40)) + 1
+    low, high = _span(spread, 1.1) if logarithmic else (spread.min(), max(spread.max(), spread.min() + 1e-9))
+    edges = np.geomspace(low, high, bins) if logarithmic else np.linspace(low, high, bins)
+    for i, (name, values) in enumerate(series.items()):
+        share = np.histogram(values[np.isfinite(values)], edges)[0] / len(values)
+        ax.stairs(share, edges, fill=True, alpha=0.25, color=SERIES[i])
+        ax.stairs(share, edges, lw=1.4, ls=_STYLES[i], color=SERIES[i], label=name)
+    if logarithmic:
+        ax.set_xscale("log")
+        _plain_decades(ax.xaxis)
+    if score.threshold is not None:
+        ax.axvline(score.threshold, color=ALERT, lw=1.4, ls=_STYLES[3], label=f"threshold {score.threshold:.3g}")
+    ax.set(xlabel=score.name, ylabel="share of values")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    return _legend_above(ax)
+
+
+def _density(ax: Axes, x: Array, y: Array, columns: Array, rows: Array) -> None:
+    """How many points each cell of a grid holds, on a logarithmic colour scale; empty cells stay clear."""
+    count = np.histogram2d(x, y, bins=(columns, rows))[0].T
+    mesh = ax.pcolormesh(
+        columns,
+        rows,
+        np.ma.masked_equal(count, 0),
+        cmap=density_map(),
+        norm=LogNorm(1, max(2.0, count.max())),
+        rasterized=True,
+    )
+    _plain_decades(colour_scale(ax, mesh, "errors per cell", pad=0.02, aspect=30).yaxis)
+
+
+def _guides(quantity: Quantity) -> dict[str, float]:
+    """Lines of |error| / bar by name: 1σ and 2σ of Gaussian bars, the 68 and 95 % ends of intervals."""
+    if isinstance(quantity.bar, Gaussian):
+        return {"1σ: 68 % below": 1.0, "2σ: 95 % below": 2.0}
+    unit = replace(quantity.bar, spread=np.ones(1))
+    factor = float(unit.half_width(0.95)[0] / unit.half_width(0.68)[0])
+    return {"68 % below": 1.0} | ({"95 % below": factor} if np.isfinite(factor) else {})
+
+
+def _coverage(quantity: Quantity) -> tuple[Array, Array]:
+    """Promised and found coverage, `(n,)` each; levels that an interval can't promise are left out."""
+    bar = quantity.bar
+    if isinstance(bar, Gaussian):
+        promised, inside = coverage_curve(quantity.error, bar.std, points=21)
+        return promised, inside
+    half = {float(level): bar.half_width(level) for level in LEVELS}
+    held = coverages(quantity.error, {level: h for level, h in half.items() if np.isfinite(h).all()})
+    return np.array([*held]), np.array([*held.values()])
+
+
+def _span(values: Array, margin: float = 1.3) -> tuple[float, float]:
+    """Limits of a logarithmic axis around positive values."""
+    return float(values.min() / margin), float(values.max() * margin)
+
+
+def _plain_decades(axis: Axis) -> None:
+    """Ticks of a logarithmic axis as a person writes them: 0.01, 0.1, 1, 10⁻⁵; 1, 2, 5 on a short one."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 50 else (1.0, 2.0, 5.0), numticks=6))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _plain(value: float) -> str:
+    """0.02, 300, 10⁻⁵, 2×10⁻⁵."""
+    if 1e-3 <= value < 1e5:
+        return f"{value:g}"
+    lead, exponent = f"{value:.0e}".split("e")
+    return ("" if lead == "1" else f"{lead}×") + "10" + str(int(exponent)).translate(_SUPERSCRIPT)
+
+
+def _legend_above(ax: Axes) -> Axes:
+    """Name the lines above the axes, where they can't cover data."""
+    count = len(ax.get_legend_handles_labels()[0])
+    ax.figure.legend(loc="outside upper left", ncols=2 if count in {2, 4} else 3, columnspacing=1.2)
+    return ax

@@ -1,0 +1,97 @@
+"""The page: sections put into the template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from assay.assessment import Assessment, Labels
+from assay.prediction import Array, Level
+from assay.report import sections
+from assay.report.verdict import verdict
+
+TOP_FAILED = 50
+"""Frames left out that are named one by one."""
+
+
+def render(
+    assessment: Assessment,
+    *,
+    title: str,
+    provenance: Mapping[str, str],
+    labels: Labels | None,
+    evaluation: Mapping[str, Any],
+    training: Mapping[tuple[str, Level], Array],
+    worst: Atoms | None,
+) -> str:
+    """The whole page as text; arguments as those of `write_report`."""
+    _check(assessment, labels, worst)
+    environment = Environment(
+        loader=FunctionLoader(_text),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["bound"] = _bound
+    page: str = environment.get_template("template.html").render(
+        title=title,
+        judged=_judged(assessment),
+        verdict=verdict(assessment, evaluation),
+        sections=(
+            sections.bars(assessment, labels),
+            sections.ranking(assessment, labels, evaluation),
+            sections.distributions(assessment, training),
+            sections.riskiest(assessment, labels, worst),
+            sections.every_number(evaluation),
+        ),
+        provenance=provenance,
+        failed=assessment.failed[:TOP_FAILED],
+        failed_total=len(assessment.failed),
+    )
+    return page
+
+
+def _text(name: str) -> str:
+    """A file of this package."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _bound(text: str) -> str:
+    """`text` with numbers and their units kept on one line."""
+    text = re.sub(r"(?<=\d) (?=%|eV|meV)", "\N{NO-BREAK SPACE}", text)
+    return text.replace("eV/", "eV/\N{WORD JOINER}")
+
+
+def _judged(assessment: Assessment) -> str:
+    """One line about the frames: how many, which elements and groups, which error bar."""
+    elements = [chemical_symbols[z] for z in np.unique(assessment.numbers)]
+    groups = len({name for name in assessment.config_types if name})
+    parts = [
+        f"{len(assessment.names):,} frames",
+        f"{len(assessment.numbers):,} atoms ({', '.join(elements)})" if elements else "no atoms",
+        *([f"{groups} groups"] if groups else []),
+        f"error bars: {assessment.bar}" if assessment.bar else "no error bars",
+    ]
+    return " · ".join(parts)
+
+
+def _check(assessment: Assessment, labels: Labels | None, worst: Atoms | None) -> None:
+    """Raise ValueError where the labels are of other frames or the picture lacks what it shows."""
+    if labels is not None:
+        for name in ("energy", "forces"):
+            came, needed = getattr(labels, name).shape, getattr(assessment, name).shape
+            if came != needed:
+                raise ValueError(
+                    f"the labels have {name} of shape {came} and the assessment {needed}: "
+                    "give the labels of the same frames, without those that failed"
+                )
+    if worst is not None and "force_error_bar" not in worst.arrays:
+        raise ValueError('worst has no arrays["force_error_bar"]: set it to the error bars of its atoms, `(A,)` eV/Å')

@@ -1,0 +1,253 @@
+"""The sections of the page: which panels and tables, with captions that say how to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from assay.assessment import Assessment, Labels
+from assay.prediction import Array, Gaussian, Level, Score
+from assay.report import figures, tables, theme
+from assay.report.parts import Panel, Section, percent
+from assay.report.quantities import Quantity, atom_force_bar, quantities
+from assay.report.structure import picture
+
+_MANY = {"atom": "atoms", "neighbourhood": "neighbourhoods", "frame": "frames"}
+
+
+def bars(assessment: Assessment, labels: Labels | None) -> Section:
+    """Errors against their bars: scatter, coverage, and RMSE against predicted variance."""
+    section = Section(
+        "bars", "Do the error bars match the errors?", "Each error is held against the bar that foretold it."
+    )
+    if labels is None:
+        section.notes.append(
+            "No reference labels came with these frames, so there are no errors to hold the bars against."
+        )
+        return section
+    found = quantities(assessment, labels)
+    section.notes.extend(_missing(assessment, labels, found))
+    shown = [quantity for quantity in found if figures.drawable(quantity).any()]
+    section.panels.extend(_error_against_bar(quantity) for quantity in shown)
+    if found:
+        section.panels.append(_coverage(found))
+    gaussian = [quantity for quantity in shown if isinstance(quantity.bar, Gaussian) and quantity.name != "stress"]
+    section.panels.extend(_rmse_against_rmv(quantity) for quantity in gaussian)
+    if any(not isinstance(quantity.bar, Gaussian) for quantity in found):
+        section.notes.append(
+            "Some bars are intervals with a promised coverage. They have no variance, so the diagram of RMSE against "
+            "predicted variance is not defined for them; the coverage diagram is."
+        )
+    return section
+
+
+def ranking(assessment: Assessment, labels: Labels | None, evaluation: Mapping[str, Any]) -> Section:
+    """How the mean force error falls as the atoms ranked riskiest are taken out, and how well each score ranks."""
+    section = Section(
+        "ranking", "Do they put the largest errors first?", "A ranking needs no unit: scores count as well as bars."
+    )
+    scored = tables.scores(evaluation)
+    section.tables.extend([scored] if scored else [])
+    scores = {score.name: score.values for (_, level), score in assessment.scores.items() if level == "atom"}
+    bar = atom_force_bar(assessment)
+    rankings = ({} if bar is None else {"error bar": bar}) | scores
+    if labels is None or not rankings:
+        missing = "no reference labels" if labels is None else "no error bars or scores of atoms"
+        section.notes.append(f"There are {missing}, so a ranking of errors can't be drawn.")
+        return section
+    rankings = dict(list(rankings.items())[: len(theme.SERIES)])
+    error = np.linalg.norm(assessment.forces - labels.forces, axis=1)
+    kept = ~assessment.still & np.isfinite(error) & ~np.isnan([*rankings.values()]).any(axis=0)
+    if not kept.any():
+        section.notes.append("No atom has both an error and a ranking.")
+        return section
+    kept_rankings = {name: values[kept] for name, values in rankings.items()}
+    section.panels.append(
+        Panel(
+            "sparsification",
+            "Sparsification",
+            theme.svg(
+                lambda ax: figures.sparsification(ax, kept_rankings, error[kept], "eV/Å"),
+                id="sparsification",
+                label="Mean force error of the atoms left as the riskiest are taken out",
+            ),
+            "Take out the atoms ranked riskiest and see how far the mean force error of the rest falls. A good ranking "
+            "follows the oracle, which knows the errors; a useless one stays on the flat line of a random order.",
+        )
+    )
+    return section
+
+
+def distributions(assessment: Assessment, training: Mapping[tuple[str, Level], Array]) -> Section:
+    """A histogram of each score beside that of training frames."""
+    section = Section(
+        "scores",
+        "How far from home are these frames?",
+        "A score is a distance from what the potential was fitted to: bigger is less trustworthy. It is not an error.",
+    )
+    for place, (key, score) in enumerate(assessment.scores.items()):
+        values = training.get(key)
+        if np.isfinite(score.values).any():
+            section.panels.append(_distribution(f"score-{place}", score, values))
+    if not assessment.scores:
+        section.notes.append("The gauge gave no scores.")
+    elif not training:
+        section.notes.append("No scores of training frames came with this report, so there is nothing to compare with.")
+    return section
+
+
+def riskiest(assessment: Assessment, labels: Labels | None, worst: Atoms | None) -> Section:
+    """Tables of the riskiest frames and atoms, and a picture of the worst frame."""
+    lead = "Look here first: what to recompute, and where in a frame the potential is unsure."
+    if labels is not None:
+        lead += " Errors are against the reference; force errors are lengths of vectors."
+    section = Section("riskiest", "Riskiest frames and atoms", lead)
+    section.tables.extend(
+        table
+        for table in (tables.riskiest_frames(assessment, labels), tables.riskiest_atoms(assessment, labels))
+        if table
+    )
+    if not section.tables:
+        section.notes.append("There are neither error bars nor scores to rank by.")
+    if worst is None:
+        section.notes.append("No structure was handed in for a picture of the worst frame.")
+    else:
+        section.panels.append(_picture(worst, calibrated=assessment.force_bar is not None))
+    return section
+
+
+def every_number(evaluation: Mapping[str, Any]) -> Section:
+    """The tables of the evaluation."""
+    section = Section("numbers", "All numbers", "An en dash stands where a number is not defined.")
+    found = (
+        tables.error_bars(evaluation),
+        tables.groups(evaluation, "by_config_type", "Group"),
+        tables.groups(evaluation, "by_element", "Element"),
+    )
+    section.tables.extend(table for table in found if table)
+    if not section.tables:
+        section.notes.append("No evaluation came with these frames: run assay evaluate on labelled frames to get one.")
+    return section
+
+
+def _missing(assessment: Assessment, labels: Labels, found: Sequence[Quantity]) -> list[str]:
+    """Why a quantity has no diagram, and what of it was left out."""
+    have = {"force": assessment.force_bar, "energy": assessment.energy_bar, "stress": assessment.stress_bar}
+    drawn = {quantity.name for quantity in found}
+    notes = []
+    for name, bar in have.items():
+        if name not in drawn:
+            no_reference = name == "stress" and labels.stress is None
+            why = (
+                "the gauge gives no bars"
+                if bar is None
+                else "no reference came"
+                if no_reference
+                else "no value is left"
+            )
+            notes.append(f"No {name} diagram: {why} for it.")
+    notes += [
+        f"{q.left_out:,} {q.name} values had no finite error or usable bar and are left out."
+        for q in found
+        if q.left_out
+    ]
+    if assessment.still.any():
+        notes.append(
+            f"{int(assessment.still.sum()):,} atoms are left out of the force diagrams: their force vanishes by symmetry."
+        )
+    return notes
+
+
+def _error_against_bar(quantity: Quantity) -> Panel:
+    drawn = figures.drawable(quantity)
+    guide = "1σ and 2σ" if isinstance(quantity.bar, Gaussian) else "68 % and 95 %"
+    caption = (
+        "Bigger bars (right) should go with bigger errors (up). If the bars are right, about 68 % and 95 % of the "
+        f"points lie below the {guide} lines, at every width. The smallest errors run off the bottom."
+    )
+    if not drawn.all():
+        caption += f" {int((~drawn).sum()):,} errors of exactly zero or infinite bars have no place on these axes."
+    return Panel(
+        f"error-{quantity.name}",
+        f"{quantity.name.capitalize()} errors against their bars",
+        theme.svg(
+            lambda ax: figures.error_against_bar(ax, quantity),
+            id=f"error-{quantity.name}",
+            label=f"Absolute {quantity.name} error against the size of its error bar, on logarithmic axes",
+        ),
+        caption,
+    )
+
+
+def _coverage(found: Sequence[Quantity]) -> Panel:
+    return Panel(
+        "coverage",
+        "Reliability: coverage",
+        theme.svg(
+            lambda ax: figures.coverage(ax, found),
+            id="coverage",
+            label="Share of errors inside the error bars against the share promised",
+        ),
+        "A bar that promises to hold 68 % of the errors should hold 68 %: the closer to the diagonal, the better. "
+        "Below it the bars are too narrow (overconfident), above it too wide.",
+    )
+
+
+def _rmse_against_rmv(quantity: Quantity) -> Panel:
+    return Panel(
+        f"rmv-{quantity.name}",
+        f"{quantity.name.capitalize()} errors predicted and found",
+        theme.svg(
+            lambda ax: figures.rmse_against_rmv(ax, quantity),
+            id=f"rmv-{quantity.name}",
+            label=f"Root mean square {quantity.name} error against the root mean variance predicted, by bins",
+        ),
+        "Values are sorted by their bar and put in bins of equal count. Points on the diagonal have bars of the right "
+        "size at that width; a flat row of points means that the bars don't tell risky from safe.",
+    )
+
+
+def _distribution(id: str, score: Score, training: Array | None) -> Panel:
+    caption = f"{len(score.values):,} {_MANY[score.level]}. "
+    if training is not None:
+        caption += "Where the two histograms part, these frames are unlike the training frames. "
+    if score.threshold is None:
+        caption += "Nothing sets a threshold for this score."
+    else:
+        caption += f"Above the threshold: {percent(float(score.flagged.mean()))}"
+        caption += "." if training is None else f" (training: {percent(float(np.mean(training > score.threshold)))})."
+    heading = f"{score.name}, {score.level}"
+    return Panel(
+        id,
+        heading,
+        theme.svg(
+            lambda ax: figures.score_distribution(ax, score, training),
+            id=id,
+            label=f"Histogram of {heading}",
+            size=(4.2, 2.7),
+        ),
+        caption,
+    )
+
+
+def _picture(worst: Atoms, calibrated: bool) -> Panel:
+    bar = np.asarray(worst.arrays["force_error_bar"])
+    top = int(np.argmax(bar))
+    name = "error bar" if calibrated else "uncalibrated spread"
+    which = ", ".join(filter(None, (worst.info.get("origin"), worst.get_chemical_formula())))
+    return Panel(
+        "worst",
+        "The riskiest frame",
+        theme.svg(
+            lambda ax: picture(ax, worst, bar, f"force {name} (eV/Å)"),
+            id="worst",
+            label=f"Atoms of {which} coloured by the {name} of their forces",
+            size=(4.2, 4.2),
+        ),
+        f"{which}. Atoms are coloured by the {name} of their force: the brighter, the less trustworthy. The ring marks "
+        f"atom {top} ({chemical_symbols[worst.numbers[top]]}), where it is largest.",
+    )

@@ -1,0 +1,205 @@
+"""The tables: riskiest frames and atoms, and the numbers of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from assay.assessment import Assessment, Labels
+from assay.prediction import Level
+from assay.report.parts import NONE, Column, Table, counts, number, numbers, percent, shares, texts, written
+from assay.report.quantities import (
+    atom_force_bar,
+    atom_risk,
+    descending,
+    energy_error,
+    frame_maximum,
+    frame_risk,
+    width,
+)
+
+TOP = 50
+"""Rows of a table of the riskiest."""
+UNITS = {"force": ("eV/Å", 1.0), "energy": ("meV/atom", 1e3), "stress": ("meV/Å³", 1e3)}
+MEASURES = {
+    "nll": "NLL",
+    "crps": "CRPS",
+    "ence": "ENCE",
+    "miscalibration_area": "Miscalibration area",
+    "ause": "AUSE",
+}
+COVERAGES = {"0.5": "50 %", "0.68": "68 %", "0.9": "90 %", "0.95": "95 %"}
+
+
+def riskiest_frames(assessment: Assessment, labels: Labels | None) -> Table | None:
+    """The frames with the largest risk, riskiest first."""
+    risk = frame_risk(assessment)
+    if risk is None:
+        return None
+    top = descending(risk[1], TOP)
+    bar = atom_force_bar(assessment)
+    columns = [
+        texts("Frame", (assessment.names[f] for f in top)),
+        texts("Group", (assessment.config_types[f] or NONE for f in top)),
+        counts("Atoms", assessment.natoms[top]),
+    ]
+    ranked = len(columns)
+    if bar is not None:
+        columns.append(numbers("Largest force bar (eV/Å)", risk[1][top]))
+    elif "atom" in risk[0]:
+        columns.append(numbers(risk[0].capitalize(), risk[1][top]))
+    columns += _scores(assessment, "frame", top)
+    if assessment.energy_bar is not None:
+        columns.append(numbers("Energy bar (meV/atom)", 1e3 * width(assessment.energy_bar)[top]))
+    if labels is not None:
+        error = np.linalg.norm(assessment.forces - labels.forces, axis=1)
+        columns.append(numbers("Largest force error (eV/Å)", frame_maximum(assessment, error)[top]))
+        columns.append(numbers("Energy error (meV/atom)", np.abs(energy_error(assessment, labels))[top]))
+    return Table("frames", _caption("frames", risk[0], len(top), len(assessment.names)), tuple(columns), ranked)
+
+
+def riskiest_atoms(assessment: Assessment, labels: Labels | None) -> Table | None:
+    """The atoms with the largest risk, riskiest first."""
+    risk = atom_risk(assessment)
+    if risk is None:
+        return None
+    top = descending(risk[1], TOP)
+    frame = assessment.frame_of_atom[top]
+    columns = [
+        texts("Frame", (assessment.names[f] for f in frame)),
+        counts("Atom", top - assessment.offsets[frame]),
+        texts("Element", (chemical_symbols[z] for z in assessment.numbers[top])),
+    ]
+    ranked = len(columns)
+    if assessment.force_bar is not None:
+        columns.append(numbers("Force bar (eV/Å)", risk[1][top]))
+    columns += _scores(assessment, "atom", top) + _scores(assessment, "neighbourhood", top)
+    if labels is not None:
+        error = np.linalg.norm((assessment.forces - labels.forces)[top], axis=1)
+        columns.append(numbers("Force error (eV/Å)", error))
+    return Table("atoms", _caption("atoms", risk[0], len(top), len(risk[1])), tuple(columns), ranked)
+
+
+def scores(evaluation: Mapping[str, Any]) -> Table | None:
+    """How well each score at each level ranks real errors, and what it flags."""
+    rows = [
+        (name, level, found or {})
+        for name, levels in (evaluation.get("scores") or {}).items()
+        for level, found in levels.items()
+    ]
+    if not rows:
+        return None
+    columns = (
+        texts("Score", (name for name, _, _ in rows)),
+        texts("Level", (level for _, level, _ in rows)),
+        numbers("Spearman", (found.get("spearman") for _, _, found in rows)),
+        numbers("AUROC", (found.get("auroc") for _, _, found in rows)),
+        shares("Flagged", (found.get("flagged") for _, _, found in rows)),
+    )
+    caption = (
+        "Scores against errors, by level. Spearman: 1 is a perfect ranking of the errors. AUROC, for finding the worst "
+        "tenth: 0.5 is a coin toss, 1 is perfect."
+    )
+    if evaluation.get("symmetry_zero_atoms"):
+        moving = numbers("Spearman, moving atoms", (f.get("spearman_without_symmetry_zeros") for _, _, f in rows))
+        columns = (*columns[:3], moving, *columns[3:])
+        caption += " Moving atoms are those whose force does not vanish by symmetry, which is easy to foretell."
+    return Table("score-table", caption, columns)
+
+
+def error_bars(evaluation: Mapping[str, Any]) -> Table | None:
+    """Every number about the error bars: a column a quantity, its constant bar beside it."""
+    columns = []
+    for name, bar in (evaluation.get("error_bars") or {}).items():
+        if bar:
+            unit, factor = UNITS[name]
+            columns.append(written(f"{name.capitalize()} ({unit})", _bar_cells(bar, factor)))
+            constant = bar.get("constant_bar")
+            if constant:
+                columns.append(written("constant bar", _bar_cells({"bar": "constant"} | constant, factor)))
+    if not columns:
+        return None
+    measures = [
+        "Error bar",
+        "Mean bar: ± at 68 %",
+        *(f"Coverage at {text}" for text in COVERAGES.values()),
+        *MEASURES.values(),
+    ]
+    caption = (
+        "Error bars against errors, each beside one bar of constant width. Coverage should equal its level; for the "
+        "other measures smaller is better. NLL is that of errors in eV."
+    )
+    return Table("bar-table", caption, (texts("Measure", measures), *columns), sortable=False)
+
+
+def groups(evaluation: Mapping[str, Any], key: str, head: str) -> Table | None:
+    """The main numbers for each group of `evaluation[key]`."""
+    found = evaluation.get(key) or {}
+    if not found:
+        return None
+
+    def pick(*path: str) -> list[float | None]:
+        return [_dig(group, *path) for group in found.values()]
+
+    def bar(name: str) -> list[float | None]:
+        return [mean_bar(_dig(group, "error_bars", name), UNITS[name][1]) for group in found.values()]
+
+    columns = (
+        texts(head, (name or NONE for name in found)),
+        counts("Frames", (frames or None for frames in pick("frames"))),
+        counts("Atoms", pick("atoms")),
+        numbers("Force RMSE (eV/Å)", pick("errors", "force_rmse_eV_per_A")),
+        numbers("Mean force bar (± eV/Å)", bar("force")),
+        shares("Force coverage at 68 %", pick("error_bars", "force", "coverage", "0.68")),
+        shares("Force coverage at 95 %", pick("error_bars", "force", "coverage", "0.95")),
+        numbers("Energy RMSE (meV/atom)", pick("errors", "energy_rmse_meV_per_atom")),
+        numbers("Mean energy bar (± meV/atom)", bar("energy")),
+        shares("Energy coverage at 95 %", pick("error_bars", "energy", "coverage", "0.95")),
+    )
+    kept = tuple(column for column in columns if any(cell.text != NONE for cell in column.cells))
+    return Table(
+        f"{key.replace('_', '-')}",
+        f"By {head.lower()}: where the errors are, and whether the bars follow them.",
+        kept,
+    )
+
+
+def _bar_cells(bar: Mapping[str, Any], factor: float) -> list[str]:
+    return [
+        bar.get("bar") or NONE,
+        number(mean_bar(bar, factor)),
+        *(percent(_dig(bar, "coverage", level)) for level in COVERAGES),
+        *(number(_scaled(bar.get(name), factor if name == "crps" else 1.0)) for name in MEASURES),
+    ]
+
+
+def mean_bar(bar: Any, factor: float) -> float | None:
+    """Mean half width of the 68 % intervals (an evaluation gives the full width), times `factor`."""
+    return _scaled(_dig(bar, "mean_width"), 0.5 * factor)
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else factor * value
+
+
+def _scores(assessment: Assessment, level: Level, rows: NDArray[np.intp]) -> list[Column]:
+    """The scores of a level at the given rows, with those above their thresholds marked."""
+    found = [score for (_, at), score in assessment.scores.items() if at == level]
+    suffix = " (neighbourhood)" if level == "neighbourhood" else ""
+    return [numbers(score.name + suffix, score.values[rows], score.flagged[rows].tolist()) for score in found]
+
+
+def _dig(mapping: Any, *path: str) -> Any:
+    """The value down a path of keys; `None` where a step is missing."""
+    for key in path:
+        mapping = mapping.get(key) if isinstance(mapping, Mapping) else None
+    return mapping
+
+
+def _caption(what: str, risk: str, shown: int, total: int) -> str:
+    which = f"All {total:,} {what}" if shown == total else f"The {shown} riskiest of {total:,} {what}"
+    return f"{which}, by {risk}. ▲ marks a score above its threshold. Click a heading to sort."

@@ -1,0 +1,188 @@
+"""The judgement in plain words, with the numbers it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from assay.assessment import Assessment
+from assay.prediction import Score
+from assay.report.parts import number, percent
+from assay.report.quantities import atom_force_bar, frame_risk, riskiest_frame, width
+from assay.report.tables import UNITS, mean_bar
+
+SLACK = {"0.68": 0.05, "0.95": 0.03}
+"""How far coverage may be from its level before the verdict says so."""
+FEW = 20
+"""Frames below which the verdict warns that coverage is uncertain."""
+_LEVELS = {"atom": "atoms", "neighbourhood": "neighbourhoods", "frame": "frames"}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A key number with its name and a remark."""
+
+    name: str
+    value: str
+    remark: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`tone` is `good`, `bad` or `plain`; the headline says what it stands for."""
+
+    tone: str
+    headline: str
+    sentences: list[str]
+    tiles: list[Tile]
+
+
+def verdict(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
+    """What the evaluation says; without one, where the risk is."""
+    return _judged(assessment, evaluation) if evaluation else _predicted(assessment)
+
+
+def _judged(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
+    errors = evaluation.get("errors") or {}
+    bars = evaluation.get("error_bars") or {}
+    name = next((name for name in UNITS if bars.get(name)), None)
+    force, energy = errors.get("force_rmse_eV_per_A"), errors.get("energy_rmse_meV_per_atom")
+    sentences = [
+        f"Typical errors (root mean square): {number(force)} eV/Å on force components, "
+        f"{number(energy)} meV/atom on energies."
+    ]
+    tiles = [Tile("Force RMSE", f"{number(force)} eV/Å", f"energy {number(energy)} meV/atom")]
+    if name is None:
+        tone, headline = "plain", "There are no error bars to judge, only scores."
+        sentences.append("A score ranks risk but has no unit of error: calibrate it to get error bars.")
+    else:
+        tone, headline = _size(name, bars[name])
+        sentences += _bar_sentences(name, bars[name]) + _group_sentences(name, evaluation)
+        tiles += _bar_tiles(name, bars[name])
+    frames, overlap = evaluation.get("frames") or 0, evaluation.get("training_overlap") or 0
+    if frames < FEW:
+        sentences.append(f"This rests on {_count(frames)} only: take the shares as rough.")
+    if overlap:
+        sentences.append(f"{_count(overlap)} of these were trained on: what they show says nothing about new frames.")
+    return Verdict(tone, headline, [*sentences, *_flag_sentences(assessment)], [*tiles, *_flag_tiles(assessment)])
+
+
+def _size(name: str, bar: Mapping[str, Any]) -> tuple[str, str]:
+    """Tone and headline from how coverage compares with its levels."""
+    found = {level: bar["coverage"].get(level) for level in SLACK}
+    if None in found.values():
+        return "plain", f"The coverage of the {name} error bars is not defined on these frames."
+    off = {level: found[level] - float(level) for level in SLACK}
+    signs = {int(np.sign(off[level])) if abs(off[level]) > SLACK[level] else 0 for level in SLACK}
+    if signs == {0}:
+        return "good", f"The {name} error bars are the right size."
+    if signs == {-1, 1}:
+        return "bad", f"The {name} error bars have the wrong shape: their coverage is off in both directions."
+    if 1 in signs:
+        return "bad", f"The {name} error bars are too wide: they hold more errors than they promise."
+    return "bad", f"The {name} error bars are too narrow: more errors are outside than they promise."
+
+
+def _bar_sentences(name: str, bar: Mapping[str, Any]) -> list[str]:
+    inside, constant = bar["coverage"], bar.get("constant_bar") or {}
+    sentence = f"Bars that should hold 68 % and 95 % of the {name} errors hold {_both(inside)}"
+    if constant:
+        sentence += f"; one constant bar for all holds {_both(constant.get('coverage') or {})}"
+    sentences = [sentence + "."]
+    ours, theirs = bar.get("nll"), constant.get("nll")
+    if ours is not None and theirs is not None:
+        better = "tell risky from safe better than" if ours < theirs else "do not tell risky from safe better than"
+        sentences.append(
+            f"The bars {better} a constant bar (negative log-likelihood {number(ours)} against {number(theirs)}, "
+            "smaller is better)."
+        )
+    return sentences
+
+
+def _group_sentences(name: str, evaluation: Mapping[str, Any]) -> list[str]:
+    """How much coverage differs between groups: right on average can be wrong everywhere."""
+    held = {
+        group or "frames without a group": (((part.get("error_bars") or {}).get(name) or {}).get("coverage") or {}).get(
+            "0.68"
+        )
+        for group, part in (evaluation.get("by_config_type") or {}).items()
+    }
+    known = sorted((share, group) for group, share in held.items() if share is not None)
+    if len(known) < 2:
+        return []
+    (low, lowest), (high, highest) = known[0], known[-1]
+    return [
+        f"From group to group the 68 % bars hold between {percent(low)} ({lowest}) and {percent(high)} ({highest})."
+    ]
+
+
+def _both(coverage: Mapping[str, Any]) -> str:
+    return " and ".join(percent(coverage.get(level)) for level in SLACK)
+
+
+def _bar_tiles(name: str, bar: Mapping[str, Any]) -> list[Tile]:
+    unit, factor = UNITS[name]
+    inside, constant = bar["coverage"], bar.get("constant_bar") or {}
+    held = constant.get("coverage") or {}
+    tiles = [
+        Tile(
+            f"Mean {name} bar",
+            f"± {number(mean_bar(bar, factor))} {unit}",
+            bar.get("bar") or "",
+        )
+    ]
+    for level, text in (("0.68", "68 %"), ("0.95", "95 %")):
+        remark = f"should be {text}" + (f"; constant bar {percent(held.get(level))}" if held else "")
+        tiles.append(Tile(f"Inside {text} bars", percent(inside.get(level)), remark))
+    return tiles
+
+
+def _predicted(assessment: Assessment) -> Verdict:
+    """Where the risk is, when there are no references to hold predictions against."""
+    sentences = [
+        "No evaluation came with these frames: this page shows where the risk is, not whether the bars are right."
+    ]
+    tiles = []
+    bar = atom_force_bar(assessment)
+    if bar is not None and assessment.force_bar is not None and len(bar):
+        mean = float(width(assessment.force_bar).mean())
+        tiles.append(Tile("Mean force bar", f"{number(mean)} eV/Å", f"per component; {assessment.bar}"))
+        tiles.append(Tile("Largest force bar", f"{number(float(bar.max()))} eV/Å", "of one atom's force vector"))
+    if assessment.energy_bar is not None and len(assessment.names):
+        mean = 1e3 * float(width(assessment.energy_bar).mean())
+        tiles.append(Tile("Mean energy bar", f"{number(mean)} meV/atom", assessment.bar))
+    top, risk = riskiest_frame(assessment), frame_risk(assessment)
+    if top is not None and risk is not None:
+        sentences.append(f"The riskiest frame is {assessment.names[top]}, by {risk[0]}.")
+    flags = _flag_sentences(assessment)
+    return Verdict("plain", "Where the risk is.", sentences + flags, tiles + _flag_tiles(assessment))
+
+
+def _flag_sentences(assessment: Assessment) -> list[str]:
+    parts = [
+        f"{percent(float(score.flagged.mean()))} of {_LEVELS[score.level]} by {score.name} (above {score.threshold:g})"
+        for score in _with_threshold(assessment)
+    ]
+    return [f"Flagged: {', '.join(parts)}."] if parts else []
+
+
+def _flag_tiles(assessment: Assessment) -> list[Tile]:
+    return [
+        Tile(
+            f"Flagged {_LEVELS[score.level]}",
+            percent(float(score.flagged.mean())),
+            f"{score.name} above {score.threshold:g}",
+        )
+        for score in _with_threshold(assessment)[:1]
+    ]
+
+
+def _with_threshold(assessment: Assessment) -> list[Score]:
+    return [score for score in assessment.scores.values() if score.threshold is not None and len(score.values)]
+
+
+def _count(frames: int) -> str:
+    return "1 frame" if frames == 1 else f"{frames:,} frames"

@@ -1,0 +1,44 @@
+"""How far from home a prediction is. One file per method; bigger is less trustworthy.
+
+A fitted score gives one value per atom or per frame of an `Evaluation`; `assay.aggregate` takes values of atoms to
+neighbourhoods and frames.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+from numpy.typing import NDArray
+
+from assay.prediction import Array
+from assay.sources import Evaluation
+
+
+class FittedScore(Protocol):
+    """A method with everything it learnt from training frames.
+
+    | attribute | meaning |
+    |---|---|
+    | name | as in the table of scores in the docs |
+    | home | whether `values` are of atoms or of the frame |
+    | in_error_units | the quantity whose training errors set the threshold (`force`: eV/Å, `energy`: eV/atom) |
+    | fixed_threshold | a threshold that the method itself sets (γ > 1), for atoms and frames |
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def home(self) -> Literal["atom", "frame"]: ...
+
+    @property
+    def in_error_units(self) -> Literal["force", "energy"] | None: ...
+
+    @property
+    def fixed_threshold(self) -> float | None: ...
+
+    def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
+        """Values of one frame: `(A,)` of atoms with atomic numbers `numbers`, or `(1,)`."""
+
+    def state(self) -> dict[str, Any]:
+        """A tree of JSON values and arrays."""

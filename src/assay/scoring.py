@@ -1,0 +1,224 @@
+"""One frame through source, scores and aggregation.
+
+This is what runs in worker processes: features stay there, and a few numbers per atom come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+
+from assay.aggregate import neighbourhood_mean
+from assay.assessment import Labels
+from assay.frames import Frame, FrameError
+from assay.prediction import Array, Level
+from assay.scores import FittedScore
+from assay.sources import Evaluation, Source
+
+STILL = 1e-6
+"""eV/Å: where every member predicts less, the force vanishes by symmetry."""
+
+Key = tuple[str, Level]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions, scores and the uncalibrated spread that becomes the error bar, of one frame of A atoms.
+
+    | field | meaning | shape |
+    |---|---|---|
+    | evaluation | predictions, without features and members | |
+    | scores | by (name, level) | `(A,)`, or `(1,)` for frames |
+    | energy_spread, … | of energy per atom, force components, stress | `()`, `(A, 3)`, `(6,)` |
+    | still | the force component vanishes by symmetry | `(A, 3)` |
+    | members | M, 0 without members | |
+    | neighbourhood_error | mean over the neighbourhood of the norm of the force error, for labelled frames | `(A,)` |
+    """
+
+    evaluation: Evaluation
+    scores: dict[Key, Array]
+    energy_spread: float
+    force_spread: Array
+    stress_spread: Array | None
+    still: NDArray[np.bool_]
+    members: int
+    neighbourhood_error: Array | None
+
+
+@dataclass(frozen=True)
+class FrameScorer:
+    """Picklable function `Frame → Scored`: source, scores, neighbourhood radius and the score of the error bar."""
+
+    source: Source
+    scores: tuple[FittedScore, ...]
+    r_cut: float
+    bar_score: str
+    species: tuple[str, ...]
+
+    def __call__(self, frame: Frame, keep_members: bool = False) -> Scored:
+        """Raises `FrameError` for an unknown species, and where the source fails or returns values that are not finite."""
+        atoms = frame.atoms
+        known_species(atoms, self.species)
+        evaluation = self.source.evaluate(atoms)
+        for name in (
+            "energy",
+            "forces",
+            "stress",
+            "energy_members",
+            "forces_members",
+            "stress_members",
+            "features",
+        ):
+            value = getattr(evaluation, name)
+            if value is not None and not np.isfinite(value).all():
+                raise FrameError(f"predicted {name} not finite")
+        values = {score.name: score.values(evaluation, atoms.numbers) for score in self.scores}
+        levels, neighbourhood_error = self._levels(frame, evaluation, values)
+        return Scored(
+            evaluation=evaluation
+            if keep_members
+            else Evaluation(evaluation.energy, evaluation.forces, evaluation.stress),
+            scores=levels,
+            **self._spreads(evaluation, values[self.bar_score]),
+            still=_still(evaluation),
+            members=0 if evaluation.forces_members is None else len(evaluation.forces_members),
+            neighbourhood_error=neighbourhood_error,
+        )
+
+    def _levels(
+        self, frame: Frame, evaluation: Evaluation, values: dict[str, Array]
+    ) -> tuple[dict[Key, Array], Array | None]:
+        """Scores at all levels, and the error of the neighbourhood: they share one neighbour list."""
+        columns = {score.name: values[score.name] for score in self.scores if score.home == "atom"}
+        if frame.forces is not None:
+            columns[""] = np.linalg.norm(evaluation.forces - frame.forces, axis=1)
+        levels: dict[Key, Array] = {
+            (score.name, "frame"): values[score.name] for score in self.scores if score.home == "frame"
+        }
+        error = None
+        if columns:
+            means = neighbourhood_mean(np.stack(list(columns.values()), axis=1), frame.atoms, self.r_cut)
+            for (name, of_atoms), mean in zip(columns.items(), means.T, strict=True):
+                if name:
+                    levels[name, "atom"] = of_atoms
+                    levels[name, "neighbourhood"] = mean
+                    levels[name, "frame"] = of_atoms.max(keepdims=True)
+                else:
+                    error = mean
+        return levels, error
+
+    def _spreads(self, evaluation: Evaluation, values: Array) -> dict[str, Any]:
+        """Standard deviations of the members where they are the score of the error bar, else the score itself."""
+        n = len(evaluation.forces)
+        members = evaluation.forces_members
+        if self.bar_score == "committee_force" and members is not None:
+            energies, stresses = evaluation.energy_members, evaluation.stress_members
+            return {
+                "energy_spread": float(np.std(energies, ddof=1)) / n if energies is not None else np.nan,
+                "force_spread": members.std(axis=0, ddof=1),
+                "stress_spread": None if stresses is None else stresses.std(axis=0, ddof=1),
+            }
+        mean = float(np.mean(values))
+        return {
+            "energy_spread": mean,
+            "force_spread": np.broadcast_to(values[:, None], (n, 3)).copy(),
+            "stress_spread": None if evaluation.stress is None else np.full(6, mean),
+        }
+
+
+def _still(evaluation: Evaluation) -> NDArray[np.bool_]:
+    forces = evaluation.forces[None]
+    if evaluation.forces_members is not None:
+        forces = np.concatenate([forces, evaluation.forces_members])
+    return np.asarray((np.abs(forces) < STILL).all(axis=0))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Columns of scored frames, still without thresholds and error bars: F frames, A atoms.
+
+    Fields as in `Scored` and `assay.assessment.Assessment`; `energy_spread` is `(F,)`, `force_spread` `(A, 3)`,
+    `stress_spread` `(F, 6)`; stress columns are `None` unless every frame has them.
+    """
+
+    names: tuple[str, ...]
+    config_types: tuple[str, ...]
+    offsets: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    energy: Array
+    forces: Array
+    stress: Array | None
+    scores: dict[Key, Array]
+    energy_spread: Array
+    force_spread: Array
+    stress_spread: Array | None
+    still: NDArray[np.bool_]
+    members: int
+    labels: Labels | None
+    neighbourhood_error: Array | None
+
+    @classmethod
+    def collect(cls, scored: Sequence[tuple[Frame, Scored]]) -> Batch:
+        """Concatenate; raises `ValueError` without frames."""
+        if not scored:
+            raise ValueError("no frame could be evaluated")
+        frames = [frame for frame, _ in scored]
+        results = [result for _, result in scored]
+        evaluations = [result.evaluation for result in results]
+        return cls(
+            names=tuple(frame.origin for frame in frames),
+            config_types=tuple(frame.config_type for frame in frames),
+            offsets=np.cumsum([0, *(len(frame.atoms) for frame in frames)]),
+            numbers=np.concatenate([frame.atoms.numbers for frame in frames]).astype(np.int64),
+            energy=np.array([evaluation.energy for evaluation in evaluations]),
+            forces=np.concatenate([evaluation.forces for evaluation in evaluations]),
+            stress=_stacked([evaluation.stress for evaluation in evaluations]),
+            scores={key: np.concatenate([result.scores[key] for result in results]) for key in results[0].scores},
+            energy_spread=np.array([result.energy_spread for result in results]),
+            force_spread=np.concatenate([result.force_spread for result in results]),
+            stress_spread=_stacked([result.stress_spread for result in results]),
+            still=np.concatenate([result.still for result in results]),
+            members=results[0].members,
+            labels=_labels(frames),
+            neighbourhood_error=_joined([result.neighbourhood_error for result in results]),
+        )
+
+    @property
+    def natoms(self) -> NDArray[np.int64]:
+        """`(F,)`."""
+        return np.diff(self.offsets)
+
+
+def _stacked(rows: Sequence[Array | None]) -> Array | None:
+    present = [row for row in rows if row is not None]
+    return np.array(present) if len(present) == len(rows) else None
+
+
+def _joined(columns: Sequence[Array | None]) -> Array | None:
+    present = [column for column in columns if column is not None]
+    return np.concatenate(present) if len(present) == len(columns) else None
+
+
+def _labels(frames: Sequence[Frame]) -> Labels | None:
+    energies = [frame.energy for frame in frames if frame.energy is not None]
+    forces = [frame.forces for frame in frames if frame.forces is not None]
+    if len(energies) < len(frames) or len(forces) < len(frames):
+        return None
+    return Labels(np.array(energies), np.concatenate(forces), _stacked([frame.stress for frame in frames]))
+
+
+def known_species(frame: Atoms, species: tuple[str, ...]) -> None:
+    """Raise `FrameError` for the first atom whose species the training frames did not have."""
+    known = np.isin(frame.numbers, [atomic_numbers[s] for s in species])
+    if not known.all():
+        i = int(np.argmin(known))
+        raise FrameError(
+            f"atom {i} is {frame.get_chemical_symbols()[i]}, which was not in the training frames "
+            f"({', '.join(species)})"
+        )

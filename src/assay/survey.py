@@ -1,0 +1,144 @@
+"""One pass over the labels of a training set, before anything expensive: what is there, and what looks wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from assay.frames import Frame, content_hash
+from assay.prediction import Array
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Columns over the F frames of a training set with S species.
+
+    | field | meaning | shape, unit |
+    |---|---|---|
+    | origins, hashes, config_types | of each frame | `(F,)` |
+    | species | chemical symbols, by atomic number | `(S,)` |
+    | counts | atoms of each species | `(F, S)` |
+    | energy | label | `(F,)` eV |
+    | largest_force | largest norm of a labelled force | `(F,)` eV/Å |
+    | force_square, stress_square | mean square of a component | `(F,)` |
+    | force_decay | mean over atoms of `exp(-\\|F\\| / b)` | `(F,)` |
+    | has_stress | whether the frames have stress labels | |
+    """
+
+    origins: tuple[str, ...]
+    hashes: tuple[str, ...]
+    config_types: tuple[str, ...]
+    species: tuple[str, ...]
+    counts: NDArray[np.int64]
+    energy: Array
+    largest_force: Array
+    force_square: Array
+    stress_square: Array
+    force_decay: Array
+    has_stress: bool
+
+    @classmethod
+    def fit(cls, frames: Iterable[Frame], b: float = 50.0) -> Survey:
+        """Read labelled frames once; only a few numbers of each are kept. `b` (eV/Å) is that of `force_decay`."""
+        origins, hashes, kinds, tallies, rows = [], [], [], [], []
+        has_stress = False
+        for frame in frames:
+            assert frame.energy is not None
+            assert frame.forces is not None
+            has_stress = frame.stress is not None
+            origins.append(frame.origin)
+            hashes.append(content_hash(frame.atoms))
+            kinds.append(frame.config_type)
+            tallies.append(Counter(frame.atoms.numbers.tolist()))
+            norms = np.linalg.norm(frame.forces, axis=1)
+            squares = [np.mean(frame.forces**2), 0.0 if frame.stress is None else np.mean(frame.stress**2)]
+            rows.append([frame.energy, norms.max(), *squares, np.mean(np.exp(-norms / b))])
+        numbers = sorted(set().union(*tallies))
+        energy, largest_force, force_square, stress_square, force_decay = np.array(rows).reshape(-1, 5).T
+        return cls(
+            origins=tuple(origins),
+            hashes=tuple(hashes),
+            config_types=tuple(kinds),
+            species=tuple(chemical_symbols[z] for z in numbers),
+            counts=np.array([[tally[z] for z in numbers] for tally in tallies], dtype=np.int64),
+            energy=energy,
+            largest_force=largest_force,
+            force_square=force_square,
+            stress_square=stress_square,
+            force_decay=force_decay,
+            has_stress=has_stress,
+        )
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    @property
+    def natoms(self) -> NDArray[np.int64]:
+        return np.asarray(self.counts.sum(axis=1))
+
+    def reference_energies(self, chosen: NDArray[np.bool_] | None = None) -> Array:
+        """Energy of an atom of each species by least squares of `E_f = Σ_s counts_fs e_s`, `(S,)` eV.
+
+        Minimum-norm where compositions do not tell the species apart.
+        """
+        keep = np.ones(len(self), dtype=bool) if chosen is None else chosen
+        n = self.natoms[keep]
+        return np.asarray(np.linalg.lstsq(self.counts[keep] / n[:, None], self.energy[keep] / n)[0])
+
+    def energy_above_lowest(self) -> Array:
+        """Energy per atom above the lowest frame of the same composition, `(F,)` eV (E_ref of Perez et al., Eq. 9)."""
+        per_atom = self.energy / self.natoms
+        _, group = np.unique(self.counts / self.natoms[:, None], axis=0, return_inverse=True)
+        lowest = np.full(group.max() + 1, np.inf)
+        np.minimum.at(lowest, group, per_atom)
+        return np.asarray(per_atom - lowest[group])
+
+    def held_out(self, share: float = 0.1) -> NDArray[np.bool_]:
+        """A `share` of each config_type as contiguous blocks of file order, `(F,)`; at least one frame in all.
+
+        Two blocks per config_type, centred at 1/4 and 3/4 of it, so that drift along a trajectory is sampled.
+        """
+        chosen = np.zeros(len(self), dtype=bool)
+        kinds = np.array(self.config_types)
+        for kind in np.unique(kinds):
+            where = np.flatnonzero(kinds == kind)
+            total = round(share * len(where))
+            for part, centre in ((total - total // 2, 0.25), (total // 2, 0.75)):
+                start = int(centre * len(where)) - part // 2
+                chosen[where[max(0, start) : max(0, start) + part]] = True
+        if not chosen.any():
+            chosen[len(self) // 2] = True
+        return chosen
+
+    def duplicates(self, other: Survey | None = None) -> list[tuple[str, str]]:
+        """Pairs of origins with equal content: within this set, or between this set and `other`."""
+        first: dict[str, str] = {}
+        pairs = []
+        for origin, digest in zip(self.origins, self.hashes, strict=True):
+            if other is None and digest in first:
+                pairs.append((first[digest], origin))
+            first.setdefault(digest, origin)
+        if other is not None:
+            for origin, digest in zip(other.origins, other.hashes, strict=True):
+                if digest in first:
+                    pairs.append((first[digest], origin))
+        return pairs
+
+    def outliers(self) -> list[tuple[str, str]]:
+        """Frames whose largest force or energy per atom lies beyond `Q3 + 3 IQR` of the set: (origin, reason)."""
+        above = self.energy / self.natoms - (self.counts @ self.reference_energies()) / self.natoms
+        found = []
+        for values, what in (
+            (self.largest_force, "largest force {:.3g} eV/Å"),
+            (above, "energy {:+.3g} eV/atom"),
+        ):
+            q1, q3 = np.quantile(values, [0.25, 0.75])
+            for i in np.flatnonzero(values > q3 + 3 * (q3 - q1)):
+                reason = f"{what.format(values[i])}, beyond Q3 + 3 IQR = {q3 + 3 * (q3 - q1):.3g}"
+                found.append((self.origins[i], reason))
+        return found

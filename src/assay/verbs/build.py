@@ -1,0 +1,287 @@
+"""`assay build`: fit a gauge to training frames and calibrate it on held-out ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.frames import Frame, FrameError, LabelKeys, Labelled, Skipped, file_hash, read_frames
+from assay.gauge import Gauge, split_bar
+from assay.linear.fit import fit_linear
+from assay.linear.weights import Weights
+from assay.parallel import Progress
+from assay.provenance import versions
+from assay.scores import FittedScore
+from assay.scores.registry import COMMITTEE, FOLDS, ScoresFold
+from assay.scoring import Batch
+from assay.sources import Source
+from assay.sources.ase_committee import AseCommittee
+from assay.sources.recorded import Recorded, attach_members
+from assay.sources.registry import parse_spec
+from assay.sources.snap import Snap
+from assay.survey import Survey
+from assay.thresholds import thresholds
+
+SAMPLE_ATOMS = 10_000
+"""Training atoms that are evaluated again for training errors and distributions."""
+QUANTILES = 512
+
+Paths = str | Path | Sequence[str | Path]
+Stage = Callable[[str, int | None], Progress | None]
+"""Called when a stage begins, with its name and number of frames; returns a progress callback or `None`."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `build` made and noticed.
+
+    | field | meaning |
+    |---|---|
+    | gauge | the fitted, calibrated gauge |
+    | skipped | frames left out: (origin, reason) |
+    | duplicates | pairs of equal frames within the training set |
+    | overlap | pairs of equal frames in training and held-out frames |
+    | outliers | frames with labels far from the others': (origin, reason) |
+    | training, held_out | scored training sample and held-out frames, for further study |
+    """
+
+    gauge: Gauge
+    skipped: Skipped
+    duplicates: list[tuple[str, str]]
+    overlap: list[tuple[str, str]]
+    outliers: list[tuple[str, str]]
+    training: Batch
+    held_out: Batch
+
+
+def build(
+    train: Paths,
+    *,
+    source: str | dict[str, Any],
+    heldout: Paths | None = None,
+    train_members: Paths | None = None,
+    heldout_members: Paths | None = None,
+    scores: Sequence[str] | None = None,
+    error_bar: str = "committee_force:scale",
+    out: str | Path | None = None,
+    keys: LabelKeys | None = None,
+    weights: Weights | None = None,
+    ensemble_size: int = 16,
+    r_cut: float = 5.0,
+    seed: int = 0,
+    workers: int = 1,
+    skip_bad: bool = False,
+    allow_import: tuple[str, ...] = (),
+    stage: Stage | None = None,
+    command: str | None = None,
+) -> Built:
+    """Fit a gauge: survey the labels, fit the potential and the scores in one pass, calibrate on held-out frames.
+
+    Parameters
+    ----------
+    train, heldout
+        files of labelled frames. Without `heldout`, a tenth of the training frames is kept out of the fit, in
+        contiguous blocks of file order within each config_type, and never fitted again
+    source
+        `name:key=value,…`, a TOML file, or the same as a dictionary with the key `source`
+    train_members, heldout_members
+        members files of the `recorded` source, one for each frames file
+    scores
+        names of scores; all that the source supports by default
+    error_bar
+        `SCORE:CALIBRATOR`
+    weights, ensemble_size, seed
+        of the fit of a linear potential and its bootstrap ensemble
+    r_cut
+        radius of a neighbourhood, Å
+    skip_bad
+        leave out frames that can't be used, and list them, instead of stopping at the first
+    stage
+        told of each stage, for progress
+
+    Raises
+    ------
+    FrameError
+        frames that can't be used: see `assay.frames.read_frames`
+    ValueError
+        unknown source, score, calibrator or setting
+    """
+    started = time.perf_counter()
+    settings = parse_spec(source) if isinstance(source, str) else dict(source)
+    keys = keys or LabelKeys()
+    weights = weights or Weights()
+    stage = stage or (lambda name, total: None)
+    skipped: Skipped = []
+
+    def frames(paths: Paths, members: Paths | None, note: bool = False) -> Iterator[Frame]:
+        left_out = (skipped if note else []) if skip_bad else None
+        return labelled(paths, members, keys, left_out)
+
+    survey = Survey.fit(_told(frames(train, train_members, note=True), stage("reading labels", None)), b=weights.b)
+    if heldout is None and len(survey) < 2:
+        raise FrameError(
+            f"{len(survey)} training frame is too few to keep one out for calibration; give more, or -c HELDOUT"
+        )
+    fitted_frames = ~survey.held_out() if heldout is None else np.ones(len(survey), dtype=bool)
+
+    if settings["source"] == "recorded" and "models" not in settings:
+        settings["models"] = list(Recorded.from_frame(next(frames(train, train_members)).atoms, keys).models)
+    potential, fitted_scores = _fit(
+        settings, survey, fitted_frames, lambda: frames(train, train_members), scores, error_bar, weights,
+        ensemble_size, seed, workers, allow_import, stage, skipped if skip_bad else None,
+    )  # fmt: skip
+    gauge = Gauge(potential, fitted_scores, r_cut, error_bar, survey.species)
+
+    sample = fitted_frames & _sample(survey.natoms, fitted_frames)
+    training_frames = _chosen(frames(train, train_members), sample)
+    training = _scored(gauge, training_frames, workers, stage("training errors", int(sample.sum())), skipped, skip_bad)
+    overlap: list[tuple[str, str]] = []
+    if heldout is None:
+        held_out_frames = _chosen(frames(train, train_members), ~fitted_frames)
+        total: int | None = int((~fitted_frames).sum())
+    else:
+        held_survey = Survey.fit(frames(heldout, heldout_members, note=True))
+        overlap, total = survey.duplicates(held_survey), len(held_survey)
+        held_out_frames = frames(heldout, heldout_members)
+    held_out = _scored(gauge, held_out_frames, workers, stage("held-out errors", total), skipped, skip_bad)
+
+    gauge = replace(
+        gauge.calibrated(held_out),
+        thresholds=thresholds(fitted_scores, training, held_out),
+        training={key: _quantiles(values) for key, values in training.scores.items()},
+        provenance={
+            **versions(),
+            "command": command or "assay.build(...)",
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - started, 2),
+            "source": settings,
+            "seed": seed,
+            "weights": weights.scheme,
+            "files": {str(path): file_hash(path) for path in (*listed(train), *listed(heldout))},
+            "training": {"frames": int(fitted_frames.sum()), "atoms": int(survey.natoms[fitted_frames].sum())},
+            "held_out": {"frames": len(held_out.names), "atoms": len(held_out.numbers)},
+            "training_hashes": [h for h, used in zip(survey.hashes, fitted_frames, strict=True) if used],
+        },
+    )
+    if out is not None:
+        gauge.save(out)
+    return Built(
+        gauge=gauge,
+        skipped=skipped,
+        duplicates=survey.duplicates(),
+        overlap=overlap,
+        outliers=survey.outliers(),
+        training=training,
+        held_out=held_out,
+    )
+
+
+def labelled(
+    paths: Paths, members: Paths | None, keys: LabelKeys, skipped: Skipped | None, labels: Labelled = "needed"
+) -> Iterator[Frame]:
+    """Frames of one or more files, each with its members file where there are any."""
+    files, member_files = listed(paths), listed(members)
+    if member_files and len(member_files) != len(files):
+        raise ValueError(f"{len(member_files)} members files for {len(files)} frames files; give one for each")
+    if not member_files:
+        yield from read_frames(files, keys=keys, labels=labels, skipped=skipped)
+    for file, member_file in zip(files, member_files, strict=False):
+        yield from attach_members(read_frames(file, keys=keys, labels=labels, skipped=skipped), member_file)
+
+
+def listed(paths: Paths | None) -> tuple[str | Path, ...]:
+    if paths is None:
+        return ()
+    return (paths,) if isinstance(paths, str | Path) else tuple(paths)
+
+
+def _told(frames: Iterator[Frame], progress: Progress | None) -> Iterator[Frame]:
+    atoms = 0
+    for count, frame in enumerate(frames, 1):
+        atoms += len(frame.atoms)
+        if progress:
+            progress(count, atoms)
+        yield frame
+
+
+def _chosen(frames: Iterator[Frame], mask: NDArray[np.bool_]) -> Iterator[Frame]:
+    return (frame for frame, use in zip(frames, mask, strict=True) if use)
+
+
+def _sample(natoms: NDArray[np.int64], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Evenly spaced frames of those in `among`, with about `SAMPLE_ATOMS` atoms or fewer in all, `(F,)`."""
+    where = np.flatnonzero(among)
+    total = int(natoms[where].sum())
+    count = len(where) if total <= SAMPLE_ATOMS else max(1, len(where) * SAMPLE_ATOMS // total)
+    sample = np.zeros(len(natoms), dtype=bool)
+    sample[where[np.linspace(0, len(where) - 1, count).round().astype(int)]] = True
+    return sample
+
+
+def _fit(
+    settings: dict[str, Any],
+    survey: Survey,
+    chosen: NDArray[np.bool_],
+    frames: Callable[[], Iterator[Frame]],
+    scores: Sequence[str] | None,
+    error_bar: str,
+    weights: Weights,
+    ensemble_size: int,
+    seed: int,
+    workers: int,
+    allow_import: tuple[str, ...],
+    stage: Stage,
+    failed: Skipped | None,
+) -> tuple[Source, tuple[FittedScore, ...]]:
+    """The potential and the fitted scores, from one pass over the chosen frames."""
+    own = {key: value for key, value in settings.items() if key != "source"}
+    if settings["source"] == "snap":
+        fold = ScoresFold([*(scores or (*COMMITTEE, *FOLDS)), split_bar(error_bar)[0]])
+        rows = Snap.from_state(own).for_species(survey.species)
+        potential = fit_linear(
+            frames(),
+            survey,
+            rows,
+            chosen=chosen,
+            weights=weights,
+            members=ensemble_size,
+            seed=seed,
+            workers=workers,
+            progress=stage("design rows and fit", int(chosen.sum())),
+            on_design=lambda frame, design: fold.update(design.features, frame.atoms.numbers),
+            failed=failed,
+        )
+        return potential, fold.result()
+    source: Source
+    if settings["source"] == "recorded":
+        source = Recorded(tuple(own["models"]))
+    else:
+        source = AseCommittee.from_toml(settings, allow_import=allow_import)
+    wanted = [*(scores or COMMITTEE), split_bar(error_bar)[0]]
+    if any(name in FOLDS for name in wanted):
+        without = ", ".join(name for name in wanted if name in FOLDS)
+        raise ValueError(f"{without} needs features, which the source {settings['source']!r} does not have")
+    return source, ScoresFold(wanted).result()
+
+
+def _scored(
+    gauge: Gauge, frames: Iterator[Frame], workers: int, progress: Progress | None, skipped: Skipped, skip_bad: bool
+) -> Batch:
+    pairs, failed = Gauge.split(gauge.stream(frames, workers=workers, progress=progress))
+    if failed and not skip_bad:
+        origin, reason = failed[0]
+        raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
+    skipped.extend(pair for pair in failed if pair not in skipped)
+    return Batch.collect(pairs)
+
+
+def _quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    finite = values[np.isfinite(values)]
+    return np.quantile(finite, np.linspace(0, 1, QUANTILES)) if len(finite) else finite

@@ -1,0 +1,59 @@
+"""`assay calibrate`: new error bars for a gauge, from labelled frames that it was not trained on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from assay.frames import FrameError, LabelKeys, Skipped, content_hash, file_hash
+from assay.gauge import Gauge
+from assay.scoring import Batch
+from assay.verbs.build import Paths, Stage, labelled, listed
+
+
+def calibrate(
+    gauge: Gauge | str | Path,
+    frames: Paths,
+    *,
+    members: Paths | None = None,
+    error_bar: str | None = None,
+    out: str | Path | None = None,
+    keys: LabelKeys | None = None,
+    workers: int = 1,
+    skip_bad: bool = False,
+    allow_import: tuple[str, ...] = (),
+    stage: Stage | None = None,
+    command: str | None = None,
+) -> Gauge:
+    """A gauge with error bars fitted to `frames`; potential, scores and thresholds stay.
+
+    `error_bar`, `SCORE:CALIBRATOR`, changes what makes the bar. Raises `FrameError` where a frame was trained on:
+    errors of training frames are too small to calibrate with.
+    """
+    gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
+    gauge = replace(gauge, bar=error_bar or gauge.bar)
+    trained = set(gauge.provenance.get("training_hashes", ()))
+    skipped: Skipped | None = [] if skip_bad else None
+    stream = gauge.stream(
+        labelled(frames, members, keys or LabelKeys(), skipped),
+        workers=workers,
+        progress=stage("held-out errors", None) if stage else None,
+    )
+    scored, failed = Gauge.split(stream)
+    seen = [frame.origin for frame, _ in scored if content_hash(frame.atoms) in trained]
+    if seen:
+        raise FrameError(f"{len(seen)} of {len(scored)} frames were trained on, the first is {seen[0]}; leave them out")
+    if failed and not skip_bad:
+        raise FrameError(f"{failed[0][0]}: {failed[0][1]} ({len(failed)} frames failed; --skip-bad leaves them out)")
+    batch = Batch.collect(scored)
+    new = gauge.calibrated(batch)
+    made = {
+        **gauge.provenance,
+        "calibrated_by": command or "assay.calibrate(...)",
+        "files": {**gauge.provenance.get("files", {}), **{str(p): file_hash(p) for p in listed(frames)}},
+        "held_out": {"frames": len(batch.names), "atoms": len(batch.numbers)},
+    }
+    new = replace(new, provenance=made)
+    if out is not None:
+        new.save(out)
+    return new

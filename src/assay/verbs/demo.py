@@ -1,0 +1,50 @@
+"""`assay demo`: the whole path on the data that ships with Assay, silicon-pbe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from assay.gauge import Gauge
+from assay.verbs.build import Stage, build
+from assay.verbs.evaluate import evaluate
+
+SOURCE = "snap:twojmax=6,rcut=5.0,quadratic=true"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A gauge for silicon, and how it does on frames like its training frames and on others."""
+
+    gauge: Gauge
+    test: dict[str, Any]
+    ood: dict[str, Any]
+
+
+def demo_data(name: str) -> Path:
+    """Path of a file of silicon-pbe: `train`, `calibration`, `test` or `ood`."""
+    return Path(str(files("assay") / "demo_data" / "silicon-pbe" / f"{name}.extxyz.gz"))
+
+
+def demo(
+    *, report: str | Path | None = None, workers: int = 2, stage: Stage | None = None, command: str | None = None
+) -> Demo:
+    """Fit quadratic SNAP to silicon-pbe, calibrate it, and judge it in and out of distribution.
+
+    The report is on the out-of-distribution frames. Nothing fitted is shipped.
+    """
+    built = build(
+        demo_data("train"),
+        source=SOURCE,
+        heldout=demo_data("calibration"),
+        workers=workers,
+        stage=stage,
+        command=command or "assay demo",
+    )
+    test = evaluate(built.gauge, demo_data("test"), workers=workers, stage=stage)
+    ood = evaluate(
+        built.gauge, demo_data("ood"), workers=workers, stage=stage, report=report, command=command or "assay demo"
+    )
+    return Demo(built.gauge, test, ood)

@@ -1,0 +1,66 @@
+"""`assay evaluate`: a gauge held against labelled frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from assay.evaluation import evaluation
+from assay.frames import Frame, LabelKeys, Skipped, content_hash
+from assay.gauge import Gauge
+from assay.verbs.build import Paths, Stage, labelled
+from assay.verbs.predict import assess_stream, provenance, write_json
+
+
+def evaluate(
+    gauge: Gauge | str | Path,
+    frames: Paths,
+    *,
+    members: Paths | None = None,
+    report: str | Path | None = None,
+    json_file: str | Path | None = None,
+    keys: LabelKeys | None = None,
+    workers: int = 1,
+    skip_bad: bool = False,
+    allow_import: tuple[str, ...] = (),
+    stage: Stage | None = None,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Errors, rank correlations, coverage and proper scores on labelled frames: see `assay.evaluation`.
+
+    Frames that were in the training set are counted under `training_overlap`: what is measured on them says nothing
+    about new ones. Frames that can't be read raise `FrameError`, or with `skip_bad` are counted under `skipped`;
+    frames that can't be evaluated are always counted.
+    """
+    gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
+    skipped: Skipped = []
+    trained = set(gauge.provenance.get("training_hashes", ()))
+    overlap = 0
+
+    def counted() -> Iterator[Frame]:
+        nonlocal overlap
+        for frame in labelled(frames, members, keys or LabelKeys(), skipped if skip_bad else None):
+            overlap += content_hash(frame.atoms) in trained
+            yield frame
+
+    assessment, worst = assess_stream(gauge, counted(), skipped, workers=workers, stage=stage)
+    result = evaluation(assessment, gauge.constant_bar)
+    result["training_overlap"] = overlap
+    result["failed"] = [{"frame": origin, "reason": reason} for origin, reason in assessment.failed]
+    if json_file is not None:
+        write_json(json_file, result)
+    if report is not None:
+        from assay.report import write_report
+
+        write_report(
+            report,
+            assessment,
+            title="Evaluation",
+            provenance=provenance(gauge, frames, command),
+            labels=assessment.labels,
+            evaluation=result,
+            training=gauge.training,
+            worst=worst,
+        )
+    return result

@@ -1,0 +1,27 @@
+"""`assay info`: what a gauge is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from assay.gauge import Gauge
+
+
+def info(gauge: Gauge | str | Path) -> dict[str, Any]:
+    """Source, scores with thresholds, error bars and provenance of a gauge, as a JSON-ready dictionary."""
+    gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge)
+    thresholds: dict[str, dict[str, float]] = {}
+    for (name, level), value in gauge.thresholds.items():
+        thresholds.setdefault(name, {})[level] = value
+    return {
+        "source": gauge.source.label,
+        "species": list(gauge.species),
+        "scores": [score.name for score in gauge.scores],
+        "thresholds": thresholds,
+        "neighbourhood_radius_A": gauge.r_cut,
+        "error_bar": gauge.bar,
+        "calibrated": sorted(gauge.calibrators),
+        "calibration": {q: getattr(c, "alpha", None) for q, c in gauge.calibrators.items()},
+        "provenance": {key: value for key, value in gauge.provenance.items() if key != "training_hashes"},
+    }

@@ -1,0 +1,214 @@
+"""`assay predict`: predictions, scores and error bars of frames, labelled or not."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io.extxyz import write_extxyz
+
+from assay.assessment import Assessment
+from assay.frames import Frame, FrameError, LabelKeys, Skipped, file_hash
+from assay.gauge import Gauge
+from assay.gauge_file import write_atomically
+from assay.parallel import Failure
+from assay.provenance import versions
+from assay.scoring import Batch, Scored
+from assay.verbs.build import Paths, Stage, labelled, listed
+
+ONE_SIGMA = 0.6826894921370859
+
+
+def predict(
+    gauge: Gauge | str | Path,
+    frames: Paths,
+    *,
+    members: Paths | None = None,
+    out: str | Path | None = None,
+    report: str | Path | None = None,
+    json_file: str | Path | None = None,
+    keys: LabelKeys | None = None,
+    workers: int = 1,
+    allow_import: tuple[str, ...] = (),
+    stage: Stage | None = None,
+    command: str | None = None,
+) -> Assessment:
+    """Assess frames with a gauge, and write them with predictions, error bars and scores.
+
+    Frames that can't be read or evaluated are listed in `failed`; the others are not lost.
+
+    Parameters
+    ----------
+    out
+        extended XYZ: `energy`, `forces`, `stress` as calculator results; `energy_uncertainty` (total, eV),
+        `forces_uncertainty`, `stress_uncertainty`; scores of atoms as arrays, of frames in `info`; `max_gamma`
+    report, json_file
+        a self-contained HTML page; a summary with the frames by risk
+    """
+    gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
+    skipped: Skipped = []
+    source = labelled(frames, members, keys or LabelKeys(), skipped, labels="if present")
+    assessment, worst = assess_stream(gauge, source, skipped, workers=workers, out=out, stage=stage)
+    if json_file is not None:
+        write_json(json_file, risk_summary(assessment))
+    if report is not None:
+        from assay.report import write_report
+
+        write_report(
+            report,
+            assessment,
+            title="Prediction",
+            provenance=provenance(gauge, frames, command),
+            training=gauge.training,
+            worst=worst,
+        )
+    return assessment
+
+
+def assess_stream(
+    gauge: Gauge,
+    frames: Iterable[Frame],
+    skipped: Skipped,
+    *,
+    workers: int = 1,
+    out: str | Path | None = None,
+    stage: Stage | None = None,
+) -> tuple[Assessment, Atoms]:
+    """Assess frames as they come, writing each to `out`; also the frame with the largest force error bar."""
+    scored: list[tuple[Frame, Scored]] = []
+    worst: tuple[float, Frame | None, Any] = (-np.inf, None, None)
+    progress = stage("assessing", None) if stage else None
+    with _extxyz(out) as write:
+        for frame, result in gauge.stream(frames, workers=workers, progress=progress):
+            if isinstance(result, Failure):
+                skipped.append((result.origin, result.reason))
+                continue
+            bars = np.linalg.norm(_atom_bars(gauge, result), axis=1)
+            if bars.max() > worst[0]:
+                worst = (float(bars.max()), frame, bars)
+            if out is not None:
+                write(annotated(gauge, frame, result))
+            scored.append((frame, result))
+    if not scored:
+        raise FrameError(f"no frame could be evaluated; the first: {': '.join(skipped[0]) if skipped else 'no frames'}")
+    assert worst[1] is not None
+    atoms = worst[1].atoms.copy()
+    atoms.info = {"origin": worst[1].origin}
+    atoms.arrays["force_error_bar"] = worst[2]
+    return gauge.assessment(Batch.collect(scored), tuple(skipped)), atoms
+
+
+def annotated(gauge: Gauge, frame: Frame, scored: Scored) -> Atoms:
+    """The frame with everything the gauge says, in keys that extended XYZ keeps."""
+    one = gauge.assessment(Batch.collect([(frame, scored)]))
+    atoms: Atoms = frame.atoms.copy()
+    evaluation = scored.evaluation
+    results = {"energy": evaluation.energy, "forces": evaluation.forces, "stress": evaluation.stress}
+    atoms.calc = SinglePointCalculator(atoms, **{k: v for k, v in results.items() if v is not None})
+    if one.energy_bar is not None:
+        atoms.info["energy_uncertainty"] = float(one.energy_bar.half_width(ONE_SIGMA)[0] * len(atoms))
+    if one.force_bar is not None:
+        atoms.arrays["forces_uncertainty"] = one.force_bar.half_width(ONE_SIGMA)
+    if one.stress_bar is not None:
+        atoms.info["stress_uncertainty"] = one.stress_bar.half_width(ONE_SIGMA)[0]
+    for (name, level), score in one.scores.items():
+        if level == "frame":
+            atoms.info[f"max_{name}" if (name, "atom") in one.scores else name] = float(score.values[0])
+        else:
+            atoms.arrays[name if level == "atom" else f"{name}_neighbourhood"] = score.values
+    return atoms
+
+
+def _atom_bars(gauge: Gauge, scored: Scored) -> Any:
+    calibrator = gauge.calibrators.get("force")
+    if calibrator is None:
+        return scored.force_spread
+    return calibrator.bar(scored.evaluation.forces, scored.force_spread, "eV/Å").half_width(ONE_SIGMA)
+
+
+@contextmanager
+def _extxyz(path: str | Path | None) -> Iterator[Any]:
+    """A function that appends frames to an extended-XYZ file, which appears whole at the end or not at all."""
+    if path is None:
+        yield lambda atoms: None
+        return
+    with TemporaryFile("w+b") as buffer:
+        text = io.TextIOWrapper(buffer, encoding="utf-8", write_through=True)
+        yield lambda atoms: write_extxyz(text, [atoms])
+        text.flush()
+        buffer.seek(0)
+        write_atomically(path, lambda file: [file.write(block) for block in iter(lambda: buffer.read(1 << 20), b"")])
+        text.detach()
+
+
+def risk_summary(assessment: Assessment) -> dict[str, Any]:
+    """What `predict --json` writes: counts, shares flagged, and frames by falling risk."""
+    bar = assessment.force_bar
+    width = np.linalg.norm(bar.half_width(ONE_SIGMA), axis=1) if bar is not None else None
+    frames = []
+    for f, name in enumerate(assessment.names):
+        atoms = slice(assessment.offsets[f], assessment.offsets[f + 1])
+        row: dict[str, Any] = {
+            "frame": name,
+            "config_type": assessment.config_types[f],
+            "atoms": int(assessment.natoms[f]),
+            "energy_eV": float(assessment.energy[f]),
+        }
+        if assessment.energy_bar is not None:
+            row["energy_error_bar_eV_per_atom"] = _finite(assessment.energy_bar.half_width(ONE_SIGMA)[f])
+        if width is not None:
+            row["largest_force_error_bar_eV_per_A"] = _finite(width[atoms].max())
+            row["riskiest_atom"] = int(width[atoms].argmax())
+        row |= {n: _finite(s.values[f]) for (n, level), s in assessment.scores.items() if level == "frame"}
+        row["flagged_by"] = [n for (n, level), s in assessment.scores.items() if level == "frame" and s.flagged[f]]
+        frames.append(row)
+    risk = "largest_force_error_bar_eV_per_A"
+    frames.sort(key=lambda row: np.inf if row.get(risk) is None else row[risk], reverse=True)
+    flagged: dict[str, dict[str, float]] = {}
+    for (name, level), score in assessment.scores.items():
+        flagged.setdefault(name, {})[level] = float(score.flagged.mean())
+    return {
+        "frames": len(assessment.names),
+        "atoms": len(assessment.numbers),
+        "skipped": len(assessment.failed),
+        "failed": [{"frame": origin, "reason": reason} for origin, reason in assessment.failed],
+        "error_bar": assessment.bar,
+        "flagged": flagged,
+        "by_risk": frames,
+    }
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def write_json(path: str | Path, content: dict[str, Any]) -> None:
+    """Write JSON atomically."""
+    data = (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    write_atomically(path, lambda file: file.write(data))
+
+
+def provenance(gauge: Gauge, frames: Paths, command: str | None) -> dict[str, str]:
+    """How a report was made, for people."""
+    made = gauge.provenance
+    lines = {
+        "Potential": gauge.source.label,
+        "Error bar": gauge.bar,
+        "Command": command or "",
+        "Gauge built by": str(made.get("command", "")),
+        "Gauge built on": str(made.get("created", "")),
+        "Training": "{frames} frames, {atoms} atoms".format(**made["training"]) if "training" in made else "",
+        "Calibration": "{frames} frames, {atoms} atoms".format(**made["held_out"]) if "held_out" in made else "",
+        **{f"SHA-256 of {path}": digest for path, digest in made.get("files", {}).items()},
+        **{f"SHA-256 of {path}": file_hash(path) for path in listed(frames)},
+        "Versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+    }
+    return {key: value for key, value in lines.items() if value}
