@@ -87,7 +87,7 @@ def _part(assessment: Assessment, constant_bar: ConstantBar, frames: Mask, atoms
         "scores": {},
         "error_bars": {},
     }
-    moving_atoms = ~assessment.still.all(axis=1)
+    moving_atoms: Mask = np.asarray(~assessment.still.all(axis=1))
     moving_frames = frame_max(moving_atoms.astype(float), assessment.offsets) > 0
     for (name, level), score in assessment.scores.items():
         here, moving = (frames, moving_frames) if level == "frame" else (atoms, moving_atoms)

@@ -69,7 +69,7 @@ def make(
             ("committee_force", "atom"): Score("committee_force", "atom", 0.4 * sigma),
             ("gamma", "frame"): Score("gamma", "frame", per_frame, 1.5),
         },
-        still=np.zeros(frames * atoms, dtype=bool),
+        still=np.zeros((frames * atoms, 3), dtype=bool),
         bar="committee_force:scale" if bars != "none" else "",
         energy_bar=bar(energy / atoms, sigma_e, "eV/atom"),
         force_bar=bar(forces, np.repeat(sigma[:, None], 3, axis=1), "eV/Å"),

@@ -38,7 +38,7 @@ class Quantity:
 
 
 def quantities(assessment: Assessment, labels: Labels) -> tuple[Quantity, ...]:
-    """Force components in eV/Å (without still atoms), energies in meV/atom, stresses in meV/Å³: those with bars."""
+    """Force components in eV/Å (without still ones), energies in meV/atom, stresses in meV/Å³: those with bars."""
     found = []
     if assessment.force_bar is not None:
         error = assessment.forces - labels.forces

@@ -61,7 +61,7 @@ def ranking(assessment: Assessment, labels: Labels | None, evaluation: Mapping[s
         return section
     rankings = dict(list(rankings.items())[: len(theme.SERIES)])
     error = np.linalg.norm(assessment.forces - labels.forces, axis=1)
-    kept = ~assessment.still & np.isfinite(error) & ~np.isnan([*rankings.values()]).any(axis=0)
+    kept = ~assessment.still.all(axis=1) & np.isfinite(error) & ~np.isnan([*rankings.values()]).any(axis=0)
     if not kept.any():
         section.notes.append("No atom has both an error and a ranking.")
         return section
@@ -157,7 +157,7 @@ def _missing(assessment: Assessment, labels: Labels, found: Sequence[Quantity]) 
     ]
     if assessment.still.any():
         notes.append(
-            f"{int(assessment.still.sum()):,} atoms are left out of the force diagrams: their force vanishes by symmetry."
+            f"{int(assessment.still.sum()):,} force components are left out of these diagrams: they vanish by symmetry."
         )
     return notes
 

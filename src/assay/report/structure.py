@@ -20,7 +20,7 @@ MANY = 600
 
 
 def picture(ax: Axes, atoms: Atoms, bar: Array, name: str) -> Axes:
-    """Atoms as circles, nearest on top, coloured by `bar (A,)`, which the colour bar names; the cell's edges; a ring around the riskiest atom."""
+    """Atoms as circles, nearest on top, coloured by `bar (A,)` called `name`; cell edges; a ring at the largest."""
     view = rotate("-75x,20y,5z")
     if atoms.pbc.any():
         atoms = atoms.copy()

@@ -93,22 +93,22 @@ def scores(evaluation: Mapping[str, Any]) -> Table | None:
     ]
     if not rows:
         return None
-    columns = (
+    columns = [
         texts("Score", (name for name, _, _ in rows)),
         texts("Level", (level for _, level, _ in rows)),
         numbers("Spearman", (found.get("spearman") for _, _, found in rows)),
         numbers("AUROC", (found.get("auroc") for _, _, found in rows)),
         shares("Flagged", (found.get("flagged") for _, _, found in rows)),
-    )
+    ]
     caption = (
         "Scores against errors, by level. Spearman: 1 is a perfect ranking of the errors. AUROC, for finding the worst "
         "tenth: 0.5 is a coin toss, 1 is perfect."
     )
-    if evaluation.get("symmetry_zero_atoms"):
+    if evaluation.get("symmetry_zero_components"):
         moving = numbers("Spearman, moving atoms", (f.get("spearman_without_symmetry_zeros") for _, _, f in rows))
-        columns = (*columns[:3], moving, *columns[3:])
+        columns.insert(3, moving)
         caption += " Moving atoms are those whose force does not vanish by symmetry, which is easy to foretell."
-    return Table("score-table", caption, columns)
+    return Table("score-table", caption, tuple(columns))
 
 
 def error_bars(evaluation: Mapping[str, Any]) -> Table | None:
