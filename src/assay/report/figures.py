@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from assay.metrics import coverage_curve, coverages, reliability, sparsification_curve
 from assay.prediction import Array, Gaussian, Score
+from assay.report.parts import many
 from assay.report.quantities import Quantity, width, width_name
 from assay.report.theme import ALERT, INK, MUTED, PAGE, SERIES, colour_scale, density_map
 
-FEW = 1500
+FEW = 600
 """Up to this many points are drawn one by one, more as a density."""
 LEVELS = np.linspace(0.05, 0.95, 19)
 """Coverages at which intervals are held against errors; Gaussian bars have the same and 0 and 1."""
@@ -36,7 +37,8 @@ def error_against_bar(ax: Axes, quantity: Quantity) -> Axes:
     if len(x) <= FEW:
         ax.plot(x, y, "o", ms=3, mew=0, alpha=0.65, color=SERIES[0])
     else:
-        _density(ax, x, y, np.geomspace(left, right, 61), np.geomspace(bottom, top, 61))
+        cells = int(np.clip(np.sqrt(len(x)) / 2, 25, 60)) + 1
+        _density(ax, x, y, np.geomspace(left, right, cells), np.geomspace(bottom, top, cells))
     ends, halo = np.array([left, right]), [withStroke(linewidth=3.5, foreground=PAGE)]
     for (name, factor), style in zip(_guides(quantity).items(), _STYLES, strict=False):
         ax.plot(ends, factor * ends, linestyle=style, lw=1.4, color=INK, label=name, path_effects=halo)
@@ -83,7 +85,7 @@ def rmse_against_rmv(ax: Axes, quantity: Quantity) -> Axes:
         ms=4,
         lw=1,
         color=SERIES[0],
-        label=f"{shown.sum()} bins of {quantity.name}",
+        label=f"{many(shown.sum(), 'bin')} of {quantity.name}",
     )
     ax.set(xscale="log", yscale="log", xlim=limits, ylim=limits)
     ax.set_xlabel(f"error predicted: root mean variance ({quantity.bar.unit})")
@@ -107,26 +109,33 @@ def sparsification(ax: Axes, rankings: Mapping[str, Array], error: Array, unit: 
 
 
 def score_distribution(ax: Axes, score: Score, training: Array | None) -> Axes:
-    """Histograms of a score for these and for training frames, with its threshold; log x where it is positive."""
+    """Histograms of a score for these and for training frames, with its threshold; log x where `positive`."""
     series = {"these frames": score.values} | ({} if training is None else {"training": training})
-    everything = np.concatenate([values[np.isfinite(values)] for values in series.values()])
-    logarithmic = np.mean(everything > 0) > 0.5
-    spread = everything[everything > 0] if logarithmic else everything
+    values = np.concatenate(list(series.values()))
+    values = values[np.isfinite(values)]
     bins = int(np.clip(np.sqrt(len(score.values)), 8, 40)) + 1
-    low, high = _span(spread, 1.1) if logarithmic else (spread.min(), max(spread.max(), spread.min() + 1e-9))
-    edges = np.geomspace(low, high, bins) if logarithmic else np.linspace(low, high, bins)
-    for i, (name, values) in enumerate(series.items()):
-        share = np.histogram(values[np.isfinite(values)], edges)[0] / len(values)
+    if positive(score):
+        values = values[values > 0]
+        edges = np.geomspace(values.min() / 1.02, values.max() * 1.02, bins)
+        marks = values if score.threshold is None else np.append(values, score.threshold)
+        ax.set(xscale="log", xlim=_span(marks[marks > 0]))
+        _plain_decades(ax.xaxis)
+    else:
+        edges = np.histogram_bin_edges(values, bins - 1)
+    for i, (name, given) in enumerate(series.items()):
+        share = np.histogram(given[np.isfinite(given)], edges)[0] / len(given)
         ax.stairs(share, edges, fill=True, alpha=0.25, color=SERIES[i])
         ax.stairs(share, edges, lw=1.4, ls=_STYLES[i], color=SERIES[i], label=name)
-    if logarithmic:
-        ax.set_xscale("log")
-        _plain_decades(ax.xaxis)
     if score.threshold is not None:
         ax.axvline(score.threshold, color=ALERT, lw=1.4, ls=_STYLES[3], label=f"threshold {score.threshold:.3g}")
     ax.set(xlabel=score.name, ylabel="share of values")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
     return _legend_above(ax)
+
+
+def positive(score: Score) -> bool:
+    """Whether a logarithmic axis suits the score: nine in ten values are above zero."""
+    return bool(np.mean(score.values > 0) > 0.9)
 
 
 def _density(ax: Axes, x: Array, y: Array, columns: Array, rows: Array) -> None:
@@ -163,9 +172,11 @@ def _coverage(quantity: Quantity) -> tuple[Array, Array]:
     return np.array([*held]), np.array([*held.values()])
 
 
-def _span(values: Array, margin: float = 1.3) -> tuple[float, float]:
-    """Limits of a logarithmic axis around positive values."""
-    return float(values.min() / margin), float(values.max() * margin)
+def _span(values: Array) -> tuple[float, float]:
+    """Limits of a logarithmic axis around positive values, at least a decade apart."""
+    low, high = values.min() / 1.2, values.max() * 1.2
+    grow = np.sqrt(max(10 * low / high, 1.0))
+    return float(low / grow), float(high * grow)
 
 
 def _plain_decades(axis: Axis) -> None:

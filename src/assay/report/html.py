@@ -15,6 +15,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from assay.assessment import Assessment, Labels
 from assay.prediction import Array, Level
 from assay.report import sections
+from assay.report.parts import Section, many
 from assay.report.verdict import verdict
 
 TOP_FAILED = 50
@@ -45,7 +46,7 @@ def render(
         title=title,
         judged=_judged(assessment),
         verdict=verdict(assessment, evaluation),
-        sections=(
+        sections=_full_first(
             sections.bars(assessment, labels),
             sections.ranking(assessment, labels, evaluation),
             sections.distributions(assessment, training),
@@ -64,6 +65,11 @@ def _text(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
+def _full_first(*given: Section) -> list[Section]:
+    """The sections in their order, those with nothing but notes at the end."""
+    return sorted(given, key=lambda section: not (section.panels or section.tables))
+
+
 def _bound(text: str) -> str:
     """`text` with numbers and their units kept on one line."""
     text = re.sub(r"(?<=\d) (?=%|eV|meV)", "\N{NO-BREAK SPACE}", text)
@@ -75,9 +81,9 @@ def _judged(assessment: Assessment) -> str:
     elements = [chemical_symbols[z] for z in np.unique(assessment.numbers)]
     groups = len({name for name in assessment.config_types if name})
     parts = [
-        f"{len(assessment.names):,} frames",
-        f"{len(assessment.numbers):,} atoms ({', '.join(elements)})" if elements else "no atoms",
-        *([f"{groups} groups"] if groups else []),
+        many(len(assessment.names), "frame"),
+        many(len(assessment.numbers), "atom") + (f" ({', '.join(elements)})" if elements else ""),
+        *([many(groups, "group")] if groups else []),
         f"error bars: {assessment.bar}" if assessment.bar else "no error bars",
     ]
     return " · ".join(parts)

@@ -12,11 +12,9 @@ from ase.data import chemical_symbols
 from assay.assessment import Assessment, Labels
 from assay.prediction import Array, Gaussian, Level, Score
 from assay.report import figures, tables, theme
-from assay.report.parts import Panel, Section, percent
+from assay.report.parts import Panel, Section, many, percent
 from assay.report.quantities import Quantity, atom_force_bar, quantities
 from assay.report.structure import picture
-
-_MANY = {"atom": "atoms", "neighbourhood": "neighbourhoods", "frame": "frames"}
 
 
 def bars(assessment: Assessment, labels: Labels | None) -> Section:
@@ -212,7 +210,10 @@ def _rmse_against_rmv(quantity: Quantity) -> Panel:
 
 
 def _distribution(id: str, score: Score, training: Array | None) -> Panel:
-    caption = f"{len(score.values):,} {_MANY[score.level]}. "
+    caption = f"{many(len(score.values), score.level)}. "
+    unplaced = int(np.sum(~np.isfinite(score.values) | (figures.positive(score) & (score.values <= 0))))
+    if unplaced:
+        caption += f"{unplaced:,} of them are zero or not finite and have no place on the axis. "
     if training is not None:
         caption += "Where the two histograms part, these frames are unlike the training frames. "
     if score.threshold is None:
@@ -248,6 +249,6 @@ def _picture(worst: Atoms, calibrated: bool) -> Panel:
             label=f"Atoms of {which} coloured by the {name} of their forces",
             size=(4.2, 4.2),
         ),
-        f"{which}. Atoms are coloured by the {name} of their force: the brighter, the less trustworthy. The ring marks "
+        f"Frame {which}. Atoms are coloured by the {name} of their force: the brighter, the less trustworthy. The ring marks "
         f"atom {top} ({chemical_symbols[worst.numbers[top]]}), where it is largest.",
     )

@@ -153,11 +153,11 @@ def groups(evaluation: Mapping[str, Any], key: str, head: str) -> Table | None:
         counts("Frames", (frames or None for frames in pick("frames"))),
         counts("Atoms", pick("atoms")),
         numbers("Force RMSE (eV/Å)", pick("errors", "force_rmse_eV_per_A")),
-        numbers("Mean force bar (± eV/Å)", bar("force")),
+        numbers("Mean force bar (eV/Å)", bar("force")),
         shares("Force coverage at 68 %", pick("error_bars", "force", "coverage", "0.68")),
         shares("Force coverage at 95 %", pick("error_bars", "force", "coverage", "0.95")),
         numbers("Energy RMSE (meV/atom)", pick("errors", "energy_rmse_meV_per_atom")),
-        numbers("Mean energy bar (± meV/atom)", bar("energy")),
+        numbers("Mean energy bar (meV/atom)", bar("energy")),
         shares("Energy coverage at 95 %", pick("error_bars", "energy", "coverage", "0.95")),
     )
     kept = tuple(column for column in columns if any(cell.text != NONE for cell in column.cells))

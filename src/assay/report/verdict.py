@@ -10,7 +10,7 @@ import numpy as np
 
 from assay.assessment import Assessment
 from assay.prediction import Score
-from assay.report.parts import number, percent
+from assay.report.parts import many, number, percent
 from assay.report.quantities import atom_force_bar, frame_risk, riskiest_frame, width
 from assay.report.tables import UNITS, mean_bar
 
@@ -18,7 +18,6 @@ SLACK = {"0.68": 0.05, "0.95": 0.03}
 """How far coverage may be from its level before the verdict says so."""
 FEW = 20
 """Frames below which the verdict warns that coverage is uncertain."""
-_LEVELS = {"atom": "atoms", "neighbourhood": "neighbourhoods", "frame": "frames"}
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,11 @@ def _judged(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
         tiles += _bar_tiles(name, bars[name])
     frames, overlap = evaluation.get("frames") or 0, evaluation.get("training_overlap") or 0
     if frames < FEW:
-        sentences.append(f"This rests on {_count(frames)} only: take the shares as rough.")
+        sentences.append(f"This rests on {many(frames, 'frame')} only: take the shares as rough.")
     if overlap:
-        sentences.append(f"{_count(overlap)} of these were trained on: what they show says nothing about new frames.")
+        sentences.append(
+            f"{many(overlap, 'frame')} of these were trained on: what they show says nothing about new frames."
+        )
     return Verdict(tone, headline, [*sentences, *_flag_sentences(assessment)], [*tiles, *_flag_tiles(assessment)])
 
 
@@ -130,7 +131,7 @@ def _bar_tiles(name: str, bar: Mapping[str, Any]) -> list[Tile]:
     tiles = [
         Tile(
             f"Mean {name} bar",
-            f"± {number(mean_bar(bar, factor))} {unit}",
+            f"±{number(mean_bar(bar, factor))} {unit}",
             bar.get("bar") or "",
         )
     ]
@@ -149,11 +150,11 @@ def _predicted(assessment: Assessment) -> Verdict:
     bar = atom_force_bar(assessment)
     if bar is not None and assessment.force_bar is not None and len(bar):
         mean = float(width(assessment.force_bar).mean())
-        tiles.append(Tile("Mean force bar", f"{number(mean)} eV/Å", f"per component; {assessment.bar}"))
-        tiles.append(Tile("Largest force bar", f"{number(float(bar.max()))} eV/Å", "of one atom's force vector"))
+        tiles.append(Tile("Mean force bar", f"±{number(mean)} eV/Å", f"per component; {assessment.bar}"))
+        tiles.append(Tile("Largest force bar", f"±{number(float(bar.max()))} eV/Å", "of one atom's force vector"))
     if assessment.energy_bar is not None and len(assessment.names):
         mean = 1e3 * float(width(assessment.energy_bar).mean())
-        tiles.append(Tile("Mean energy bar", f"{number(mean)} meV/atom", assessment.bar))
+        tiles.append(Tile("Mean energy bar", f"±{number(mean)} meV/atom", assessment.bar))
     top, risk = riskiest_frame(assessment), frame_risk(assessment)
     if top is not None and risk is not None:
         sentences.append(f"The riskiest frame is {assessment.names[top]}, by {risk[0]}.")
@@ -163,7 +164,7 @@ def _predicted(assessment: Assessment) -> Verdict:
 
 def _flag_sentences(assessment: Assessment) -> list[str]:
     parts = [
-        f"{percent(float(score.flagged.mean()))} of {_LEVELS[score.level]} by {score.name} (above {score.threshold:g})"
+        f"{percent(float(score.flagged.mean()))} of {score.level}s by {score.name} (above {score.threshold:g})"
         for score in _with_threshold(assessment)
     ]
     return [f"Flagged: {', '.join(parts)}."] if parts else []
@@ -172,7 +173,7 @@ def _flag_sentences(assessment: Assessment) -> list[str]:
 def _flag_tiles(assessment: Assessment) -> list[Tile]:
     return [
         Tile(
-            f"Flagged {_LEVELS[score.level]}",
+            f"Flagged {score.level}s",
             percent(float(score.flagged.mean())),
             f"{score.name} above {score.threshold:g}",
         )
@@ -182,7 +183,3 @@ def _flag_tiles(assessment: Assessment) -> list[Tile]:
 
 def _with_threshold(assessment: Assessment) -> list[Score]:
     return [score for score in assessment.scores.values() if score.threshold is not None and len(score.values)]
-
-
-def _count(frames: int) -> str:
-    return "1 frame" if frames == 1 else f"{frames:,} frames"

@@ -15,6 +15,7 @@ On a frame, the member of model `m` is `info["m_energy"]` (eV), `arrays["m_force
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -254,12 +255,14 @@ def _place(origin: str) -> str:
 
 
 def _read(path: Path) -> _Members:
+    if not path.is_file():
+        raise FrameError(f"{path}: no such file")
+    if not zipfile.is_zipfile(path):
+        raise FrameError(f"{path}: not a members file (.npz), or cut off")
     try:
         with np.load(path, allow_pickle=False) as file:
             data = {key: file[key] for key in file.files}
-    except FileNotFoundError as error:
-        raise FrameError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise FrameError(f"{path}: not a members file (.npz without pickled objects): {error}") from error
     if lacking := [key for key in ("models", "natoms", "energy", "forces") if key not in data]:
         raise FrameError(f"{path}: no {', '.join(lacking)} in this members file; it has {', '.join(data)}")

@@ -1,0 +1,92 @@
+"""`assay build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from assay.cli import options
+from assay.cli.progress import Stages
+from assay.cli.tables import errors_and_bars, listed, note
+from assay.evaluation import evaluation
+from assay.frames import LabelKeys
+from assay.linear.weights import Weights
+from assay.verbs.build import build as run
+
+
+@click.command()
+@click.option("-t", "--train", type=options.INPUT, multiple=True, required=True, help="Labelled training frames.")
+@click.option("-c", "--heldout", type=options.INPUT, multiple=True, help="Labelled frames to calibrate on.")
+@click.option("-m", "--train-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each -t.")
+@click.option("--heldout-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each -c.")
+@click.option("--source", required=True, metavar="SPEC", help="name:key=value,… or a TOML file.")
+@click.option(
+    "--score", "scores", multiple=True, metavar="NAME", help="Scores; all that the source supports by default."
+)
+@click.option("-o", "--out", type=options.OUTPUT, required=True, metavar="NAME.gauge")
+@options.error_bar
+@click.option(
+    "--weights",
+    default="uniform",
+    show_default=True,
+    metavar="SCHEME",
+    help="uniform, exponential[:a=2,b=50], or config_type:NAME=W,…",
+)
+@click.option(
+    "--ensemble-size", type=click.IntRange(2), default=16, show_default=True, help="Members of the bootstrap."
+)
+@click.option("--r-cut", type=float, default=5.0, show_default=True, help="Radius of a neighbourhood, Å.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@options.workers
+@options.skip_bad
+@options.allow_import
+@options.label_keys
+@click.pass_obj
+def build(
+    command: str,
+    /,
+    out: Path,
+    weights: str,
+    error_bar: str | None,
+    energy_key: str,
+    forces_key: str,
+    stress_key: str,
+    **arguments: Any,
+) -> None:
+    """Fit a gauge to training frames and calibrate it on held-out ones."""
+    given = {name: value or None for name, value in arguments.items() if isinstance(value, tuple)}
+    given["allow_import"] = arguments["allow_import"]
+    with Stages() as stage:
+        built = run(
+            **{**arguments, **given},
+            error_bar=error_bar or "committee_force:scale",
+            out=out,
+            keys=LabelKeys(energy_key, forces_key, stress_key),
+            weights=parse_weights(weights),
+            stage=stage,
+            command=command,
+        )
+    listed("frames left out", built.skipped)
+    listed("duplicates in the training frames", built.duplicates)
+    listed("held-out frames that are also training frames, so the error bars are too narrow", built.overlap)
+    listed("frames with labels far from the others' (kept)", built.outliers)
+    gauge = built.gauge
+    errors_and_bars(evaluation(gauge.assessment(built.held_out), gauge.constant_bar), "Held-out frames")
+    note(f"{gauge.source.label}\nwritten to {out}")
+
+
+def parse_weights(text: str) -> Weights:
+    """`SCHEME[:key=value,…]` as `Weights`; raises `ValueError` where it is not that."""
+    scheme, _, rest = text.partition(":")
+    try:
+        pairs = {k: float(v) for k, v in (pair.rsplit("=", 1) for pair in rest.split(",") if pair)}
+    except ValueError as error:
+        raise ValueError(f"weights {text!r} are not SCHEME:key=number,…") from error
+    if scheme == "config_type":
+        return Weights(scheme, factors=pairs)
+    unknown = set(pairs) - {"a", "b"}
+    if unknown:
+        raise ValueError(f"weights {text!r}: unknown setting {', '.join(sorted(unknown))}; there are a and b")
+    return Weights(scheme, a=pairs.get("a", Weights.a), b=pairs.get("b", Weights.b))

@@ -1,0 +1,38 @@
+"""`assay demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from assay.cli import options
+from assay.cli.progress import Stages
+from assay.cli.tables import errors_and_bars, note, percent, show
+from assay.verbs.demo import demo as run
+
+
+@click.command()
+@options.report
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, metavar="N", help="Worker processes.")
+@click.pass_obj
+def demo(command: str, report: Path | None, workers: int) -> None:
+    """Fit, calibrate and judge quadratic SNAP for silicon on the data that ships with Assay."""
+    with Stages() as stage:
+        result = run(report=report, workers=workers, stage=stage, command=command)
+    errors_and_bars(result.test, "Frames like the training frames (test)")
+    errors_and_bars(result.ood, "Other frames: liquid, amorphous, surfaces, clusters, compressed (ood)")
+    names = ["committee_force", "gamma", "leverage"]
+    rows = [
+        [name, *(percent(part["scores"][name]["atom"]["flagged"]) for part in (result.test, result.ood))]
+        for name in names
+    ]
+    show("Atoms flagged", ["score", "test", "ood"], rows)
+    inside, outside = (part["error_bars"]["force"]["coverage"]["0.95"] for part in (result.test, result.ood))
+    note(
+        f"95 % force error bars hold {percent(inside)} of the errors on frames like the training frames and "
+        f"{percent(outside)} on the others: error bars are calibrated for what they were calibrated on, and the scores "
+        f"tell which frames are not like that."
+    )
+    if report is not None:
+        note(f"report: {report}")

@@ -1,0 +1,62 @@
+"""`assay evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from assay.cli import options
+from assay.cli.progress import Stages
+from assay.cli.tables import emit_json, errors_and_bars, listed, note, ranking
+from assay.frames import LabelKeys
+from assay.verbs.evaluate import evaluate as run
+
+
+@click.command()
+@click.argument("gauge", type=options.INPUT)
+@click.argument("labelled", type=options.INPUT, nargs=-1, required=True)
+@options.members
+@options.report
+@options.json_option
+@options.workers
+@options.skip_bad
+@options.allow_import
+@options.label_keys
+@click.pass_obj
+def evaluate(
+    command: str,
+    gauge: Path,
+    labelled: tuple[Path, ...],
+    members: tuple[Path, ...],
+    report: Path | None,
+    json_file: Path | None,
+    workers: int,
+    skip_bad: bool,
+    allow_import: tuple[str, ...],
+    energy_key: str,
+    forces_key: str,
+    stress_key: str,
+) -> None:
+    """Hold a gauge against LABELLED frames: errors, ranking, coverage, proper scores."""
+    with Stages() as stage:
+        result = run(
+            gauge,
+            labelled,
+            members=members or None,
+            report=report,
+            keys=LabelKeys(energy_key, forces_key, stress_key),
+            workers=workers,
+            skip_bad=skip_bad,
+            allow_import=allow_import,
+            stage=stage,
+            command=command,
+        )
+    listed("frames left out", [(row["frame"], row["reason"]) for row in result["failed"]])
+    if result["training_overlap"]:
+        note(f"warning: {result['training_overlap']} of these frames were trained on; they say nothing about new ones")
+    if not emit_json(json_file, result):
+        errors_and_bars(result, "Evaluation")
+        ranking(result)
+    if report is not None:
+        note(f"written to {report}")

@@ -1,0 +1,38 @@
+"""`assay info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from assay.cli import options
+from assay.cli.tables import emit_json, number, show
+from assay.verbs.info import info as run
+
+
+@click.command()
+@click.argument("gauge", type=options.INPUT)
+@options.json_option
+def info(gauge: Path, json_file: Path | None) -> None:
+    """What a gauge is: source, scores, thresholds, error bars, provenance."""
+    result = run(gauge)
+    if emit_json(json_file, result):
+        return
+    facts = [(k, v) for k, v in result.items() if isinstance(v, str | float | list)]
+    made = [(k, v) for k, v in result["provenance"].items() if not isinstance(v, dict)]
+    nested = [
+        (f"{k}: {name}", v)
+        for k, tree in result["provenance"].items()
+        if isinstance(tree, dict)
+        for name, v in tree.items()
+    ]
+    rows = [
+        [key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)]
+        for key, value in facts + made + nested
+    ]
+    show(str(gauge), ["", ""], rows)
+    thresholds = [
+        [name, level, number(value)] for name, levels in result["thresholds"].items() for level, value in levels.items()
+    ]
+    show("Thresholds", ["score", "level", "flags above"], thresholds)

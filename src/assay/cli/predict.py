@@ -1,0 +1,131 @@
+"""`assay predict`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from assay.assessment import Assessment
+from assay.cli import options
+from assay.cli.progress import Stages
+from assay.cli.tables import LISTED, emit_json, listed, note, number, percent, show
+from assay.frames import LabelKeys
+from assay.verbs.predict import ONE_SIGMA, risk_summary
+from assay.verbs.predict import predict as run
+
+EXCEEDED = 3
+
+
+@click.command()
+@click.argument("gauge", type=options.INPUT)
+@click.argument("frames", type=options.INPUT, nargs=-1, required=True)
+@options.members
+@click.option("-o", "--out", type=options.OUTPUT, metavar="OUT.extxyz", help="Frames with predictions and error bars.")
+@options.report
+@options.json_option
+@click.option(
+    "--fail-above",
+    metavar="X",
+    help="Exit with 3 if a force error bar (norm, eV/Å) exceeds X, or with SCORE=X if that score does.",
+)
+@options.workers
+@options.skip_bad
+@options.allow_import
+@options.label_keys
+@click.pass_obj
+def predict(
+    command: str,
+    gauge: Path,
+    frames: tuple[Path, ...],
+    members: tuple[Path, ...],
+    out: Path | None,
+    report: Path | None,
+    json_file: Path | None,
+    fail_above: str | None,
+    workers: int,
+    skip_bad: bool,
+    allow_import: tuple[str, ...],
+    energy_key: str,
+    forces_key: str,
+    stress_key: str,
+) -> None:
+    """Predictions, scores and error bars of FRAMES, labelled or not.
+
+    Frames that can't be used are listed and the others are written; without --skip-bad the exit code is then 1.
+    """
+    limit = parse_limit(fail_above)
+    with Stages() as stage:
+        assessment = run(
+            gauge,
+            frames,
+            members=members or None,
+            out=out,
+            report=report,
+            keys=LabelKeys(energy_key, forces_key, stress_key),
+            workers=workers,
+            allow_import=allow_import,
+            stage=stage,
+            command=command,
+        )
+    summary = risk_summary(assessment)
+    listed("frames left out", assessment.failed)
+    if not emit_json(json_file, summary):
+        show_risk(summary)
+    for path in filter(None, (out, report)):
+        note(f"written to {path}")
+    if assessment.failed and not skip_bad:
+        note(f"error: {len(assessment.failed)} frames could not be used (--skip-bad accepts that)")
+        sys.exit(1)
+    if limit is not None and exceeded(assessment, *limit):
+        note(f"--fail-above {fail_above}: exceeded")
+        sys.exit(EXCEEDED)
+
+
+def parse_limit(text: str | None) -> tuple[str, float] | None:
+    """`X` or `SCORE=X`; raises `click.UsageError` where X is not a number."""
+    if text is None:
+        return None
+    name, _, value = text.rpartition("=")
+    try:
+        return name, float(value)
+    except ValueError as error:
+        raise click.UsageError(f"--fail-above {text!r} is neither a number nor SCORE=number") from error
+
+
+def exceeded(assessment: Assessment, name: str, limit: float) -> bool:
+    """Whether a force error bar, or the score `name`, is above `limit`. Raises `click.UsageError` for no such score."""
+    if not name:
+        if assessment.force_bar is None:
+            raise click.UsageError("--fail-above: this gauge has no calibrated force error bar; name a score")
+        return bool(np.linalg.norm(assessment.force_bar.half_width(ONE_SIGMA), axis=1).max() > limit)
+    scores = [score for (each, level), score in assessment.scores.items() if each == name and level == "frame"]
+    if not scores:
+        known = ", ".join(dict.fromkeys(each for each, _ in assessment.scores))
+        raise click.UsageError(f"--fail-above: no score {name!r}; there are {known}")
+    return bool(scores[0].values.max() > limit)
+
+
+def show_risk(summary: dict[str, Any]) -> None:
+    """The riskiest frames, and what share each score flags."""
+    rows = [
+        [
+            Path(frame["frame"]).name,
+            frame["config_type"],
+            str(frame["atoms"]),
+            number(frame.get("largest_force_error_bar_eV_per_A")),
+            str(frame.get("riskiest_atom", "–")),
+            number(None if (bar := frame.get("energy_error_bar_eV_per_atom")) is None else 1000 * bar),
+            ", ".join(frame["flagged_by"]) or "–",
+        ]
+        for frame in summary["by_risk"][:LISTED]
+    ]
+    header = ["frame", "config_type", "atoms", "force bar, eV/Å", "at atom", "energy bar, meV/atom", "flagged by"]
+    show(f"Riskiest of {summary['frames']} frames, {summary['atoms']} atoms", header, rows)
+    shares = [
+        [name, level, percent(share)] for name, levels in summary["flagged"].items() for level, share in levels.items()
+    ]
+    show("Flagged", ["score", "level", "share"], shares)

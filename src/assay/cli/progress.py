@@ -1,0 +1,58 @@
+"""Progress bars on stderr, for runs that take longer than a second."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from assay.parallel import Progress as Callback
+
+DELAY = 1.0
+
+
+class Stages:
+    """A context in which stages show bars: `stage(name, total)` returns the callback of the next one.
+
+    Nothing is drawn in the first second, nor where stderr is not a terminal.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed} frames, {task.fields[atoms]} atoms"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._started = time.monotonic()
+        self._shown = False
+        self._task: TaskID | None = None
+
+    def __call__(self, name: str, total: int | None) -> Callback:
+        if self._task is not None:
+            self._bars.update(self._task, visible=False)
+        task = self._task = self._bars.add_task(name, total=total, atoms=0)
+
+        def advance(frames: int, atoms: int) -> None:
+            if not self._shown and self._console.is_terminal and time.monotonic() - self._started > DELAY:
+                self._bars.start()
+                self._shown = True
+            self._bars.update(task, completed=frames, atoms=atoms)
+
+        return advance
+
+    def __enter__(self) -> Stages:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shown:
+            self._bars.stop()

