@@ -53,7 +53,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     marked = any(item.get_closest_marker(marker) for marker in ("snap", "data"))
     if REQUIRE_ALL and marked and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
-        report.longrepr = f"skipped, but ASSAY_REQUIRE_ALL=1: {report.longrepr}"
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.longrepr = f"ASSAY_REQUIRE_ALL=1 allows no skip: {reason}"
     return report
 
 

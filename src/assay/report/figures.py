@@ -35,7 +35,7 @@ def error_against_bar(ax: Axes, quantity: Quantity) -> Axes:
     left, right = _span(x)
     bottom, top = _span(np.append(np.quantile(y, [0.005, 1.0]), [left, right]))
     if len(x) <= FEW:
-        ax.plot(x, y, "o", ms=3, mew=0, alpha=0.65, color=SERIES[0])
+        ax.plot(x, y, "o", ms=5 if len(x) < 60 else 3, mew=0, alpha=0.65, color=SERIES[0])
     else:
         cells = int(np.clip(np.sqrt(len(x)) / 2, 25, 60)) + 1
         _density(ax, x, y, np.geomspace(left, right, cells), np.geomspace(bottom, top, cells))

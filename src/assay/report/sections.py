@@ -100,9 +100,8 @@ def distributions(assessment: Assessment, training: Mapping[tuple[str, Level], A
 
 def riskiest(assessment: Assessment, labels: Labels | None, worst: Atoms | None) -> Section:
     """Tables of the riskiest frames and atoms, and a picture of the worst frame."""
-    lead = "Look here first: what to recompute, and where in a frame the potential is unsure."
-    if labels is not None:
-        lead += " Errors are against the reference; force errors are lengths of vectors."
+    lead = "Look here first: what to recompute, and where in a frame the potential is unsure. Force bars "
+    lead += "are lengths of vectors." if labels is None else "and errors are lengths of vectors."
     section = Section("riskiest", "Riskiest frames and atoms", lead)
     section.tables.extend(
         table
@@ -249,6 +248,6 @@ def _picture(worst: Atoms, calibrated: bool) -> Panel:
             label=f"Atoms of {which} coloured by the {name} of their forces",
             size=(4.2, 4.2),
         ),
-        f"Frame {which}. Atoms are coloured by the {name} of their force: the brighter, the less trustworthy. The ring marks "
-        f"atom {top} ({chemical_symbols[worst.numbers[top]]}), where it is largest.",
+        f"Frame {which}. Atoms are coloured by the {name} of their force: the brighter, the less trustworthy. The "
+        f"ring marks atom {top} ({chemical_symbols[worst.numbers[top]]}), where it is largest.",
     )

@@ -50,8 +50,8 @@ def riskiest_frames(assessment: Assessment, labels: Labels | None) -> Table | No
     ranked = len(columns)
     if bar is not None:
         columns.append(numbers("Largest force bar (eV/Å)", risk[1][top]))
-    elif "atom" in risk[0]:
-        columns.append(numbers(risk[0].capitalize(), risk[1][top]))
+    elif atom_risk(assessment) is not None:
+        columns.append(numbers(f"L{risk[0][1:]}", risk[1][top]))
     columns += _scores(assessment, "frame", top)
     if assessment.energy_bar is not None:
         columns.append(numbers("Energy bar (meV/atom)", 1e3 * width(assessment.energy_bar)[top]))

@@ -1,0 +1,90 @@
+"""The diagrams show the truth: calibrated errors lie on the diagonals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import synthetic_report as made
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from assay.prediction import Gaussian
+from assay.report import figures
+from assay.report.parts import number, percent
+from assay.report.quantities import quantities
+
+
+@pytest.fixture
+def ax() -> Axes:
+    return Figure(layout="constrained").subplots()
+
+
+def line(ax: Axes, label: str) -> np.ndarray:
+    return next(line for line in ax.get_lines() if line.get_label() == label).get_xydata()
+
+
+@pytest.mark.parametrize("bars", ["gaussian", "interval"])
+def test_calibrated_bars_are_on_the_diagonal_of_coverage(ax: Axes, bars: str) -> None:
+    found = quantities(*made.make(bars=bars))
+    figures.coverage(ax, found)
+    promised, inside = line(ax, "force").T
+    slack = 4 * np.sqrt(0.25 / found[0].error.size) + (0.0 if bars == "gaussian" else 4 * np.sqrt(0.25 / 400))
+    assert np.abs(promised - inside).max() < slack
+
+
+def test_calibrated_bars_are_on_the_diagonal_of_rmse_against_rmv(ax: Axes) -> None:
+    force = quantities(*made.make())[0]
+    figures.rmse_against_rmv(ax, force)
+    rmv, rmse = line(ax, "15 bins of force").T
+    assert np.abs(rmse / rmv - 1).max() < 4 / np.sqrt(2 * force.error.size / 15)
+
+
+def test_narrow_bars_are_off_the_diagonals(ax: Axes) -> None:
+    force = quantities(*made.make())[0]
+    narrow = replace(force, bar=Gaussian(force.bar.mean, 0.5 * force.bar.std, force.bar.unit))
+    figures.coverage(ax, [narrow])
+    promised, inside = line(ax, "force")[10]
+    assert inside < promised - 0.2
+
+
+def test_guides_leave_the_stated_shares_below(ax: Axes) -> None:
+    for quantity in quantities(*made.make(bars="interval"))[:1]:
+        figures.error_against_bar(ax, quantity)
+        width = quantity.bar.half_width(0.68)
+        for label, share in (("68 % below", 0.68), ("95 % below", 0.95)):
+            x, y = line(ax, label)[0]
+            assert np.mean(np.abs(quantity.error) < y / x * width) == pytest.approx(share, abs=0.1)
+
+
+def test_sparsification_is_between_random_and_oracle(ax: Axes) -> None:
+    assessment, labels = made.make()
+    error = np.linalg.norm(assessment.forces - labels.forces, axis=1)
+    figures.sparsification(ax, {"bar": assessment.force_bar.std[:, 0]}, error, "eV/Å")
+    ranked, oracle = line(ax, "bar")[:, 1], line(ax, "oracle")[:, 1]
+    assert (oracle <= ranked + 1e-12).all()
+    assert ranked[50] < 0.6 * error.mean()
+
+
+def test_histograms_are_logarithmic_where_scores_are_positive(ax: Axes) -> None:
+    score = made.make()[0].scores["gamma", "atom"]
+    assert figures.score_distribution(ax, score, None).get_xscale() == "log"
+    around_zero = replace(score, values=score.values - score.values.mean())
+    assert figures.score_distribution(Figure().subplots(), around_zero, None).get_xscale() == "linear"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *[(None, "–"), (float("nan"), "–"), (float("inf"), "∞"), (0.0, "0"), (0.0123456, "0.0123")],
+        *[(1234.5, "1,234"), (-1.5, "−1.50"), (3e-7, "3.00e−07"), (2.5e8, "2.50e+08")],
+    ],
+)
+def test_numbers_are_written_for_people(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_shares_are_percentages() -> None:
+    assert percent(0.6789) == "67.9 %"
+    assert percent(None) == "–"
