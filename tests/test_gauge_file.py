@@ -73,31 +73,33 @@ def test_tuples_and_numpy_scalars_become_json(tmp_path: Path):
     assert_same(load_state(tmp_path / "x"), {"t": [1, 0.1], "b": True, "i": 2, "3": "key"})
 
 
-def test_equal_states_make_equal_files(path: Path, tmp_path: Path):
-    """No date, name or order of keys gets in."""
-    save_state(tmp_path / "y.gauge", dict(reversed(STATE.items())) | {})
-    a, b = (np.frombuffer(p.read_bytes(), np.uint8) for p in (path, tmp_path / "y.gauge"))
-    assert len(a) == len(b)
-    save_state(tmp_path / "z.gauge", STATE)
-    assert path.read_bytes() == (tmp_path / "z.gauge").read_bytes()
+def test_equal_states_make_equal_files(tmp_path: Path):
+    """No date and no name of a file gets in."""
+    for name in ("x.gauge", "y.gauge"):
+        save_state(tmp_path / name, STATE)
+    assert (tmp_path / "x.gauge").read_bytes() == (tmp_path / "y.gauge").read_bytes()
 
 
-@pytest.mark.parametrize("flip", [0x01, 0x08, 0x80, 0xFF])
-def test_a_damaged_byte_anywhere_is_noticed_or_harmless(path: Path, flip: int):
+@pytest.mark.parametrize("bits", [(0x01, 0x80), (0x08, 0xFF)])
+def test_a_damaged_byte_anywhere_is_noticed_or_harmless(path: Path, bits: tuple[int, int]):
     """Every byte of the file in turn. The few that hold dates or attributes change nothing; all others are reported."""
+    state = {"name": "Å", "list": [0.1, {"deep": np.arange(3.0)}], "text": np.array(["a"])}
+    save_state(path, state)
     whole = path.read_bytes()
     noticed = 0
-    for i in range(len(whole)):
-        damaged = bytearray(whole)
-        damaged[i] ^= flip
-        path.write_bytes(damaged)
-        try:
-            state = load_state(path)
-        except GaugeFileError as error:
-            noticed += 1
-            assert str(path) in str(error)
-        else:
-            assert_same(state, STATE)
+    with path.open("r+b", buffering=0) as file:
+        for i in range(len(whole)):
+            file.seek(i)
+            file.write(bytes([whole[i] ^ bits[i % 2]]))
+            try:
+                loaded = load_state(path)
+            except GaugeFileError as error:
+                noticed += 1
+                assert str(path) in str(error)
+            else:
+                assert_same(loaded, state)
+            file.seek(i)
+            file.write(whole[i : i + 1])
     assert noticed > 0.75 * len(whole)
 
 
@@ -108,7 +110,7 @@ def test_every_damaged_byte_of_content_is_noticed(path: Path):
         contents = [archive.read(name) for name in archive.namelist()]
     for content in contents:
         start = whole.index(content)
-        for i in range(start, start + len(content), 7):
+        for i in range(start, start + len(content), 13):
             damaged = bytearray(whole)
             damaged[i] ^= 0x10
             path.write_bytes(damaged)
@@ -126,7 +128,7 @@ def test_a_checksum_is_looked_at_where_the_zip_is_sound(path: Path):
 
 def test_a_truncated_file_at_any_length(path: Path):
     whole = path.read_bytes()
-    for length in range(0, len(whole), 11):
+    for length in range(0, len(whole), 37):
         path.write_bytes(whole[:length])
         with pytest.raises(GaugeFileError, match="not a gauge file, or damaged"):
             load_state(path)

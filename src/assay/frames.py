@@ -18,10 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-import ase.io
 import numpy as np
 from ase import Atoms
-from ase.io.formats import UnknownFileTypeError
 from vesin import NeighborList
 
 from assay.prediction import Array
@@ -121,12 +119,15 @@ def read_frames(
 
 
 def _structures(path: Path, skipped: Skipped | None) -> Iterator[tuple[int, Atoms]]:
+    from ase.io import iread  # as slow to import as numpy, scipy.linalg and ase together
+    from ase.io.formats import UnknownFileTypeError
+
     if not path.is_file():
         raise FrameError(f"{path}: no such file")
     index = -1
     try:
         with _decompressed(path) as plain:
-            for index, atoms in enumerate(ase.io.iread(plain, ":")):
+            for index, atoms in enumerate(iread(plain, ":")):
                 yield index, atoms
     except FrameError:
         raise
@@ -241,7 +242,8 @@ def content_hash(atoms: Atoms) -> str:
     digest.update(np.asarray(atoms.numbers, dtype="<i8").tobytes())
     digest.update(np.asarray(atoms.pbc, dtype=bool).tobytes())
     for array in (atoms.cell.array, atoms.positions):
-        digest.update((np.round(array, 6) + 0.0).astype("<f8").tobytes())
+        # First to the 8 decimals of extended XYZ, so that writing and reading a frame does not change its hash.
+        digest.update((np.round(np.round(array, 8), 6) + 0.0).astype("<f8").tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -162,9 +162,13 @@ class Gauge:
             pairs["stress"] = (batch.stress - labels.stress, batch.stress_spread)
         members = batch.members if score == "committee_force" else None
         usable = {q: (e, s) for q, (e, s) in pairs.items() if np.any(np.isfinite(s) & (s > 0))}
+        pooled = {"force": 3, "stress": 6}  # their spreads are pooled over components
         return replace(
             self,
-            calibrators={q: fit_calibrator(calibrator, e, s, members=members) for q, (e, s) in usable.items()},
+            calibrators={
+                q: fit_calibrator(calibrator, e, s, members=members, components=pooled.get(q, 1))
+                for q, (e, s) in usable.items()
+            },
             constant={q: fit_calibrator(calibrator, e, np.ones(e.shape)) for q, (e, _) in usable.items()},
         )
 

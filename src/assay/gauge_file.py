@@ -13,7 +13,7 @@ import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import mkstemp
 from typing import IO, Any
 
 import numpy as np
@@ -30,20 +30,22 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
     """Write a file so that it is there whole or not at all: temporary file beside it, fsync, rename."""
     path = Path(path)
     try:
-        with NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-            try:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        handle, name = mkstemp(dir=path.parent, prefix=f".{path.name}-")
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist") from error
-    umask = os.umask(0)
-    os.umask(umask)
-    Path(file.name).chmod(0o666 & ~umask)
-    Path(file.name).replace(path)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def save_state(path: str | Path, state: Mapping[str, Any]) -> None:
@@ -107,7 +109,7 @@ def load_state(path: str | Path) -> dict[str, Any]:
             return state
     except GaugeFileError:
         raise
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, NotImplementedError) as error:
+    except Exception as error:  # reading a damaged archive may raise anything
         raise GaugeFileError(f"{path}: not a gauge file, or damaged ({type(error).__name__}: {error})") from error
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io.extxyz import write_extxyz
 
 from assay.calculator import GaugeCalculator
 
@@ -62,6 +61,8 @@ class Guard:
             return
         saved = value <= self.cap
         if saved:
+            from ase.io.extxyz import write_extxyz  # slow to import
+
             with self.out.open("a") as file:
                 write_extxyz(file, [self.atoms.calc.annotate(self.atoms)])
         where = f"the frame is in {self.out}" if saved else f"above the cap {self.cap:g}, the frame is not kept"

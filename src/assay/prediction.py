@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 Array = NDArray[np.float64]
 Level = Literal["atom", "neighbourhood", "frame"]
@@ -54,7 +54,7 @@ class Gaussian:
 
     def half_width(self, level: float) -> Array:
         """Half the width of the central interval that holds a share `level`: `z σ`, `z = Φ⁻¹((1 + level)/2)`."""
-        return np.asarray(norm.ppf(0.5 * (1.0 + level)) * self.std)
+        return np.asarray(ndtri(0.5 * (1.0 + level)) * self.std)
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,11 @@ class Interval:
 
     def half_width(self, level: float) -> Array:
         """Half the width at coverage `level`; infinite where n calibration errors can't promise it."""
-        k = int(np.ceil((len(self.quantiles) + 1) * level - 1e-9))
-        factor = self.quantiles[k - 1] if k <= len(self.quantiles) else np.inf
-        return np.asarray(factor * self.spread)
+        n = len(self.quantiles)
+        k = int(np.ceil((n + 1) * level - 1e-9))
+        if k > n:
+            return np.full(np.shape(self.spread), np.inf)
+        return np.asarray((self.quantiles[k - 1] if k > 0 else 0.0) * self.spread)
 
 
 ErrorBar = Gaussian | Interval

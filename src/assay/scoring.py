@@ -21,8 +21,9 @@ from assay.prediction import Array, Level
 from assay.scores import FittedScore
 from assay.sources import Evaluation, Source
 
-STILL = 1e-6
-"""eV/Å: where every member predicts less, the force vanishes by symmetry."""
+STILL = 1e-3
+"""eV/Å: a component for which every member predicts less vanishes by symmetry. Coordinates rounded to 6 decimals leave
+some 1e-4 eV/Å of it, and labels are not converged to less than 1e-3."""
 
 Key = tuple[str, Level]
 
@@ -62,7 +63,7 @@ class FrameScorer:
     species: tuple[str, ...]
 
     def __call__(self, frame: Frame, keep_members: bool = False) -> Scored:
-        """Raises `FrameError` for an unknown species, and where the source fails or returns values that are not finite."""
+        """Raises `FrameError` for an unknown species, a source that fails, and values that are not finite."""
         atoms = frame.atoms
         known_species(atoms, self.species)
         evaluation = self.source.evaluate(atoms)
@@ -114,22 +115,27 @@ class FrameScorer:
         return levels, error
 
     def _spreads(self, evaluation: Evaluation, values: Array) -> dict[str, Any]:
-        """Standard deviations of the members where they are the score of the error bar, else the score itself."""
+        """What becomes the error bars: of force components `score / √3`, the same along x, y and z.
+
+        For `committee_force` that is the root mean square of the standard deviations of the components; energy and
+        stress have those of their own members, the stress pooled over the components of the tensor as well. For other
+        scores energy and stress have the mean over the atoms.
+        """
         n = len(evaluation.forces)
-        members = evaluation.forces_members
-        if self.bar_score == "committee_force" and members is not None:
-            energies, stresses = evaluation.energy_members, evaluation.stress_members
-            return {
-                "energy_spread": float(np.std(energies, ddof=1)) / n if energies is not None else np.nan,
-                "force_spread": members.std(axis=0, ddof=1),
-                "stress_spread": None if stresses is None else stresses.std(axis=0, ddof=1),
-            }
-        mean = float(np.mean(values))
-        return {
-            "energy_spread": mean,
-            "force_spread": np.broadcast_to(values[:, None], (n, 3)).copy(),
-            "stress_spread": None if evaluation.stress is None else np.full(6, mean),
+        atoms = np.broadcast_to(values, (n,))
+        spreads = {
+            "energy_spread": float(np.mean(atoms)),
+            "force_spread": np.repeat(atoms[:, None] / np.sqrt(3.0), 3, axis=1),
+            "stress_spread": None if evaluation.stress is None else np.full(6, np.mean(atoms)),
         }
+        if self.bar_score == "committee_force":
+            if evaluation.energy_members is not None:
+                spreads["energy_spread"] = float(evaluation.energy_members.std(ddof=1)) / n
+            if evaluation.stress_members is not None:
+                variance = evaluation.stress_members.var(axis=0, ddof=1)
+                tensor = (variance[:3].sum() + 2 * variance[3:].sum()) / 9  # xy and yx are one Voigt component
+                spreads["stress_spread"] = np.full(6, np.sqrt(tensor))
+        return spreads
 
 
 def _still(evaluation: Evaluation) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """Scores and held-out errors → error bars. Nothing else in Assay turns a score into an error bar.
 
-Every calibrator has `fit(error, spread, *, members=None)` and `bar(mean, spread, unit)`: `error` and `spread` have
+Every calibrator has `fit(error, spread, *, members=None, components=1)` and `bar(mean, spread, unit)`: the arrays have
 the same shape, come from frames that were not trained on, and leave out what has no spread by symmetry.
 """
 
@@ -30,8 +30,10 @@ class Calibrator(Protocol):
 CALIBRATORS: Mapping[str, Any] = {c.name: c for c in (Scale, Ratio, Conformal)}
 
 
-def fit_calibrator(name: str, error: Array, spread: Array, *, members: int | None = None) -> Calibrator:
-    """Fit the calibrator called `name`.
+def fit_calibrator(
+    name: str, error: Array, spread: Array, *, members: int | None = None, components: int = 1
+) -> Calibrator:
+    """Fit the calibrator called `name`; `members` and `components` are of spreads of an ensemble: see `Scale`.
 
     Raises `ValueError` for an unknown name, shapes that differ, NaN, or no positive spreads.
     """
@@ -45,5 +47,5 @@ def fit_calibrator(name: str, error: Array, spread: Array, *, members: int | Non
     usable = np.isfinite(spread) & (spread > 0)
     if not usable.any():
         raise ValueError(f"nothing to calibrate on: of {error.size} held-out values none has a positive finite spread")
-    fitted: Calibrator = CALIBRATORS[name].fit(error[usable], spread[usable], members=members)
+    fitted: Calibrator = CALIBRATORS[name].fit(error[usable], spread[usable], members=members, components=components)
     return fitted

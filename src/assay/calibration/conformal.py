@@ -24,8 +24,8 @@ class Conformal:
     name: ClassVar[str] = "conformal"
 
     @classmethod
-    def fit(cls, error: Array, spread: Array, *, members: int | None = None) -> Conformal:
-        """Fit to |errors| and positive spreads of the same shape. `members` changes nothing."""
+    def fit(cls, error: Array, spread: Array, *, members: int | None = None, components: int = 1) -> Conformal:
+        """Fit to |errors| and positive spreads of the same shape. The other arguments change nothing."""
         return cls(np.sort(error / spread))
 
     def bar(self, mean: Array, spread: Array, unit: str) -> Interval:

@@ -22,8 +22,8 @@ class Ratio:
     name: ClassVar[str] = "ratio"
 
     @classmethod
-    def fit(cls, error: Array, spread: Array, *, members: int | None = None) -> Ratio:
-        """Fit to |errors| and positive spreads of the same shape. `members` changes nothing."""
+    def fit(cls, error: Array, spread: Array, *, members: int | None = None, components: int = 1) -> Ratio:
+        """Fit to |errors| and positive spreads of the same shape. The other arguments change nothing."""
         return cls(float(np.mean(error) / np.mean(spread)))
 
     def bar(self, mean: Array, spread: Array, unit: str) -> Gaussian:

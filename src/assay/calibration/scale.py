@@ -16,17 +16,20 @@ from assay.prediction import Array, Gaussian
 class Scale:
     """`σ = α s` with `α² = ⟨e² / s²⟩` over held-out values (Eq. 26).
 
-    For an ensemble of M ≥ 4 members the estimate is corrected for the noise of s (Eq. 27):
-    `α² = -1/M + (M - 3)/(M - 1) ⟨e² / s²⟩`. Below that the correction does not exist; Eq. 26 is used with a warning.
-    Where Eq. 27 is not positive (errors smaller than the sampling noise of the mean), Eq. 26 is used as well.
+    For an ensemble of M ≥ 4 members the estimate is corrected for the noise of s: with `ν = c (M - 1)` degrees of
+    freedom, `α² = -1/M + (ν - 2)/ν ⟨e² / s²⟩`. A spread of one number has c = 1, which is Eq. 27,
+    `(M - 3)/(M - 1)`; the spread of a force is pooled over c = 3 components,
+    that of a stress over 6. Below four members Eq. 26 is used with a
+    warning; where the correction leaves nothing positive (errors smaller than the sampling noise of the mean),
+    without one.
     """
 
     alpha: float
     name: ClassVar[str] = "scale"
 
     @classmethod
-    def fit(cls, error: Array, spread: Array, *, members: int | None = None) -> Scale:
-        """Fit to |errors| and positive spreads of the same shape; `members` is M where s is a spread of members."""
+    def fit(cls, error: Array, spread: Array, *, members: int | None = None, components: int = 1) -> Scale:
+        """Fit to |errors| and positive spreads of one shape; M is `members` and c `components`, of an ensemble."""
         plain = float(np.mean(np.square(error / spread)))
         alpha_square = plain
         if members is not None and members < 4:
@@ -35,7 +38,8 @@ class Scale:
                 stacklevel=2,
             )
         elif members is not None:
-            corrected = -1.0 / members + (members - 3) / (members - 1) * plain
+            freedom = components * (members - 1)
+            corrected = -1.0 / members + (freedom - 2) / freedom * plain
             alpha_square = corrected if corrected > 0 else plain
         return cls(float(np.sqrt(alpha_square)))
 

@@ -42,10 +42,11 @@ def write_report(
     try:
         from assay.report import html
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"jinja2", "markupsafe", "matplotlib"}:
+        package = (error.name or "").partition(".")[0]
+        if package not in {"jinja2", "markupsafe", "matplotlib"}:
             raise
-        message = f'the report needs {error.name}, which is not installed: pip install "assay[report]"'
-        raise ModuleNotFoundError(message, name=error.name) from error
+        message = f'the report needs {package}, which is not installed: pip install "assay[report]"'
+        raise ModuleNotFoundError(message, name=package) from error
     page = html.render(
         assessment,
         title=title,

@@ -2,7 +2,9 @@
 
 `h_i = f_iᵀ (FᵀF + ridge)⁻¹ f_i`, with F the features of all training environments of that species: the share of its
 own label that a linear fit to these features would hand back, between 0 and 1 for a training environment. The ridge is
-`RIDGE · diag(FᵀF)`, so that h does not depend on the units of the features.
+`RIDGE · diag(FᵀF)`, so that h does not depend on the units of the features. More environments never raise an h, because
+`FᵀF + RIDGE · diag(FᵀF)` only grows with them; for that, a column that is zero or rounding errors counts `NOISE²` times
+the largest of the diagonal.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 
 from assay.prediction import Array
-from assay.scores.d_optimality import features_of
+from assay.scores.d_optimality import NOISE, features_of
 from assay.sources import Evaluation
 
 RIDGE = 1e-10
@@ -93,9 +95,7 @@ class LeverageFold:
         factors, scales = {}, {}
         for z, gram in sorted(self._grams.items()):
             diagonal = gram.diagonal()
-            # A column that is zero in training has no scale of its own: the smallest of the others is as strict as any.
-            floor = diagonal[diagonal > 0].min(initial=np.inf)
-            scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, floor if np.isfinite(floor) else 1.0))
+            scale = 1.0 / np.sqrt(np.maximum(diagonal, NOISE**2 * (diagonal.max() or 1.0)))
             scaled = gram * scale * scale[:, None] + ridge * np.eye(len(gram))
             factors[z], scales[z] = cholesky(scaled, lower=True), scale
         return Leverage(factors, scales)

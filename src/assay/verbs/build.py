@@ -193,7 +193,8 @@ def labelled(
     if not member_files:
         yield from read_frames(files, keys=keys, labels=labels, skipped=skipped)
     for file, member_file in zip(files, member_files, strict=False):
-        yield from attach_members(read_frames(file, keys=keys, labels=labels, skipped=skipped), member_file)
+        frames = read_frames(file, keys=keys, labels=labels, skipped=skipped)
+        yield from attach_members(frames, member_file, skipped=skipped)
 
 
 def listed(paths: Paths | None) -> tuple[str | Path, ...]:

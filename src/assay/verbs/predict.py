@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io.extxyz import write_extxyz
 
 from assay.assessment import Assessment
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, file_hash
@@ -140,6 +139,8 @@ def _extxyz(path: str | Path | None) -> Iterator[Any]:
     if path is None:
         yield lambda atoms: None
         return
+    from ase.io.extxyz import write_extxyz  # slow to import
+
     with TemporaryFile("w+b") as buffer:
         text = io.TextIOWrapper(buffer, encoding="utf-8", write_through=True)
         yield lambda atoms: write_extxyz(text, [atoms])
