@@ -45,13 +45,13 @@ A0 = 5.47  # Å, the PBE lattice constant of diamond silicon
 
 # config_type: (number of frames, split); "in" is divided into train / calibration / test.
 PLAN = {
-    "diamond-strained": (44, "in"),
+    "diamond-strained": (60, "in"),
     "diamond-md": (64, "in"),
-    "vacancy": (24, "in"),
-    "lonsdaleite": (20, "in"),
-    "bc8": (20, "in"),
-    "liquid": (13, "ood"),
-    "amorphous": (10, "ood"),
+    "vacancy": (17, "in"),
+    "lonsdaleite": (24, "in"),
+    "bc8": (24, "in"),
+    "liquid": (9, "ood"),
+    "amorphous": (7, "ood"),
     "surface-100": (12, "ood"),
     "surface-111": (12, "ood"),
     "cluster": (14, "ood"),
@@ -237,9 +237,8 @@ def one(config_type: str, i: int, rng: np.random.Generator) -> Atoms:
     if config_type == "diamond-strained":
         return rattled(strained(diamond8(), rng, 0.08, rng.uniform(-0.10, 0.10)), rng, rng.uniform(0.0, 0.08))
     if config_type == "diamond-md":
-        cell = diamond8() if i < 46 else diamond16()
         temperature = float(rng.uniform(200, 1600))
-        return stillinger_weber(strained(cell, rng, 0.02, rng.uniform(-0.05, 0.07)), temperature, 3000, seed)
+        return stillinger_weber(strained(diamond8(), rng, 0.02, rng.uniform(-0.05, 0.07)), temperature, 3000, seed)
     if config_type == "vacancy":
         cell = strained(diamond16(), rng, 0.02, rng.uniform(-0.04, 0.04))
         del cell[int(rng.integers(len(cell)))]
@@ -249,7 +248,7 @@ def one(config_type: str, i: int, rng: np.random.Generator) -> Atoms:
     if config_type == "bc8":
         return rattled(strained(bc8(), rng, 0.05, rng.uniform(-0.08, 0.08)), rng, rng.uniform(0.0, 0.15))
     if config_type == "liquid":
-        cell = diamond16() if i < 10 else diamond8() * (2, 2, 1)
+        cell = diamond16() if i < 8 else diamond8() * (2, 2, 1)
         return stillinger_weber(strained(cell, rng, 0.02, rng.uniform(-0.10, 0.0)), 3500.0, 10000, seed)
     if config_type == "amorphous":
         return stillinger_weber(strained(diamond16(), rng, 0.02, rng.uniform(-0.03, 0.05)), 3500.0, 8000, seed, 30000)

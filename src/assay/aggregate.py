@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
-from vesin import NeighborList
 
+from assay.neighbours import neighbours
 from assay.prediction import Array
 
 
@@ -26,8 +26,7 @@ def neighbourhood_mean(values: Array, atoms: Atoms, r_cut: float) -> Array:
     the means, shape of `values`; infinite where a neighbour is
     """
     n = len(atoms)
-    box = atoms.cell.array if atoms.pbc.any() else np.zeros((3, 3))
-    i, j = NeighborList(cutoff=r_cut, full_list=True).compute(atoms.positions, box, [bool(p) for p in atoms.pbc], "ij")
+    i, j = neighbours(atoms, r_cut, "ij", full=True)
     count = 1.0 + np.bincount(i, minlength=n)
     columns = values.reshape(n, -1).T
     means = [(column + np.bincount(i, weights=column[j], minlength=n)) / count for column in columns]

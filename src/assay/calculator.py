@@ -25,6 +25,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
     | forces_uncertainty, stress_uncertainty | standard deviations of the components | `(A, 3)` eV/Å, `(6,)` eV/Å³ |
     | energy_ensemble, forces_ensemble | members | `(M,)`, `(M, A, 3)` |
     | every atom score by its name, e.g. `gamma`, `committee_force` | | `(A,)` |
+    | the same with `_local`, e.g. `gamma_local` | means over neighbourhoods | `(A,)` |
 
     With conformal error bars the uncertainties are half the widths of the 68 % intervals. ASE's extended-XYZ writer
     drops results that it does not know: `annotate(atoms)` copies them to `info` and `arrays`.
@@ -48,6 +49,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
             "energy_ensemble",
             "forces_ensemble",
             *self._atom_scores,
+            *(f"{name}_local" for name in self._atom_scores),
         ]
 
     def calculate(
@@ -66,6 +68,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
             "free_energy": evaluation.energy,
             "forces": evaluation.forces,
             **{name: assessment.scores[name, "atom"].values for name in self._atom_scores},
+            **{f"{name}_local": assessment.scores[name, "neighbourhood"].values for name in self._atom_scores},
         }
         optional = {
             "stress": evaluation.stress,
@@ -85,12 +88,12 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
         self.get_property("energy", atoms)
         copy = atoms.copy()
         for key, value in self.results.items():
-            if isinstance(value, np.ndarray) and value.shape[:1] == (len(atoms),) and "ensemble" not in key:
-                copy.arrays[key] = value.copy()
-            elif key == "forces_ensemble":
+            if key == "forces_ensemble":
                 copy.arrays[key] = np.swapaxes(value, 0, 1).reshape(len(atoms), -1)  # M vectors of each atom
-            else:
+            elif np.ndim(value) == 0 or key in ("stress", "stress_uncertainty", "energy_ensemble"):
                 copy.info[key] = value
+            else:
+                copy.arrays[key] = value.copy()
         if "gamma" in self.results:
             copy.info["max_gamma"] = float(self.results["gamma"].max())
         return copy

@@ -117,7 +117,7 @@ def _ranking(score: Array, error: Array, threshold: float | None, here: Mask, mo
         "spearman_without_symmetry_zeros": _number(spearman, score[without], error[without]),
         "auroc": _number(roc_auc, score[here], worst_decile(error[here])),
         "flagged": None if threshold is None else _number(flagged_fraction, score[here], threshold),
-        "threshold": threshold,
+        "threshold": None if threshold is None else _finite(threshold),
     }
 
 

@@ -6,22 +6,17 @@ at a time.
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import lzma
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
-from vesin import NeighborList
 
+from assay.extxyz import frame_texts, is_extxyz, parse
+from assay.neighbours import neighbours
 from assay.prediction import Array
 
 CLOSEST = 0.1
@@ -98,10 +93,10 @@ def read_frames(
     keys = keys or LabelKeys()
     has_stress: bool | None = None
     for path in [paths] if isinstance(paths, str | Path) else paths:
-        for index, atoms in _structures(Path(path), skipped):
+        for index, structure in _structures(Path(path), skipped):
             origin = f"{path}:{index}"
             try:
-                frame = _frame(atoms, origin, keys, labels)
+                frame = _frame(_parsed(structure, origin), origin, keys, labels)
                 if labels == "needed":
                     has_stress = (frame.stress is not None) if has_stress is None else has_stress
                     if has_stress != (frame.stress is not None):
@@ -118,25 +113,22 @@ def read_frames(
             yield frame
 
 
-def _structures(path: Path, skipped: Skipped | None) -> Iterator[tuple[int, Atoms]]:
-    from ase.io import iread  # as slow to import as numpy, scipy.linalg and ase together
-    from ase.io.formats import UnknownFileTypeError
-
+def _structures(path: Path, skipped: Skipped | None) -> Iterator[tuple[int, Atoms | str]]:
+    """Frames as ASE reads them, or as texts from extended XYZ files."""
     if not path.is_file():
         raise FrameError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise FrameError(f"{path}: no frames in this file")
     index = -1
     try:
-        with _decompressed(path) as plain:
-            for index, atoms in enumerate(iread(plain, ":")):
-                yield index, atoms
+        for index, structure in enumerate(frame_texts(path) if is_extxyz(path) else _any_format(path)):
+            yield index, structure
     except FrameError:
         raise
-    except UnknownFileTypeError as error:
-        raise FrameError(f"{path}: ASE does not know this file type; extended XYZ (.extxyz) always works") from error
-    except Exception as error:  # ASE's readers raise anything
+    except Exception as error:  # readers raise anything
         message = (
             f"{path}, frame {index + 1}: cannot be read ({type(error).__name__}: {error}). "
-            f"The file may be truncated; {index + 1} frames before it were whole"
+            f"The file may be truncated; what follows the {index + 1} frames before is lost"
         )
         if skipped is None or index < 0:
             raise FrameError(message) from error
@@ -145,21 +137,27 @@ def _structures(path: Path, skipped: Skipped | None) -> Iterator[tuple[int, Atom
         raise FrameError(f"{path}: no frames in this file")
 
 
-@contextmanager
-def _decompressed(path: Path) -> Iterator[Path]:
-    """A plain copy of a .gz, .bz2 or .xz file, on disk: ASE seeks in what it reads, which costs a pass each time."""
-    openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-    if path.suffix not in openers:
-        yield path
-        return
-    with TemporaryDirectory(prefix="assay-") as folder:
-        plain = Path(folder) / path.stem
-        with openers[path.suffix](path, "rb") as source, plain.open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-        yield plain
+def _any_format(path: Path) -> Iterator[Atoms]:
+    import ase.io  # slow to import: half of `import assay`
+    from ase.io.formats import UnknownFileTypeError
+
+    try:
+        yield from ase.io.iread(path, ":")
+    except UnknownFileTypeError as error:
+        raise FrameError(f"{path}: ASE does not know this file type; extended XYZ (.extxyz) always works") from error
+
+
+def _parsed(structure: Atoms | str, origin: str) -> Atoms:
+    if isinstance(structure, Atoms):
+        return structure
+    try:
+        return parse(structure)
+    except Exception as error:  # ASE's reader raises anything
+        raise FrameError(f"{_place(origin)}: cannot be read ({type(error).__name__}: {error})") from error
 
 
 def _frame(atoms: Atoms, origin: str, keys: LabelKeys, labels: Labelled) -> Frame:
+    check_structure(atoms, origin)
     energy = _label(atoms, origin, keys.energy, ())
     forces = _label(atoms, origin, keys.forces, (len(atoms), 3))
     stress = _label(atoms, origin, keys.stress, (6,))
@@ -171,7 +169,6 @@ def _frame(atoms: Atoms, origin: str, keys: LabelKeys, labels: Labelled) -> Fram
                     f"{_place(origin)}: no label {key!r}. The frame has {', '.join(found)}. "
                     f"Name the right one with --{option}-key"
                 )
-    check_structure(atoms, origin)
     config_type = str(atoms.info.get("config_type", ""))
     bare = atoms.copy()
     bare.calc = None
@@ -211,10 +208,10 @@ def check_structure(atoms: Atoms, origin: str) -> None:
             f"{_place(origin)}: periodic along {_axes(atoms.pbc)}, but those cell vectors span no volume: "
             f"{atoms.cell.array.tolist()}"
         )
-    box = atoms.cell.array if atoms.pbc.any() else np.zeros((3, 3))
-    pairs, distances = NeighborList(cutoff=1.0, full_list=False).compute(  # far smaller cut-offs are slower
-        atoms.positions, box, list(map(bool, atoms.pbc)), "Pd"
-    )
+    try:
+        pairs, distances = neighbours(atoms, 1.0, "Pd", full=False)  # far smaller cut-offs are slower
+    except ValueError as error:
+        raise FrameError(f"{_place(origin)}: {error}") from error
     if len(pairs) and distances.min() < CLOSEST:
         (i, j), worst = pairs[np.argmin(distances)], distances.min()
         raise FrameError(f"{_place(origin)}, atoms {i} and {j}: {worst:.3g} Å apart (less than {CLOSEST} Å)")

@@ -17,7 +17,7 @@ from ase import Atoms
 from assay.assessment import Assessment
 from assay.calibration import CALIBRATORS, Calibrator, fit_calibrator
 from assay.frames import Frame, FrameError
-from assay.gauge_file import load_state, save_state
+from assay.gauge_file import GaugeFileError, load_state, save_state
 from assay.parallel import Failure, Progress, map_frames
 from assay.prediction import Array, ErrorBar, Score
 from assay.scores import FittedScore
@@ -162,6 +162,8 @@ class Gauge:
             pairs["stress"] = (batch.stress - labels.stress, batch.stress_spread)
         members = batch.members if score == "committee_force" else None
         usable = {q: (e, s) for q, (e, s) in pairs.items() if np.any(np.isfinite(s) & (s > 0))}
+        if not usable:
+            raise ValueError("nothing to calibrate on: no held-out value has a positive finite spread")
         pooled = {"force": 3, "stress": 6}  # their spreads are pooled over components
         return replace(
             self,
@@ -203,19 +205,22 @@ class Gauge:
         Raises `assay.gauge_file.GaugeFileError` for a file that is not a gauge, is damaged or too new.
         """
         state = load_state(path)
-        calibrator = CALIBRATORS[split_bar(state["bar"])[1]]
-        return cls(
-            source=source_from_state(state["source"], allow_import),
-            scores=tuple(score_from_state(each["name"], each["state"]) for each in state["scores"]),
-            r_cut=state["r_cut"],
-            bar=state["bar"],
-            species=tuple(state["species"]),
-            thresholds={(name, level): value for name, level, value in state["thresholds"]},
-            calibrators={q: calibrator.from_state(each) for q, each in state["calibrators"].items()},
-            constant={q: calibrator.from_state(each) for q, each in state["constant"].items()},
-            training={(name, level): values for name, level, values in state["training"]},
-            provenance=state["provenance"],
-        )
+        try:
+            calibrator = CALIBRATORS[split_bar(state["bar"])[1]]
+            return cls(
+                source=source_from_state(state["source"], allow_import),
+                scores=tuple(score_from_state(each["name"], each["state"]) for each in state["scores"]),
+                r_cut=state["r_cut"],
+                bar=state["bar"],
+                species=tuple(state["species"]),
+                thresholds={(name, level): value for name, level, value in state["thresholds"]},
+                calibrators={q: calibrator.from_state(each) for q, each in state["calibrators"].items()},
+                constant={q: calibrator.from_state(each) for q, each in state["constant"].items()},
+                training={(name, level): values for name, level, values in state["training"]},
+                provenance=state["provenance"],
+            )
+        except (KeyError, TypeError) as error:
+            raise GaugeFileError(f"{path}: not a gauge that this Assay can read ({error!r}); build it again") from error
 
 
 def split_bar(bar: str) -> tuple[str, str]:
@@ -230,4 +235,4 @@ def as_frame(frame: Frame | Atoms, index: int) -> Frame:
     """A bare `Atoms` as a frame without labels, named by its index."""
     if isinstance(frame, Frame):
         return frame
-    return Frame(frame, f"frame:{index}", str(frame.info.get("config_type", "")))
+    return Frame(frame, f"atoms:{index}", str(frame.info.get("config_type", "")))

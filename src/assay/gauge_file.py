@@ -48,6 +48,13 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
         raise
 
 
+def require_folders(*paths: str | Path | None) -> None:
+    """Raise `FileNotFoundError` for the first output whose folder does not exist, before anything long is run."""
+    for path in paths:
+        if path is not None and not Path(path).parent.is_dir():
+            raise FileNotFoundError(f"{path}: the folder {Path(path).parent} does not exist")
+
+
 def save_state(path: str | Path, state: Mapping[str, Any]) -> None:
     """Write a state atomically."""
     arrays: dict[str, bytes] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -98,6 +99,7 @@ _function: Callable[[list[Frame]], list[Any]]
 def _start(function: Callable[[list[Frame]], list[Any]]) -> None:
     global _function
     _function = function
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
     threadpool_limits(1)
 
 

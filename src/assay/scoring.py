@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from assay.aggregate import neighbourhood_mean
 from assay.assessment import Labels
-from assay.frames import Frame, FrameError
+from assay.frames import Frame, FrameError, check_structure
 from assay.prediction import Array, Level
 from assay.scores import FittedScore
 from assay.sources import Evaluation, Source
@@ -63,8 +63,9 @@ class FrameScorer:
     species: tuple[str, ...]
 
     def __call__(self, frame: Frame, keep_members: bool = False) -> Scored:
-        """Raises `FrameError` for an unknown species, a source that fails, and values that are not finite."""
+        """Raises `FrameError` for what can't be a structure, an unknown species, and values that are not finite."""
         atoms = frame.atoms
+        check_structure(atoms, frame.origin)
         known_species(atoms, self.species)
         evaluation = self.source.evaluate(atoms)
         for name in (

@@ -38,9 +38,10 @@ def test_no_values(name: str):
 
 
 @every
-def test_shapes_must_match(name: str):
-    with pytest.raises(ValueError, match="6 errors and 3 spreads do not belong together"):
-        fit_calibrator(name, ERROR, SPREAD[0])
+@pytest.mark.parametrize("spread", [SPREAD[0], SPREAD.ravel(), SPREAD.T])
+def test_shapes_must_match(name: str, spread: np.ndarray):
+    with pytest.raises(ValueError, match=r"errors \(2, 3\) and spreads \(.*\) do not belong together"):
+        fit_calibrator(name, ERROR, spread)
 
 
 def test_an_unknown_name():

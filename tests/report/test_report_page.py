@@ -47,14 +47,16 @@ def test_tables_are_sorted_riskiest_first_and_hold_the_real_errors(page: Callabl
     bar = np.linalg.norm(assessment.force_bar.std, axis=1)
     error = np.linalg.norm(assessment.forces - labels.forces, axis=1)
     order = np.argsort(-bar)[:50]
+    short = [name.removeprefix("validation/") for name in assessment.names]
+    assert "relative to validation/" in read.text["frames-caption"]
     assert len(read.tables["atoms"]) == 51
     np.testing.assert_allclose(floats(read.column("atoms", "Force bar")), bar[order], atol=6e-4)
     np.testing.assert_allclose(floats(read.column("atoms", "Force error")), error[order], atol=6e-4)
-    assert read.column("atoms", "Frame") == [assessment.names[f] for f in assessment.frame_of_atom[order]]
+    assert read.column("atoms", "Frame") == [short[f] for f in assessment.frame_of_atom[order]]
     assert read.column("atoms", "Atom") == [str(i % 40) for i in order]
     largest = bar.reshape(60, 40).max(axis=1)
     frames = np.argsort(-largest)[:50]
-    assert read.column("frames", "Frame") == [assessment.names[f] for f in frames]
+    assert read.column("frames", "Frame") == [short[f] for f in frames]
     flagged = assessment.scores["gamma", "frame"].flagged[frames]
     assert [cell.startswith("▲") for cell in read.column("frames", "gamma")] == flagged.tolist()
 
@@ -153,9 +155,20 @@ def test_still_components_are_left_out_and_counted(page: Callable[..., str]) -> 
 def test_verdict_names_what_is_wrong(stretch: float, tone: str, words: str) -> None:
     assessment, labels = made.make()
     bar = Gaussian(assessment.forces, stretch * assessment.force_bar.std, "eV/Å")
-    found = verdict(assessment, made.evaluate(replace(assessment, force_bar=bar), labels))
+    result = made.evaluate(replace(assessment, force_bar=bar, energy_bar=None, stress_bar=None), labels)
+    found = verdict(assessment, result)
     assert words in found.headline
     assert found.tone == tone
+
+
+def test_verdict_is_not_good_where_only_the_forces_are() -> None:
+    assessment, labels = made.make()
+    bar = assessment.energy_bar
+    narrow = replace(assessment, energy_bar=Gaussian(bar.mean, 0.3 * bar.std, bar.unit))
+    found = verdict(narrow, made.evaluate(narrow, labels))
+    assert "right size" in found.headline
+    assert found.tone == "plain"
+    assert any(sentence.startswith("The energy error bars are too narrow") for sentence in found.sentences)
 
 
 def test_verdict_on_one_width_for_all_names_shape_and_groups() -> None:

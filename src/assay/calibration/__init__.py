@@ -39,9 +39,9 @@ def fit_calibrator(
     """
     if name not in CALIBRATORS:
         raise ValueError(f"unknown calibrator {name!r}; there are {', '.join(CALIBRATORS)}")
-    error, spread = np.abs(np.asarray(error)).ravel(), np.asarray(spread).ravel()
+    error, spread = np.abs(np.asarray(error)), np.asarray(spread)
     if error.shape != spread.shape:
-        raise ValueError(f"{error.size} errors and {spread.size} spreads do not belong together")
+        raise ValueError(f"errors {error.shape} and spreads {spread.shape} do not belong together")
     if np.isnan(error).any() or np.isnan(spread).any():
         raise ValueError(f"{np.isnan(error).sum()} errors and {np.isnan(spread).sum()} spreads are NaN")
     usable = np.isfinite(spread) & (spread > 0)

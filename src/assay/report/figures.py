@@ -73,7 +73,7 @@ def coverage(ax: Axes, found: Sequence[Quantity]) -> Axes:
 def rmse_against_rmv(ax: Axes, quantity: Quantity) -> Axes:
     """RMSE against the root mean variance of bins of equal count, log-log, with the diagonal; Gaussian bars only."""
     assert isinstance(quantity.bar, Gaussian)
-    bins = int(np.clip(len(quantity.error) // 30, 1, 15))
+    bins = int(np.clip(len(quantity.error) // 10, 1, 15))
     rmv, rmse, _ = reliability(quantity.error, quantity.bar.std, bins)
     shown = (rmv > 0) & (rmse > 0)
     limits = _span(np.append(rmv[shown], rmse[shown]))

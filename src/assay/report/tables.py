@@ -13,7 +13,6 @@ from assay.assessment import Assessment, Labels
 from assay.prediction import Level
 from assay.report.parts import NONE, Column, Table, counts, number, numbers, percent, shares, texts, written
 from assay.report.quantities import (
-    atom_force_bar,
     atom_risk,
     descending,
     energy_error,
@@ -41,25 +40,27 @@ def riskiest_frames(assessment: Assessment, labels: Labels | None) -> Table | No
     if risk is None:
         return None
     top = descending(risk[1], TOP)
-    bar = atom_force_bar(assessment)
-    columns = [
-        texts("Frame", (assessment.names[f] for f in top)),
+    folder, names = _short_names(assessment)
+    first = [
+        texts("Frame", (names[f] for f in top)),
         texts("Group", (assessment.config_types[f] or NONE for f in top)),
         counts("Atoms", assessment.natoms[top]),
     ]
-    ranked = len(columns)
-    if bar is not None:
-        columns.append(numbers("Largest force bar (eV/Å)", risk[1][top]))
+    risks = []
+    if assessment.force_bar is not None:
+        risks.append(numbers("Largest force bar (eV/Å)", risk[1][top]))
     elif atom_risk(assessment) is not None:
-        columns.append(numbers(f"L{risk[0][1:]}", risk[1][top]))
-    columns += _scores(assessment, "frame", top)
-    if assessment.energy_bar is not None:
-        columns.append(numbers("Energy bar (meV/atom)", 1e3 * width(assessment.energy_bar)[top]))
+        risks.append(numbers(f"L{risk[0][1:]}", risk[1][top]))
+    more = []
     if labels is not None:
         error = np.linalg.norm(assessment.forces - labels.forces, axis=1)
-        columns.append(numbers("Largest force error (eV/Å)", frame_maximum(assessment, error)[top]))
-        columns.append(numbers("Energy error (meV/atom)", np.abs(energy_error(assessment, labels))[top]))
-    return Table("frames", _caption("frames", risk[0], len(top), len(assessment.names)), tuple(columns), ranked)
+        more.append(numbers("Largest force error (eV/Å)", frame_maximum(assessment, error)[top]))
+    if assessment.energy_bar is not None:
+        more.append(numbers("Energy bar (meV/atom)", 1e3 * width(assessment.energy_bar)[top]))
+    if labels is not None:
+        more.append(numbers("Energy error (meV/atom)", np.abs(energy_error(assessment, labels))[top]))
+    caption = _caption("frames", risk[0], len(top), len(names), folder)
+    return _ranked("frames", caption, first, risks, more, _scores(assessment, "frame", top))
 
 
 def riskiest_atoms(assessment: Assessment, labels: Labels | None) -> Table | None:
@@ -69,19 +70,19 @@ def riskiest_atoms(assessment: Assessment, labels: Labels | None) -> Table | Non
         return None
     top = descending(risk[1], TOP)
     frame = assessment.frame_of_atom[top]
-    columns = [
-        texts("Frame", (assessment.names[f] for f in frame)),
+    folder, names = _short_names(assessment)
+    first = [
+        texts("Frame", (names[f] for f in frame)),
         counts("Atom", top - assessment.offsets[frame]),
         texts("Element", (chemical_symbols[z] for z in assessment.numbers[top])),
     ]
-    ranked = len(columns)
-    if assessment.force_bar is not None:
-        columns.append(numbers("Force bar (eV/Å)", risk[1][top]))
-    columns += _scores(assessment, "atom", top) + _scores(assessment, "neighbourhood", top)
+    risks = [] if assessment.force_bar is None else [numbers("Force bar (eV/Å)", risk[1][top])]
+    more = []
     if labels is not None:
         error = np.linalg.norm((assessment.forces - labels.forces)[top], axis=1)
-        columns.append(numbers("Force error (eV/Å)", error))
-    return Table("atoms", _caption("atoms", risk[0], len(top), len(risk[1])), tuple(columns), ranked)
+        more.append(numbers("Force error (eV/Å)", error))
+    scores = _scores(assessment, "atom", top) + _scores(assessment, "neighbourhood", top)
+    return _ranked("atoms", _caption("atoms", risk[0], len(top), len(risk[1]), folder), first, risks, more, scores)
 
 
 def scores(evaluation: Mapping[str, Any]) -> Table | None:
@@ -153,17 +154,17 @@ def groups(evaluation: Mapping[str, Any], key: str, head: str) -> Table | None:
         counts("Frames", (frames or None for frames in pick("frames"))),
         counts("Atoms", pick("atoms")),
         numbers("Force RMSE (eV/Å)", pick("errors", "force_rmse_eV_per_A")),
-        numbers("Mean force bar (eV/Å)", bar("force")),
+        numbers("Force bar (eV/Å)", bar("force")),
         shares("Force coverage at 68 %", pick("error_bars", "force", "coverage", "0.68")),
         shares("Force coverage at 95 %", pick("error_bars", "force", "coverage", "0.95")),
         numbers("Energy RMSE (meV/atom)", pick("errors", "energy_rmse_meV_per_atom")),
-        numbers("Mean energy bar (meV/atom)", bar("energy")),
+        numbers("Energy bar (meV/atom)", bar("energy")),
         shares("Energy coverage at 95 %", pick("error_bars", "energy", "coverage", "0.95")),
     )
     kept = tuple(column for column in columns if any(cell.text != NONE for cell in column.cells))
     return Table(
         f"{key.replace('_', '-')}",
-        f"By {head.lower()}: where the errors are, and whether the bars follow them.",
+        f"By {head.lower()}: where the errors are, and whether the bars (mean of ± at 68 %) follow them.",
         kept,
     )
 
@@ -200,6 +201,22 @@ def _dig(mapping: Any, *path: str) -> Any:
     return mapping
 
 
-def _caption(what: str, risk: str, shown: int, total: int) -> str:
+def _ranked(
+    id: str, caption: str, first: list[Column], risks: list[Column], more: list[Column], scores: list[Column]
+) -> Table:
+    """Names, what ranks the rows (without `risks`, the first score), then the other numbers."""
+    rest = risks + more + scores if risks else scores + more
+    return Table(id, caption, (*first, *rest), ranked=len(first))
+
+
+def _short_names(assessment: Assessment) -> tuple[str, list[str]]:
+    """The folder that all frames come from, with its slash, and their names in it; no folder where there are several."""
+    folders = {name[: name.rfind("/") + 1] for name in assessment.names}
+    folder = folders.pop() if len(folders) == 1 else ""
+    return folder, [name[len(folder) :] for name in assessment.names]
+
+
+def _caption(what: str, risk: str, shown: int, total: int, folder: str) -> str:
     which = f"All {total:,} {what}" if shown == total else f"The {shown} riskiest of {total:,} {what}"
-    return f"{which}, by {risk}. ▲ marks a score above its threshold. Click a heading to sort."
+    place = f" Names are relative to {folder}." if folder else ""
+    return f"{which}, by {risk}. ▲ marks a score above its threshold. Click a heading to sort.{place}"

@@ -31,7 +31,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`tone` is `good`, `bad` or `plain`; the headline says what it stands for."""
+    """`tone` is `good` (every bar is the right size), `bad` (the bars of the headline are not) or `plain`."""
 
     tone: str
     headline: str
@@ -47,20 +47,25 @@ def verdict(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
 def _judged(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
     errors = evaluation.get("errors") or {}
     bars = evaluation.get("error_bars") or {}
-    name = next((name for name in UNITS if bars.get(name)), None)
+    names = [name for name in UNITS if bars.get(name)]
     force, energy = errors.get("force_rmse_eV_per_A"), errors.get("energy_rmse_meV_per_atom")
     sentences = [
         f"Typical errors (root mean square): {number(force)} eV/Å on force components, "
         f"{number(energy)} meV/atom on energies."
     ]
     tiles = [Tile("Force RMSE", f"{number(force)} eV/Å", f"energy {number(energy)} meV/atom")]
-    if name is None:
+    if names:
+        main, *others = ((name, bars[name], _size(name, bars[name])) for name in names)
+        tone, headline = main[2]
+        sentences += _bar_sentences(*main[:2]) + _group_sentences(main[0], evaluation)
+        sentences += [
+            f"{said[:-1]} (68 % and 95 % bars hold {_both(bar['coverage'])})." for _, bar, (_, said) in others
+        ]
+        tone = "plain" if tone == "good" and any(other != "good" for _, _, (other, _) in others) else tone
+        tiles += _bar_tiles(*main[:2])
+    else:
         tone, headline = "plain", "There are no error bars to judge, only scores."
         sentences.append("A score ranks risk but has no unit of error: calibrate it to get error bars.")
-    else:
-        tone, headline = _size(name, bars[name])
-        sentences += _bar_sentences(name, bars[name]) + _group_sentences(name, evaluation)
-        tiles += _bar_tiles(name, bars[name])
     frames, overlap = evaluation.get("frames") or 0, evaluation.get("training_overlap") or 0
     if frames < FEW:
         sentences.append(f"This rests on {many(frames, 'frame')} only: take the shares as rough.")
@@ -163,23 +168,20 @@ def _predicted(assessment: Assessment) -> Verdict:
 
 
 def _flag_sentences(assessment: Assessment) -> list[str]:
-    parts = [
-        f"{percent(float(score.flagged.mean()))} of {score.level}s by {score.name} (above {score.threshold:g})"
-        for score in _with_threshold(assessment)
-    ]
-    return [f"Flagged: {', '.join(parts)}."] if parts else []
+    scores = _flagging(assessment)
+    shares = [f"{percent(float(s.flagged.mean()))} of {s.level}s (above {s.threshold:.3g})" for s in scores]
+    return [f"Flagged by {scores[0].name}: {', '.join(shares)}."] if scores else []
 
 
 def _flag_tiles(assessment: Assessment) -> list[Tile]:
     return [
-        Tile(
-            f"Flagged {score.level}s",
-            percent(float(score.flagged.mean())),
-            f"{score.name} above {score.threshold:g}",
-        )
-        for score in _with_threshold(assessment)[:1]
+        Tile(f"Flagged {s.level}s", percent(float(s.flagged.mean())), f"{s.name} above {s.threshold:.3g}")
+        for s in _flagging(assessment)[:1]
     ]
 
 
-def _with_threshold(assessment: Assessment) -> list[Score]:
-    return [score for score in assessment.scores.values() if score.threshold is not None and len(score.values)]
+def _flagging(assessment: Assessment) -> list[Score]:
+    """The levels of one score with a threshold: the extrapolation grade if it is there, else the first."""
+    scores = [score for score in assessment.scores.values() if score.threshold is not None and len(score.values)]
+    names = [score.name for score in scores]
+    return [score for score in scores if score.name == ("gamma" if "gamma" in names else names[0])]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from assay.frames import Frame, FrameError, LabelKeys, Labelled, Skipped, file_hash, read_frames
 from assay.gauge import Gauge, split_bar
+from assay.gauge_file import require_folders
 from assay.linear.fit import fit_linear
 from assay.linear.weights import Weights
 from assay.parallel import Progress
@@ -113,6 +114,7 @@ def build(
     ValueError
         unknown source, score, calibrator or setting
     """
+    require_folders(out)
     started = time.perf_counter()
     settings = parse_spec(source) if isinstance(source, str) else dict(source)
     keys = keys or LabelKeys()
@@ -142,8 +144,10 @@ def build(
     sample = fitted_frames & _sample(survey.natoms, fitted_frames)
     training_frames = _chosen(frames(train, train_members), sample)
     training = _scored(gauge, training_frames, workers, stage("training errors", int(sample.sum())), skipped, skip_bad)
-    overlap: list[tuple[str, str]] = []
+    duplicates = survey.duplicates()
     if heldout is None:
+        fitted_origins = {origin for origin, fitted in zip(survey.origins, fitted_frames, strict=True) if fitted}
+        overlap = [pair for pair in duplicates if len(fitted_origins.intersection(pair)) == 1]
         held_out_frames = _chosen(frames(train, train_members), ~fitted_frames)
         total: int | None = int((~fitted_frames).sum())
     else:
@@ -175,7 +179,7 @@ def build(
     return Built(
         gauge=gauge,
         skipped=skipped,
-        duplicates=survey.duplicates(),
+        duplicates=duplicates,
         overlap=overlap,
         outliers=survey.outliers(),
         training=training,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from assay.frames import FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge import Gauge
+from assay.gauge_file import require_folders
 from assay.scoring import Batch
 from assay.verbs.build import Paths, Stage, labelled, listed
 
@@ -30,6 +31,7 @@ def calibrate(
     `error_bar`, `SCORE:CALIBRATOR`, changes what makes the bar. Raises `FrameError` where a frame was trained on:
     errors of training frames are too small to calibrate with.
     """
+    require_folders(out)
     gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
     gauge = replace(gauge, bar=error_bar or gauge.bar)
     trained = set(gauge.provenance.get("training_hashes", ()))

@@ -9,6 +9,7 @@ from typing import Any
 from assay.evaluation import evaluation
 from assay.frames import Frame, LabelKeys, Skipped, content_hash
 from assay.gauge import Gauge
+from assay.gauge_file import require_folders
 from assay.verbs.build import Paths, Stage, labelled
 from assay.verbs.predict import assess_stream, provenance, write_json
 
@@ -33,6 +34,7 @@ def evaluate(
     about new ones. Frames that can't be read raise `FrameError`, or with `skip_bad` are counted under `skipped`;
     frames that can't be evaluated are always counted.
     """
+    require_folders(report, json_file)
     gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
     skipped: Skipped = []
     trained = set(gauge.provenance.get("training_hashes", ()))

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -17,7 +18,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from assay.assessment import Assessment
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, file_hash
 from assay.gauge import Gauge
-from assay.gauge_file import write_atomically
+from assay.gauge_file import require_folders, write_atomically
 from assay.parallel import Failure
 from assay.provenance import versions
 from assay.scoring import Batch, Scored
@@ -52,6 +53,7 @@ def predict(
     report, json_file
         a self-contained HTML page; a summary with the frames by risk
     """
+    require_folders(out, report, json_file)
     gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
     skipped: Skipped = []
     source = labelled(frames, members, keys or LabelKeys(), skipped, labels="if present")
@@ -95,7 +97,8 @@ def assess_stream(
                 worst = (float(bars.max()), frame, bars)
             if out is not None:
                 write(annotated(gauge, frame, result))
-            scored.append((frame, result))
+            bare = Atoms(frame.atoms.numbers)  # positions and other arrays of frames that are done are let go
+            scored.append((replace(frame, atoms=bare), result))
     if not scored:
         raise FrameError(f"no frame could be evaluated; the first: {': '.join(skipped[0]) if skipped else 'no frames'}")
     assert worst[1] is not None
@@ -122,7 +125,7 @@ def annotated(gauge: Gauge, frame: Frame, scored: Scored) -> Atoms:
         if level == "frame":
             atoms.info[f"max_{name}" if (name, "atom") in one.scores else name] = float(score.values[0])
         else:
-            atoms.arrays[name if level == "atom" else f"{name}_neighbourhood"] = score.values
+            atoms.arrays[name if level == "atom" else f"{name}_local"] = score.values
     return atoms
 
 

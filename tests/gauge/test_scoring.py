@@ -1,0 +1,180 @@
+"""One frame through source, scores and aggregation, and frames into columns."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase import Atoms
+from copper import Says
+
+from assay import Frame, FrameError
+from assay.aggregate import neighbourhood_mean
+from assay.scores.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.d_optimality import ExtrapolationGrade
+from assay.scoring import STILL, Batch, FrameScorer
+from assay.sources import Evaluation
+
+R_CUT = 2.6
+GRADE = ExtrapolationGrade({29: np.eye(2)})  # γ is the largest absolute feature
+SCORER = FrameScorer(Says(), (CommitteeForce(), CommitteeEnergy(), GRADE), R_CUT, "committee_force", ("Cu", "Zr"))
+
+
+def chain(seed: int = 0, stress: bool = True) -> tuple[Atoms, Evaluation]:
+    """Three atoms in a row, of which the middle one is within `R_CUT` of both ends, and what a committee says."""
+    rng = np.random.default_rng(seed)
+    atoms = Atoms("Cu3", positions=[[0, 0, 0], [0, 0, 2.5], [0, 0, 5.0]], cell=[9, 9, 9], pbc=stress)
+    said = Evaluation(
+        energy=rng.normal(),
+        forces=rng.normal(size=(3, 3)),
+        stress=rng.normal(size=6) if stress else None,
+        energy_members=rng.normal(size=5),
+        forces_members=rng.normal(size=(5, 3, 3)),
+        stress_members=rng.normal(size=(5, 6)) if stress else None,
+        features=rng.normal(size=(3, 2)),
+    )
+    atoms.info["says"] = said
+    return atoms, said
+
+
+def test_levels():
+    atoms, said = chain()
+    scores = SCORER(Frame(atoms, "x:0")).scores
+    gamma = np.abs(said.features).max(axis=1)
+    assert set(scores) == {
+        *((name, level) for name in ("committee_force", "gamma") for level in ("atom", "neighbourhood", "frame")),
+        ("committee_energy", "frame"),
+    }
+    np.testing.assert_allclose(scores["gamma", "atom"], gamma, rtol=1e-15)
+    by_hand = [gamma[:2].mean(), gamma.mean(), gamma[1:].mean()]
+    np.testing.assert_allclose(scores["gamma", "neighbourhood"], by_hand, rtol=1e-14)
+    assert scores["gamma", "frame"].tolist() == [gamma.max()]
+    assert scores["committee_energy", "frame"] == pytest.approx(said.energy_members.std(ddof=1) / 3, rel=1e-14)
+
+
+def test_error_of_the_neighbourhood():
+    atoms, said = chain()
+    labels = np.random.default_rng(9).normal(size=(3, 3))
+    scored = SCORER(Frame(atoms, "x:0", forces=labels))
+    error = np.linalg.norm(said.forces - labels, axis=1)
+    np.testing.assert_allclose(scored.neighbourhood_error, neighbourhood_mean(error, atoms, R_CUT), rtol=1e-14)
+    assert ("", "atom") not in scored.scores
+    assert SCORER(Frame(atoms, "x:0")).neighbourhood_error is None
+
+
+def test_spreads_of_a_score_without_members():
+    """γ/√3 along x, y and z, so that a vector has γ; energy and stress get the mean."""
+    atoms, said = chain()
+    scored = replace(SCORER, bar_score="gamma")(Frame(atoms, "x:0"))
+    gamma = np.abs(said.features).max(axis=1)
+    np.testing.assert_allclose(np.linalg.norm(scored.force_spread, axis=1), gamma, rtol=1e-14)
+    assert np.ptp(scored.force_spread, axis=1).tolist() == [0.0, 0.0, 0.0]
+    assert scored.energy_spread == pytest.approx(gamma.mean(), rel=1e-14)
+    np.testing.assert_allclose(scored.stress_spread, np.full(6, gamma.mean()), rtol=1e-14)
+
+
+def test_spreads_of_a_score_of_frames():
+    atoms, said = chain()
+    scored = replace(SCORER, bar_score="committee_energy")(Frame(atoms, "x:0"))
+    value = said.energy_members.std(ddof=1) / 3
+    np.testing.assert_allclose(scored.force_spread, np.full((3, 3), value / np.sqrt(3)), rtol=1e-14)
+    assert scored.energy_spread == pytest.approx(value, rel=1e-14)
+
+
+@pytest.mark.parametrize("bar", ["committee_force", "gamma"])
+def test_no_stress_no_spread_of_it(bar: str):
+    atoms, _ = chain(stress=False)
+    assert replace(SCORER, bar_score=bar)(Frame(atoms, "x:0")).stress_spread is None
+
+
+def test_members_and_features_stay_behind_unless_asked_for():
+    atoms, said = chain()
+    light, heavy = (SCORER(Frame(atoms, "x:0"), keep_members=keep) for keep in (False, True))
+    for name in ("energy_members", "forces_members", "stress_members", "features"):
+        assert getattr(light.evaluation, name) is None
+        assert getattr(heavy.evaluation, name) is getattr(said, name)
+    assert (light.evaluation.energy, light.members) == (said.energy, 5)
+
+
+def test_a_component_is_still_where_the_best_fit_and_every_member_say_so():
+    atoms, said = chain()
+    forces, members = np.zeros((3, 3)), np.zeros((5, 3, 3))
+    forces[0, 0] = 2 * STILL
+    members[3, 1, 1] = -2 * STILL
+    members[:, 2, 2] = 0.5 * STILL
+    atoms.info["says"] = replace(said, forces=forces, forces_members=members)
+    still = SCORER(Frame(atoms, "x:0")).still
+    assert np.argwhere(~still).tolist() == [[0, 0], [1, 1]]
+
+
+def test_the_scorer_goes_to_other_processes():
+    atoms, said = chain()
+    again = pickle.loads(pickle.dumps(SCORER))(Frame(atoms, "x:0"))
+    np.testing.assert_array_equal(again.scores["gamma", "atom"], SCORER(Frame(atoms, "x:0")).scores["gamma", "atom"])
+
+
+def test_an_unknown_species_is_named_with_its_atom():
+    atoms, _ = chain()
+    atoms.symbols[1] = "Al"
+    with pytest.raises(FrameError, match=r"atom 1 is Al, which was not in the training frames \(Cu, Zr\)"):
+        SCORER(Frame(atoms, "x:0"))
+
+
+def test_a_species_without_environments_is_infinitely_far():
+    """Zirconium may be known (it was in a held-out block) and have no active set."""
+    atoms, _ = chain()
+    atoms.symbols[0] = "Zr"
+    scores = SCORER(Frame(atoms, "x:0")).scores
+    assert np.isinf(scores["gamma", "atom"]).tolist() == [True, False, False]
+    assert np.isinf(scores["gamma", "neighbourhood"]).tolist() == [True, True, False]
+    assert np.isinf(scores["gamma", "frame"]).tolist() == [True]
+
+
+def scored(seed: int, stress: bool = True, **labels: object) -> tuple[Frame, object]:
+    atoms, _ = chain(seed, stress)
+    frame = Frame(atoms, f"file:{seed}", f"kind{seed}", **labels)  # type: ignore[arg-type]
+    return frame, SCORER(frame)
+
+
+LABELS = {"energy": 1.0, "forces": np.ones((3, 3))}
+
+
+def test_columns_of_a_batch():
+    pairs = [scored(seed, **LABELS) for seed in range(3)]
+    batch = Batch.collect(pairs)
+    assert batch.names == ("file:0", "file:1", "file:2")
+    assert batch.config_types == ("kind0", "kind1", "kind2")
+    assert batch.offsets.tolist() == [0, 3, 6, 9]
+    assert batch.natoms.tolist() == [3, 3, 3]
+    assert batch.members == 5
+    assert batch.numbers.tolist() == [29] * 9
+    for i, (frame, result) in enumerate(pairs):
+        atoms = slice(3 * i, 3 * i + 3)
+        assert batch.energy[i] == frame.atoms.info["says"].energy
+        np.testing.assert_array_equal(batch.forces[atoms], frame.atoms.info["says"].forces)
+        np.testing.assert_array_equal(batch.stress[i], frame.atoms.info["says"].stress)
+        np.testing.assert_array_equal(batch.force_spread[atoms], result.force_spread)
+        assert batch.scores["gamma", "frame"][i] == batch.scores["gamma", "atom"][atoms].max()
+    assert batch.labels.energy.tolist() == [1.0, 1.0, 1.0]
+    assert batch.labels.forces.shape == (9, 3)
+    assert batch.labels.stress is None
+    assert batch.neighbourhood_error.shape == (9,)
+
+
+def test_stress_unless_a_frame_has_none():
+    batch = Batch.collect([scored(0), scored(1, stress=False)])
+    assert batch.stress is None
+    assert batch.stress_spread is None
+
+
+@pytest.mark.parametrize("missing", ["energy", "forces"])
+def test_labels_unless_a_frame_has_none(missing: str):
+    partly = {name: value for name, value in LABELS.items() if name != missing}
+    assert Batch.collect([scored(0, **LABELS), scored(1, **partly)]).labels is None
+
+
+def test_no_frames():
+    with pytest.raises(ValueError, match="no frame could be evaluated"):
+        Batch.collect([])
