@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
+from importlib import metadata
 from typing import Any
 
 project = "Assay"
 author = "The Assay developers"
-release = version("assay")
+release = metadata.version("assay")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3

@@ -33,6 +33,9 @@ class Guard:
         a score of atoms; its threshold in the gauge by default
     cap
         1000 times the threshold by default
+
+    Raises `TypeError` for another calculator, and `ValueError` for a score that the gauge does not have, no threshold,
+    or one that is not positive or above the cap.
     """
 
     def __init__(
@@ -46,13 +49,17 @@ class Guard:
     ) -> None:
         if not isinstance(atoms.calc, GaugeCalculator):
             raise TypeError(f"the guard needs atoms with a calculator of a gauge, not {type(atoms.calc).__name__}")
-        known = atoms.calc.gauge.thresholds
-        if (score, "atom") not in known and (threshold is None or score not in atoms.calc.implemented_properties):
-            available = ", ".join(name for name, level in known if level == "atom")
-            raise ValueError(f"no score {score!r} of atoms in this gauge; it has {available}")
+        gauge = atoms.calc.gauge
+        available = [each.name for each in gauge.scores if each.home == "atom"]
+        if score not in available:
+            raise ValueError(f"no score {score!r} of atoms in this gauge; it has {', '.join(available)}")
+        if threshold is None and (score, "atom") not in gauge.thresholds:
+            raise ValueError(f"this gauge has no threshold for {score}; give one")
         self.atoms, self.out, self.score = atoms, Path(out), score
-        self.threshold = known[score, "atom"] if threshold is None else threshold
+        self.threshold = gauge.thresholds[score, "atom"] if threshold is None else threshold
         self.cap = 1000.0 * self.threshold if cap is None else cap
+        if not 0.0 < self.threshold <= self.cap:
+            raise ValueError(f"the guard needs 0 < threshold <= cap, got {self.threshold:g} and {self.cap:g}")
 
     def __call__(self) -> None:
         """Check the frame; raises `GuardStop`."""

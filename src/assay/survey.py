@@ -10,7 +10,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from assay.frames import Frame, content_hash
+from assay.frames import Frame, FrameError, content_hash
 from assay.prediction import Array
 
 
@@ -44,7 +44,10 @@ class Survey:
 
     @classmethod
     def fit(cls, frames: Iterable[Frame], b: float = 50.0) -> Survey:
-        """Read labelled frames once; only a few numbers of each are kept. `b` (eV/Å) is that of `force_decay`."""
+        """Read labelled frames once; only a few numbers of each are kept. `b` (eV/Å) is that of `force_decay`.
+
+        Raises `FrameError` without frames.
+        """
         origins, hashes, kinds, tallies, rows = [], [], [], [], []
         has_stress = False
         for frame in frames:
@@ -58,6 +61,8 @@ class Survey:
             norms = np.linalg.norm(frame.forces, axis=1)
             squares = [np.mean(frame.forces**2), 0.0 if frame.stress is None else np.mean(frame.stress**2)]
             rows.append([frame.energy, norms.max(), *squares, np.mean(np.exp(-norms / b))])
+        if not origins:
+            raise FrameError("no usable frames")
         numbers = sorted(set().union(*tallies))
         energy, largest_force, force_square, stress_square, force_decay = np.array(rows).reshape(-1, 5).T
         return cls(
@@ -101,13 +106,17 @@ class Survey:
     def held_out(self, share: float = 0.1) -> NDArray[np.bool_]:
         """A `share` of each config_type as contiguous blocks of file order, `(F,)`; at least one frame in all.
 
-        Two blocks per config_type, centred at 1/4 and 3/4 of it, so that drift along a trajectory is sampled.
+        Two blocks per config_type, centred at 1/4 and 3/4 of it, so that drift along a trajectory is sampled. What
+        rounding takes from one config_type goes to the next, so that many small ones make their share together.
         """
         chosen = np.zeros(len(self), dtype=bool)
         kinds = np.array(self.config_types)
+        seen = given = 0
         for kind in np.unique(kinds):
             where = np.flatnonzero(kinds == kind)
-            total = round(share * len(where))
+            seen += len(where)
+            total = min(len(where), round(share * seen) - given)
+            given += total
             for part, centre in ((total - total // 2, 0.25), (total // 2, 0.75)):
                 start = int(centre * len(where)) - part // 2
                 chosen[where[max(0, start) : max(0, start) + part]] = True
@@ -130,15 +139,20 @@ class Survey:
         return pairs
 
     def outliers(self) -> list[tuple[str, str]]:
-        """Frames whose largest force or energy per atom lies beyond `Q3 + 3 IQR` of the set: (origin, reason)."""
+        """Frames whose largest force or energy per atom lies far from those of the set: (origin, reason).
+
+        Far is beyond `Q3 + 3 IQR`, and for energies also below `Q1 - 3 IQR`.
+        """
         above = self.energy / self.natoms - (self.counts @ self.reference_energies()) / self.natoms
         found = []
-        for values, what in (
-            (self.largest_force, "largest force {:.3g} eV/Å"),
-            (above, "energy {:+.3g} eV/atom"),
+        for values, what, both_sides in (
+            (self.largest_force, "largest force {:.3g} eV/Å", False),
+            (above, "energy {:+.3g} eV/atom", True),
         ):
             q1, q3 = np.quantile(values, [0.25, 0.75])
-            for i in np.flatnonzero(values > q3 + 3 * (q3 - q1)):
-                reason = f"{what.format(values[i])}, beyond Q3 + 3 IQR = {q3 + 3 * (q3 - q1):.3g}"
-                found.append((self.origins[i], reason))
+            reach = 3 * (q3 - q1) + 1e-9  # rounding errors of equal labels are no outliers
+            low, high = q1 - reach if both_sides else -np.inf, q3 + reach
+            for i in np.flatnonzero((values < low) | (values > high)):
+                end = f"beyond Q3 + 3 IQR = {high:.3g}" if values[i] > high else f"below Q1 - 3 IQR = {low:.3g}"
+                found.append((self.origins[i], f"{what.format(values[i])}, {end}"))
         return found

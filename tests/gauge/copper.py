@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
@@ -47,6 +47,13 @@ def labelled(atoms: Atoms) -> Atoms:
     atoms.info["REF_energy"], atoms.info["REF_stress"] = energy, stress
     atoms.arrays["REF_forces"] = forces
     return atoms
+
+
+def heat(atoms: Atoms, temperature: float) -> None:
+    """Momenta of a canonical ensemble, `p = √(m k T) ξ`, without drift."""
+    width = np.sqrt(atoms.get_masses()[:, None] * units.kB * temperature)
+    momenta = width * np.random.default_rng(4).standard_normal((len(atoms), 3))
+    atoms.set_momenta(momenta - momenta.mean(axis=0))
 
 
 KINDS = ("rattled", "strained", "vacancy")

@@ -110,7 +110,7 @@ def test_a_component_is_still_where_the_best_fit_and_every_member_say_so():
 
 
 def test_the_scorer_goes_to_other_processes():
-    atoms, said = chain()
+    atoms, _ = chain()
     again = pickle.loads(pickle.dumps(SCORER))(Frame(atoms, "x:0"))
     np.testing.assert_array_equal(again.scores["gamma", "atom"], SCORER(Frame(atoms, "x:0")).scores["gamma", "atom"])
 

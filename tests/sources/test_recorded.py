@@ -17,7 +17,8 @@ from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, re
 from assay.gauge_file import load_state, save_state
 from assay.sources import Evaluation
 from assay.sources.ase_committee import AseCommittee
-from assay.sources.recorded import Recorded, attach_members, member_models, write_members
+from assay.sources.members_file import attach_members, member_models, write_members
+from assay.sources.recorded import Recorded
 
 MODELS = ("mace", "7net-omat", "orb_d")
 SIZES = (4, 1, 4, 8, 2, 4)

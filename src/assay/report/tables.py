@@ -210,7 +210,7 @@ def _ranked(
 
 
 def _short_names(assessment: Assessment) -> tuple[str, list[str]]:
-    """The folder that all frames come from, with its slash, and their names in it; no folder where there are several."""
+    """The folder that all frames come from, with its slash, and their names in it; none where there are several."""
     folders = {name[: name.rfind("/") + 1] for name in assessment.names}
     folder = folders.pop() if len(folders) == 1 else ""
     return folder, [name[len(folder) :] for name in assessment.names]

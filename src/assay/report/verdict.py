@@ -58,9 +58,8 @@ def _judged(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
         main, *others = ((name, bars[name], _size(name, bars[name])) for name in names)
         tone, headline = main[2]
         sentences += _bar_sentences(*main[:2]) + _group_sentences(main[0], evaluation)
-        sentences += [
-            f"{said[:-1]} (68 % and 95 % bars hold {_both(bar['coverage'])})." for _, bar, (_, said) in others
-        ]
+        for _, bar, (_, said) in others:
+            sentences.append(f"{said.removesuffix('.')} (68 % and 95 % bars hold {_both(bar['coverage'])}).")
         tone = "plain" if tone == "good" and any(other != "good" for _, _, (other, _) in others) else tone
         tiles += _bar_tiles(*main[:2])
     else:

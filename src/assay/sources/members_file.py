@@ -1,0 +1,245 @@
+"""Members files: predictions of M models for the frames of a file, in an `.npz` beside it.
+
+A members file of M models, F frames and their A atoms in all has
+
+| key | meaning | shape |
+|---|---|---|
+| models | names | `(M,)` |
+| natoms | atoms of each frame | `(F,)` |
+| energy, forces | eV, eV/Å | `(M, F)`, `(M, A, 3)` |
+| stress | optional; Voigt xx yy zz yz xz xy, eV/Å³ | `(M, F, 6)` |
+| hash | optional; `assay.frames.content_hash` of each frame | `(F,)` |
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from assay.frames import Frame, FrameError, Skipped, content_hash
+from assay.gauge_file import write_atomically
+from assay.prediction import Array
+from assay.sources import Evaluation
+from assay.sources.recorded import Recorded
+
+_ADVICE = "Give the frames file that the members were computed for, or a members file with hashes (write_members)"
+
+
+@dataclass(frozen=True)
+class _Members:
+    """A members file in memory.
+
+    `starts[f]:starts[f + 1]` are the atoms of frame f; `rows` maps a content hash to the first f that has it.
+    """
+
+    path: Path
+    models: tuple[str, ...]
+    starts: NDArray[np.int64]
+    energy: Array
+    forces: Array
+    stress: Array | None
+    rows: Mapping[str, int] | None
+
+    @property
+    def frames(self) -> int:
+        return len(self.starts) - 1
+
+
+def member_models(path: str | Path) -> tuple[str, ...]:
+    """The names of the models in a members file; raises `FrameError` if it can't be used."""
+    return _read(Path(path)).models
+
+
+def attach_members(frames: Iterable[Frame], path: str | Path, *, skipped: Skipped | None = None) -> Iterator[Frame]:
+    """Stream frames with their members of a file put on them, under the keys that `Recorded` reads.
+
+    With hashes in the file, a frame gets the members of the same structure, wherever they stand. Without, members f
+    belong to the f-th frame of all frames files together, bad ones included: the index in `Frame.origin` counts. So
+    put it right behind the reader, with the same list of skipped frames, and choose among frames after it:
+
+        attach_members(read_frames(paths, skipped=skipped), "members.npz", skipped=skipped)
+
+    The members file is in memory as a whole.
+
+    | argument | meaning |
+    |---|---|
+    | frames | what the reader yields |
+    | path | the members file |
+    | skipped | what the reader left out; gets `(origin, reason)` of frames whose members are lacking or not finite \
+as well, which raise without it |
+
+    Raises
+    ------
+    FrameError
+        a members file that can't be used, or that is of other frames: another number of atoms, or (told at the end
+        of `frames`) of frames. Where a single frames file ends with a bad frame, it may have been cut off there, and
+        members of more frames are no error
+    """
+    members = _read(Path(path))
+    source = Recorded(members.models)
+    counts: dict[str, int] = {}
+    counted = len(skipped or ())
+    for frame in frames:
+        if members.rows is None:
+            counted = _count(counts, skipped, counted)
+            row = _row(counts, frame.origin)
+        else:
+            row = members.rows.get(content_hash(frame.atoms), -1)
+        if row >= 0:
+            _same_atoms(frame, members, row)
+        try:
+            if row < 0:
+                raise FrameError(f"none of the {members.frames} frames in {members.path} has this structure")
+            atoms = _attached(frame.atoms, members, row)
+            source.evaluate(atoms)
+        except FrameError as error:
+            reason = f"{_place(frame.origin)}: {error}"
+            if skipped is None:
+                raise FrameError(reason) from error
+            skipped.append((frame.origin, reason))
+            continue
+        yield replace(frame, atoms=atoms)
+    if members.rows is None:
+        _count(counts, skipped, counted)
+        _same_frames(counts, members, skipped or [])
+
+
+def _count(counts: dict[str, int], skipped: Skipped | None, counted: int) -> int:
+    """Count the frames skipped beyond the first `counted`."""
+    for origin, _ in (skipped or [])[counted:]:
+        _row(counts, origin)
+    return len(skipped or ())
+
+
+def _row(counts: dict[str, int], origin: str) -> int:
+    """The place of a frame among those of all files; `counts` holds the frames of each file so far, in file order."""
+    file, _, index = origin.rpartition(":")
+    if not index.isdecimal():
+        raise FrameError(f"frame {origin!r}: members are matched by order, for which the origin must be FILE:INDEX")
+    counts[file] = max(counts.get(file, 0), int(index) + 1)
+    files = list(counts)
+    return sum(counts[f] for f in files[: files.index(file)]) + int(index)
+
+
+def _same_atoms(frame: Frame, members: _Members, row: int) -> None:
+    if row >= members.frames:
+        raise FrameError(
+            f"{_place(frame.origin)}: {members.path} has members of {members.frames} frames only. {_ADVICE}"
+        )
+    natoms = members.starts[row + 1] - members.starts[row]
+    if natoms != len(frame.atoms):
+        raise FrameError(
+            f"{_place(frame.origin)}: {len(frame.atoms)} atoms, but members of {natoms} atoms in {members.path}, "
+            f"frame {row}. {_ADVICE}"
+        )
+
+
+def _same_frames(counts: Mapping[str, int], members: _Members, skipped: Skipped) -> None:
+    frames = sum(counts.values())
+    last = {f"{file}:{count - 1}" for file, count in counts.items()}
+    cut_off = len(counts) == 1 and any(origin in last for origin, _ in skipped)
+    if frames > members.frames or (frames < members.frames and not cut_off):
+        raise FrameError(
+            f"{members.path} has members of {members.frames} frames, but {', '.join(counts) or 'no file'} has {frames} "
+            f"frames. {_ADVICE}"
+        )
+
+
+def _attached(atoms: Atoms, members: _Members, row: int) -> Atoms:
+    atoms, here = atoms.copy(), slice(members.starts[row], members.starts[row + 1])
+    for m, model in enumerate(members.models):
+        atoms.info[f"{model}_energy"] = float(members.energy[m, row])
+        atoms.set_array(f"{model}_forces", np.asarray(members.forces[m, here], dtype=np.float64))
+        atoms.info.pop(f"{model}_stress", None)
+        if members.stress is not None:
+            atoms.info[f"{model}_stress"] = np.asarray(members.stress[m, row], dtype=np.float64)
+    return atoms
+
+
+def _place(origin: str) -> str:
+    file, _, index = origin.rpartition(":")
+    return f"{file}, frame {index}"
+
+
+def _read(path: Path) -> _Members:
+    if not path.is_file():
+        raise FrameError(f"{path}: no such file")
+    if not zipfile.is_zipfile(path):
+        raise FrameError(f"{path}: not a members file (.npz), or cut off")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            data = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise FrameError(f"{path}: not a members file (.npz without pickled objects): {error}") from error
+    if lacking := [key for key in ("models", "natoms", "energy", "forces") if key not in data]:
+        raise FrameError(f"{path}: no {', '.join(lacking)} in this members file; it has {', '.join(data)}")
+    models, natoms = tuple(map(str, data["models"].ravel())), data["natoms"].ravel()
+    if natoms.dtype.kind not in "iu" or (natoms < 1).any():
+        raise FrameError(f"{path}: natoms must be whole numbers above 0")
+    m, f, a = len(models), len(natoms), int(natoms.sum())
+    shapes = {"energy": (m, f), "forces": (m, a, 3), "stress": (m, f, 6), "hash": (f,)}
+    for key, shape in shapes.items():
+        if key in data and data[key].shape != shape:
+            raise FrameError(
+                f"{path}: {key} has shape {data[key].shape}, needed {shape} ({m} models, {f} frames, {a} atoms)"
+            )
+        if key in data and data[key].dtype.kind not in ("US" if key == "hash" else "fiu"):
+            raise FrameError(f"{path}: {key} is of type {data[key].dtype}")
+    if len(set(models)) < m or m == 0:
+        raise FrameError(f"{path}: needs one model or more, of different names, got {', '.join(models)}")
+    hashes = map(str, data["hash"]) if "hash" in data else None
+    return _Members(
+        path=path,
+        models=models,
+        starts=np.concatenate([[0], np.cumsum(natoms, dtype=np.int64)]),
+        energy=data["energy"],
+        forces=data["forces"],
+        stress=data.get("stress"),
+        rows=None if hashes is None else {h: f for f, h in reversed([*enumerate(hashes)])},
+    )
+
+
+def write_members(
+    path: str | Path, models: Sequence[str], frames: Iterable[Atoms], evaluations: Iterable[Evaluation]
+) -> None:
+    """Write a members file with hashes, whole or not at all; stress is in it if every evaluation has it.
+
+    | argument | meaning |
+    |---|---|
+    | models | names of the M members |
+    | frames, evaluations | F structures and what a source with members says about them |
+
+    Raises `ValueError` for an evaluation without members, or of other than M.
+    """
+    natoms: list[int] = []
+    hashes, energy, forces, stress = [], [], [], []
+    for atoms, evaluation in zip(frames, evaluations, strict=True):
+        if evaluation.energy_members is None or evaluation.forces_members is None:
+            raise ValueError(f"frame {len(natoms)}: no members to write; this source predicts without any")
+        if len(evaluation.energy_members) != len(models):
+            raise ValueError(f"frame {len(natoms)}: {len(evaluation.energy_members)} members of {len(models)} models")
+        natoms.append(len(atoms))
+        hashes.append(content_hash(atoms))
+        energy.append(evaluation.energy_members)
+        forces.append(evaluation.forces_members)
+        stress.append(evaluation.stress_members)
+    if not natoms:
+        raise ValueError(f"{path}: no frames to write members of")
+    arrays: dict[str, Any] = {
+        "models": np.array(models, dtype=str),
+        "natoms": np.array(natoms),
+        "hash": np.array(hashes),
+        "energy": np.stack(energy, axis=1),
+        "forces": np.concatenate(forces, axis=1),
+    }
+    if not any(s is None for s in stress):
+        arrays["stress"] = np.stack([s for s in stress if s is not None], axis=1)
+    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))

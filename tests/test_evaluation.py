@@ -1,0 +1,248 @@
+"""The numbers of `assay evaluate`, on assessments small enough to do by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from assay.assessment import Assessment, Labels
+from assay.evaluation import evaluation
+from assay.prediction import Array, ErrorBar, Gaussian, Interval, Score
+
+FORCE_ERROR = np.array([[0.3, 0, 0.4], [0, 0, 0], [0.6, -0.8, 0], [0, 0, 2], [1, -2, 2]])  # norms 0.5, 0, 1, 2, 3
+ENERGY_ERROR = np.array([0.02, -0.03, 0.04])  # of 2, 1 and 2 atoms: 10, -30 and 20 meV/atom
+STILL = np.zeros((5, 3), dtype=bool)
+STILL[1] = True
+
+
+def assessment() -> Assessment:
+    """Three frames: SiO and Si of the kind `bulk`, O₂ of the kind `gas`; the first O does not move by symmetry."""
+    forces, energy = FORCE_ERROR + 1.0, ENERGY_ERROR - 7.0
+    return Assessment(
+        names=("f:0", "f:1", "f:2"),
+        config_types=("bulk", "bulk", "gas"),
+        offsets=np.array([0, 2, 3, 5]),
+        numbers=np.array([14, 8, 14, 8, 8]),
+        energy=energy,
+        forces=forces,
+        stress=np.full((3, 6), 0.003),
+        scores={
+            ("gamma", "atom"): Score("gamma", "atom", np.array([1.0, 0.5, 2.0, 3.0, 4.0]), 2.5),
+            ("gamma", "neighbourhood"): Score("gamma", "neighbourhood", np.arange(5.0), 2.5),
+            ("gamma", "frame"): Score("gamma", "frame", np.array([1.0, 2.0, 4.0]), 1.5),
+            ("committee_energy", "frame"): Score("committee_energy", "frame", np.array([1.0, 3.0, 2.0])),
+        },
+        still=STILL,
+        bar="committee_force:scale",
+        energy_bar=Gaussian(energy / [2, 1, 2], np.full(3, 0.02), "eV/atom"),
+        force_bar=Gaussian(forces, np.ones((5, 3)), "eV/Å"),
+        stress_bar=Gaussian(np.full((3, 6), 0.003), np.full((3, 6), 0.001), "eV/Å³"),
+        labels=Labels(np.full(3, -7.0), np.ones((5, 3)), np.full((3, 6), 0.001)),
+        neighbourhood_error=np.array([5.0, 4.0, 3.0, 2.0, 1.0]),
+        failed=(("f:3", "burnt"),),
+    )
+
+
+def constant(quantity: str, mean: Array) -> ErrorBar:
+    return Gaussian(mean, np.full(mean.shape, 2.0), "")
+
+
+def strict(result: object) -> object:
+    """Through JSON that knows neither NaN nor infinity, and back."""
+    return json.loads(json.dumps(result, allow_nan=False))
+
+
+def test_counts():
+    result = evaluation(assessment(), constant)
+    assert [result[key] for key in ("frames", "atoms", "skipped", "symmetry_zero_components")] == [3, 5, 1, 3]
+
+
+def test_errors():
+    assert evaluation(assessment(), constant)["errors"] == pytest.approx(
+        {
+            "energy_rmse_meV_per_atom": np.sqrt((100 + 900 + 400) / 3),
+            "energy_mae_meV_per_atom": 20.0,
+            "force_rmse_eV_per_A": np.sqrt(14.25 / 15),
+            "force_mae_eV_per_A": 9.1 / 15,
+            "force_vector_mae_eV_per_A": 1.3,
+            "largest_force_error_eV_per_A": 3.0,
+            "stress_rmse_meV_per_A3": 2.0,
+            "stress_mae_meV_per_A3": 2.0,
+        },
+        rel=1e-12,
+    )
+
+
+def test_scores():
+    """Ranks by hand: γ of atoms and frames is in the order of the errors, that of neighbourhoods in the reverse."""
+    scores = evaluation(assessment(), constant)["scores"]
+    assert set(scores) == {"gamma", "committee_energy"}
+    perfect = {"spearman": 1.0, "spearman_without_symmetry_zeros": 1.0, "auroc": 1.0}
+    assert scores["gamma"]["atom"] == pytest.approx(perfect | {"flagged": 0.4, "threshold": 2.5})
+    assert scores["gamma"]["frame"] == pytest.approx(perfect | {"flagged": 2 / 3, "threshold": 1.5})
+    worst = {"spearman": -1.0, "spearman_without_symmetry_zeros": -1.0, "auroc": 0.0}
+    assert scores["gamma"]["neighbourhood"] == pytest.approx(worst | {"flagged": 0.4, "threshold": 2.5})
+
+
+def test_an_energy_score_is_held_against_the_energy():
+    """1, 3, 2 against 10, 30, 20 meV/atom is perfect; against the forces of the frames it would be 0.5."""
+    score = evaluation(assessment(), constant)["scores"]["committee_energy"]["frame"]
+    assert score["spearman"] == pytest.approx(1.0)
+    assert (score["flagged"], score["threshold"]) == (None, None)
+
+
+def test_components_that_vanish_by_symmetry_are_left_out_of_the_force_bars():
+    """Twelve components move: 0.3 0 0.4 0.6 0.8 0 0 0 2 1 2 2. Bars of one: 0.674, 0.994, 1.645 and 1.960."""
+    bar = evaluation(assessment(), constant)["error_bars"]["force"]
+    assert bar["values"] == 12
+    assert bar["coverage"] == pytest.approx({"0.5": 7 / 12, "0.68": 8 / 12, "0.9": 9 / 12, "0.95": 9 / 12})
+    assert bar["mean_width"] == bar["width"]["0.68"] == pytest.approx(2 * 0.994458, rel=1e-6)
+    assert bar["width"]["0.95"] == pytest.approx(2 * 1.959964, rel=1e-6)
+    assert bar["nll"] == pytest.approx(0.5 * np.log(2 * np.pi) + 0.5 * 14.25 / 12, rel=1e-12)
+    assert (bar["bar"], bar["unit"]) == ("committee_force:scale", "eV/Å")
+
+
+def test_the_constant_bar_has_the_same_figures():
+    """Bars of two: half widths 1.349, 1.989, 3.290, 3.920."""
+    bar = evaluation(assessment(), constant)["error_bars"]["force"]["constant_bar"]
+    assert bar["coverage"] == pytest.approx({"0.5": 9 / 12, "0.68": 9 / 12, "0.9": 1.0, "0.95": 1.0})
+    assert bar["nll"] == pytest.approx(0.5 * np.log(2 * np.pi) + np.log(2) + 0.125 * 14.25 / 12, rel=1e-12)
+
+
+def test_bars_of_energy_and_stress():
+    """Energy errors of 0.5, 1.5 and 1 σ; stress errors of 2 σ everywhere."""
+    bars = evaluation(assessment(), constant)["error_bars"]
+    assert bars["energy"]["coverage"] == pytest.approx({"0.5": 1 / 3, "0.68": 1 / 3, "0.9": 1.0, "0.95": 1.0})
+    assert bars["energy"]["values"] == 3
+    assert set(bars["stress"]["coverage"].values()) == {0.0}
+    assert bars["stress"]["values"] == 18
+    assert bars["stress"]["ence"] == pytest.approx(1.0)
+
+
+def test_ause_ranks_by_the_bar():
+    """The bars of the largest errors are the largest: AUSE is 0, and it isn't when they are the smallest."""
+    errors = FORCE_ERROR[~STILL.all(axis=1)]
+    for std, wanted in ((0.1 + np.abs(FORCE_ERROR), 0.0), (3.0 - np.abs(FORCE_ERROR), 0.3)):
+        result = evaluation(replace(assessment(), force_bar=Gaussian(np.zeros((5, 3)), std, "")), constant)
+        assert result["error_bars"]["force"]["ause"] >= wanted
+        assert wanted > 0 or result["error_bars"]["force"]["ause"] < 1e-12
+    assert errors.size == 12
+
+
+def test_by_config_type():
+    parts = evaluation(assessment(), constant)["by_config_type"]
+    assert set(parts) == {"bulk", "gas"}
+    bulk, gas = parts["bulk"], parts["gas"]
+    assert (bulk["frames"], bulk["atoms"], gas["frames"], gas["atoms"]) == (2, 3, 1, 2)
+    assert bulk["errors"]["energy_mae_meV_per_atom"] == pytest.approx(20.0)
+    assert gas["errors"]["force_rmse_eV_per_A"] == pytest.approx(np.sqrt(13 / 6))
+    assert gas["scores"]["gamma"]["atom"]["flagged"] == 1.0
+    assert gas["scores"]["gamma"]["frame"]["spearman"] is None, "one frame has no rank correlation"
+    assert bulk["error_bars"]["force"]["values"] == 6
+
+
+def test_by_element():
+    parts = evaluation(assessment(), constant)["by_element"]
+    assert set(parts) == {"O", "Si"}
+    silicon = parts["Si"]
+    assert (silicon["frames"], silicon["atoms"]) == (0, 2)
+    assert silicon["errors"]["energy_rmse_meV_per_atom"] is None
+    assert silicon["errors"]["force_vector_mae_eV_per_A"] == pytest.approx(0.75)
+    assert set(silicon["scores"]["gamma"]) == {"atom", "neighbourhood"}
+    assert "committee_energy" not in silicon["scores"]
+    assert silicon["error_bars"]["energy"] is None
+    assert silicon["error_bars"]["stress"] is None
+    assert silicon["error_bars"]["force"]["values"] == 6
+
+
+def test_parts_add_up():
+    """Squared errors of the parts, weighted with their atoms, are those of the whole."""
+    result = evaluation(assessment(), constant)
+    for name in ("by_config_type", "by_element"):
+        parts = result[name].values()
+        square = sum(part["atoms"] * part["errors"]["force_rmse_eV_per_A"] ** 2 for part in parts) / 5
+        assert square == pytest.approx(result["errors"]["force_rmse_eV_per_A"] ** 2, rel=1e-12)
+
+
+def test_the_schema():
+    """As issue 2 has it; what is there beyond it is no matter."""
+    result = evaluation(assessment(), constant)
+    assert {"frames", "atoms", "skipped", "errors", "scores", "error_bars", "by_config_type", "by_element"} <= set(
+        result
+    )
+    errors = {"energy_rmse_meV_per_atom", "energy_mae_meV_per_atom", "force_rmse_eV_per_A", "force_mae_eV_per_A"}
+    figures = {"ence", "nll", "crps", "miscalibration_area", "ause", "coverage", "mean_width", "constant_bar", "bar"}
+    for part in (result, *result["by_config_type"].values(), *result["by_element"].values()):
+        assert errors <= set(part["errors"])
+        assert set(part["error_bars"]) == {"force", "energy", "stress"}
+        for levels in part["scores"].values():
+            assert all({"spearman", "auroc", "flagged"} <= set(numbers) for numbers in levels.values())
+        for bar in filter(None, part["error_bars"].values()):
+            assert figures <= set(bar)
+            assert list(bar["coverage"]) == ["0.5", "0.68", "0.9", "0.95"]
+            assert {"coverage", "nll"} <= set(bar["constant_bar"])
+
+
+def test_strict_json():
+    result = evaluation(assessment(), constant)
+    assert strict(result) == result
+
+
+def one_atom() -> Assessment:
+    whole = assessment()
+    frame = {name: getattr(whole, name)[1:2] for name in ("names", "config_types", "energy", "stress")}
+    atom = {name: getattr(whole, name)[2:3] for name in ("numbers", "forces", "still")}
+    return replace(
+        whole,
+        **frame,
+        **atom,
+        offsets=np.array([0, 1]),
+        scores={("gamma", "atom"): Score("gamma", "atom", np.array([np.inf]), np.inf)},
+        energy_bar=None,
+        force_bar=Interval(atom["forces"], np.zeros((1, 3)), np.array([1.0, 2.0]), ""),
+        stress_bar=None,
+        labels=Labels(np.zeros(1), np.zeros((1, 3))),
+        neighbourhood_error=None,
+        failed=(),
+    )
+
+
+def test_what_is_not_defined_is_none():
+    """One atom with an infinite score, and intervals from two held-out values."""
+    result = evaluation(one_atom(), lambda quantity, mean: None)
+    assert strict(result) == result
+    score = result["scores"]["gamma"]["atom"]
+    assert (score["spearman"], score["auroc"], score["threshold"], score["flagged"]) == (None, None, None, 0.0)
+    assert result["error_bars"]["energy"] is result["error_bars"]["stress"] is None
+    bar = result["error_bars"]["force"]
+    assert bar["constant_bar"] is None
+    assert [bar[name] for name in ("ence", "nll", "crps", "miscalibration_area")] == [None] * 4
+    assert bar["mean_width"] is None, "68 % of three is more than two held-out values can promise"
+    assert bar["coverage"] == {"0.5": 0.0, "0.68": 1.0, "0.9": 1.0, "0.95": 1.0}
+    assert "stress_rmse_meV_per_A3" not in result["errors"]
+
+
+def test_everything_still():
+    result = evaluation(replace(assessment(), still=np.ones((5, 3), dtype=bool)), constant)
+    assert strict(result) == result
+    assert result["error_bars"]["force"] is None
+    assert result["scores"]["gamma"]["atom"]["spearman"] == pytest.approx(1.0)
+    assert result["scores"]["gamma"]["atom"]["spearman_without_symmetry_zeros"] is None
+
+
+def test_bars_without_width_have_no_likelihood():
+    """Half the bars are zero: they count for coverage and not for what divides by them."""
+    std = np.ones((5, 3))
+    std[2:] = 0.0
+    result = evaluation(replace(assessment(), force_bar=Gaussian(np.zeros((5, 3)), std, "")), constant)
+    bar = result["error_bars"]["force"]
+    assert bar["nll"] == pytest.approx(0.5 * np.log(2 * np.pi) + 0.5 * 0.25 / 3, rel=1e-12)
+    assert bar["coverage"]["0.95"] == pytest.approx(6 / 12)
+
+
+def test_labels_are_needed():
+    with pytest.raises(ValueError, match="evaluation needs labelled frames"):
+        evaluation(replace(assessment(), labels=None), constant)
