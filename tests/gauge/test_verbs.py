@@ -1,0 +1,516 @@
+"""The verbs as functions, from labelled files to error bars, on copper."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from conftest import Files
+from copper import COMMITTEE, SOURCE, columns, copper, labelled
+
+from assay import Built, FrameError, Gauge, Weights, build, calibrate, evaluate, export, info, predict, read_frames
+from assay.evaluation import evaluation
+from assay.frames import content_hash
+from assay.sources.recorded import write_members
+
+Rewrite = Callable[[Path, str, Callable[[int, Atoms], None]], Path]
+
+
+@pytest.fixture
+def rewrite(tmp_path: Path) -> Rewrite:
+    """A file of frames again, each changed by a function of its index."""
+
+    def written(path: Path, name: str, change: Callable[[int, Atoms], None]) -> Path:
+        frames = ase.io.read(path, ":")
+        for i, atoms in enumerate(frames):
+            change(i, atoms)
+        ase.io.write(tmp_path / name, frames)
+        return tmp_path / name
+
+    return written
+
+
+def hashes(path: Path) -> list[str]:
+    return [content_hash(frame.atoms) for frame in read_frames(path)]
+
+
+# build
+
+
+@pytest.mark.snap
+def test_build_fits_scores_calibrates_and_says_how(built: Built, files: Files):
+    gauge = built.gauge
+    made = gauge.provenance
+    assert gauge.species == ("Cu",)
+    assert [score.name for score in gauge.scores] == [
+        "committee_force",
+        "committee_force_max",
+        "committee_energy",
+        "committee_energy_max",
+        "gamma",
+        "leverage",
+    ]
+    assert set(gauge.calibrators) == set(gauge.constant) == {"energy", "force", "stress"}
+    assert (made["training"]["frames"], made["held_out"]["frames"]) == (36, 15)
+    assert (made["training"]["atoms"], made["held_out"]["atoms"]) == (180, 75)
+    assert made["training_hashes"] == hashes(files.train)
+    assert made["files"] == {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in (files.train, files.held_out)
+    }
+    assert made["source"] == {"source": "snap", "twojmax": 4, "rcut": 4.5}
+    assert (built.skipped, built.duplicates, built.overlap) == ([], [], [])
+    for key, quantiles in gauge.training.items():
+        assert quantiles[[0, -1]].tolist() == [built.training.scores[key].min(), built.training.scores[key].max()]
+
+
+@pytest.mark.snap
+def test_the_fit_learns_copper(gauge: Gauge, files: Files):
+    """Errors on new frames are below a fifth of what is there to learn."""
+    result = evaluate(gauge, files.test)
+    frames = list(read_frames(files.test))
+    forces = np.concatenate([frame.forces for frame in frames])
+    per_atom = np.array([frame.energy / len(frame.atoms) for frame in frames])
+    assert result["errors"]["force_rmse_eV_per_A"] < 0.2 * np.sqrt(np.mean(forces**2))
+    assert result["errors"]["energy_rmse_meV_per_atom"] < 1000 * 0.2 * per_atom.std()
+
+
+@pytest.mark.snap
+def test_training_grades_and_leverages_are_those_of_training(built: Built):
+    """γ ≤ 1.01 in one chunk; leverages sum up to their rank, at most D = 14."""
+    assert built.training.scores["gamma", "atom"].max() <= 1.01 + 1e-9
+    leverage = built.training.scores["leverage", "atom"]
+    assert leverage.max() <= 1.0
+    assert 10.0 < leverage.sum() <= 14.0 + 1e-6
+
+
+@pytest.mark.snap
+def test_error_bars_on_the_held_out_frames_are_calibrated(built: Built):
+    """⟨e²/σ²⟩ is one over what they were fitted to, but for the correction of a small ensemble: (ν - 2)/ν, 1/M."""
+    gauge, batch = built.gauge, built.held_out
+    error = (batch.forces - batch.labels.forces)[~batch.still]
+    spread = batch.force_spread[~batch.still]
+    assert 19 / 21 * np.mean((error / spread) ** 2) - 1 / 8 == pytest.approx(gauge.calibrators["force"].alpha ** 2)
+    assert gauge.constant["force"].alpha == pytest.approx(np.sqrt(np.mean(error**2)))
+    per_atom = (batch.energy - batch.labels.energy) / batch.natoms
+    assert gauge.constant["energy"].alpha == pytest.approx(np.sqrt(np.mean(per_atom**2)))
+
+
+@pytest.mark.snap
+def test_frames_kept_out_are_never_fitted(files: Files, rewrite: Rewrite):
+    """Without -c a tenth of each config_type is kept out: whatever their labels say, the potential stays the same."""
+    plain = build(files.train, source=SOURCE, ensemble_size=4)
+    kept_out = {int(name.rpartition(":")[2]) for name in plain.held_out.names}
+    assert len(kept_out) == 3
+    assert {index // 12 for index in kept_out} == {0, 1, 2}, "one of each config_type"
+    of_held_out = {digest for i, digest in enumerate(hashes(files.train)) if i in kept_out}
+    assert of_held_out.isdisjoint(plain.gauge.provenance["training_hashes"])
+    assert of_held_out | set(plain.gauge.provenance["training_hashes"]) == set(hashes(files.train))
+    assert kept_out.isdisjoint(int(name.rpartition(":")[2]) for name in plain.training.names)
+
+    def spoil(i: int, atoms: Atoms) -> None:
+        if i in kept_out:
+            atoms.info["REF_energy"] += 50.0
+            atoms.arrays["REF_forces"] *= -3.0
+
+    spoilt = build(rewrite(files.train, "spoilt.extxyz", spoil), source=SOURCE, ensemble_size=4)
+    np.testing.assert_allclose(spoilt.gauge.source.theta, plain.gauge.source.theta, rtol=1e-9)
+    np.testing.assert_allclose(spoilt.gauge.source.members, plain.gauge.source.members, rtol=1e-9)
+    assert spoilt.gauge.calibrators["force"].alpha > 2 * plain.gauge.calibrators["force"].alpha
+
+
+@pytest.mark.snap
+def test_the_seed_decides_about_the_members_only(built: Built, files: Files):
+    again, other = (
+        build(files.train, source=SOURCE, heldout=files.held_out, ensemble_size=8, seed=seed).gauge for seed in (0, 1)
+    )
+    assert again.source.state()["members"].tolist() == built.gauge.source.state()["members"].tolist()
+    assert other.source.theta.tolist() == built.gauge.source.theta.tolist()
+    assert np.all(other.source.members != built.gauge.source.members)
+
+
+@pytest.mark.snap
+def test_weights_settings_and_scores_are_used(files: Files, gauge: Gauge):
+    other = build(
+        files.train,
+        source={"source": "snap", "twojmax": 4, "rcut": 4.5},
+        heldout=files.held_out,
+        weights=Weights("exponential"),
+        ensemble_size=5,
+        scores=["leverage"],
+        error_bar="leverage:conformal",
+        r_cut=3.5,
+    ).gauge
+    assert [score.name for score in other.scores] == ["leverage"]
+    assert (other.bar, other.r_cut, other.provenance["weights"]) == ("leverage:conformal", 3.5, "exponential")
+    assert len(other.source.members) == 5
+    assert np.abs(other.source.theta - gauge.source.theta).max() > 1e-3
+
+
+def test_build_reports_duplicates_and_overlap_without_dropping_them(files: Files, tmp_path: Path):
+    train, held_out = ase.io.read(files.train, ":"), ase.io.read(files.held_out, ":")
+    ase.io.write(tmp_path / "t.extxyz", [*train, train[3]])
+    ase.io.write(tmp_path / "c.extxyz", [train[5], *held_out])
+    built = build(tmp_path / "t.extxyz", source=COMMITTEE, heldout=tmp_path / "c.extxyz")
+    assert built.duplicates == [(f"{tmp_path}/t.extxyz:3", f"{tmp_path}/t.extxyz:36")]
+    assert built.overlap == [(f"{tmp_path}/t.extxyz:5", f"{tmp_path}/c.extxyz:0")]
+    assert built.gauge.provenance["training"]["frames"] == 37
+    assert built.gauge.provenance["held_out"]["frames"] == 16
+
+
+def test_build_reports_outliers_without_dropping_them(files: Files, rewrite: Rewrite):
+    def spoil(i: int, atoms: Atoms) -> None:
+        if i == 7:
+            atoms.arrays["REF_forces"][0] = 328.0, 0.0, 0.0
+
+    path = rewrite(files.train, "x.extxyz", spoil)
+    built = build(path, source=COMMITTEE, heldout=files.held_out)
+    assert [(origin, reason.split(",")[0]) for origin, reason in built.outliers] == [
+        (f"{path}:7", "largest force 328 eV/Å")
+    ]
+    assert built.gauge.provenance["training"]["frames"] == 36
+
+
+def test_a_bad_frame_stops_the_build_or_is_left_out(files: Files, rewrite: Rewrite):
+    def spoil(i: int, atoms: Atoms) -> None:
+        if i == 4:
+            atoms.positions[1, 2] = np.nan
+
+    path = rewrite(files.train, "x.extxyz", spoil)
+    with pytest.raises(FrameError, match=r"x\.extxyz, frame 4, atom 1: position is not finite: nan"):
+        build(path, source=COMMITTEE, heldout=files.held_out)
+    built = build(path, source=COMMITTEE, heldout=files.held_out, skip_bad=True)
+    assert [origin for origin, _ in built.skipped] == [f"{path}:4"]
+    assert built.gauge.provenance["training"]["frames"] == 35
+
+
+def test_a_frame_that_the_source_fails_on(files: Files, tmp_path: Path):
+    """A held-out frame of a species that was not in training."""
+    strange = labelled(copper("rattled", 1))
+    strange.symbols[0] = "Al"
+    ase.io.write(tmp_path / "c.extxyz", [*ase.io.read(files.held_out, ":"), strange])
+    with pytest.raises(FrameError, match=r"c\.extxyz:15: atom 0 is Al, which .*--skip-bad leaves them out"):
+        build(files.train, source=COMMITTEE, heldout=tmp_path / "c.extxyz")
+    built = build(files.train, source=COMMITTEE, heldout=tmp_path / "c.extxyz", skip_bad=True)
+    assert [origin for origin, _ in built.skipped] == [f"{tmp_path}/c.extxyz:15"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"source": "gap:n=3"}, "unknown source 'gap' in 'gap:n=3'; there are snap, ase_committee, recorded"),
+        ({"source": "snap:twojmax"}, "'twojmax' is not key=value"),
+        ({"source": "snap:twojmaks=4"}, "snap: unknown setting twojmaks; known are species, twojmax"),
+        ({"scores": ["entropy"]}, "unknown score entropy; there are committee_force"),
+        ({"scores": ["gamma"]}, "gamma needs features, which the source 'ase_committee' does not have"),
+        ({"error_bar": "leverage:scale"}, "leverage needs features"),
+        ({"error_bar": "committee_force"}, "is not SCORE:CALIBRATOR"),
+        ({"error_bar": "committee_force:isotonic"}, "no calibrator 'isotonic'"),
+    ],
+)
+def test_settings_that_can_not_be(files: Files, settings: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        build(files.train, **({"source": COMMITTEE, "heldout": files.held_out} | settings))
+
+
+def test_one_frame_is_too_few_to_keep_one_out(tmp_path: Path):
+    ase.io.write(tmp_path / "x.extxyz", labelled(copper("rattled", 0)))
+    with pytest.raises(FrameError, match="1 training frame is too few to keep one out"):
+        build(tmp_path / "x.extxyz", source=COMMITTEE)
+
+
+def test_stages_are_told_and_the_file_is_written(files: Files, tmp_path: Path, new: list[Atoms]):
+    stages: list[tuple[str, int | None, list[tuple[int, int]]]] = []
+
+    def stage(name: str, total: int | None) -> Callable[[int, int], None]:
+        stages.append((name, total, []))
+        return lambda frames, atoms: stages[-1][2].append((frames, atoms))
+
+    built = build(files.train, source=COMMITTEE, heldout=files.held_out, out=tmp_path / "x.gauge", stage=stage)
+    assert [name for name, _, _ in stages] == ["reading labels", "training errors", "held-out errors"]
+    assert [calls[-1] for _, _, calls in stages] == [(36, 180), (36, 180), (15, 75)]
+    before, after = columns(built.gauge.assess(new[:1])), columns(Gauge.load(tmp_path / "x.gauge").assess(new[:1]))
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+# predict
+
+
+def test_predict_is_assess_on_a_file(any_gauge: Gauge, files: Files):
+    by_file = predict(any_gauge, files.test)
+    by_hand = any_gauge.assess(read_frames(files.test))
+    assert by_file.names == by_hand.names == tuple(f"{files.test}:{i}" for i in range(12))
+    expected = columns(by_hand)
+    for name, column in columns(by_file).items():
+        np.testing.assert_array_equal(column, expected[name], err_msg=name)
+
+
+def test_predict_takes_a_path_and_many_files(committee: Gauge, files: Files, tmp_path: Path):
+    committee.save(tmp_path / "x.gauge")
+    (tmp_path / "y.extxyz.gz").write_bytes(gzip.compress(files.test.read_bytes()))
+    assessment = predict(tmp_path / "x.gauge", [files.test, tmp_path / "y.extxyz.gz"])
+    assert len(assessment.names) == 24
+    np.testing.assert_array_equal(assessment.energy[:12], assessment.energy[12:])
+
+
+def test_what_predict_writes_is_what_it_says(any_gauge: Gauge, files: Files, tmp_path: Path):
+    said = predict(any_gauge, files.test, out=tmp_path / "o.extxyz")
+    read = ase.io.read(tmp_path / "o.extxyz", ":")
+    assert [atoms.info["config_type"] for atoms in read] == list(said.config_types)
+    np.testing.assert_allclose([atoms.get_potential_energy() for atoms in read], said.energy, rtol=1e-7)
+    np.testing.assert_allclose(np.concatenate([atoms.get_forces() for atoms in read]), said.forces, atol=1e-7)
+    np.testing.assert_allclose([atoms.get_stress() for atoms in read], said.stress, atol=1e-7)
+    total = said.energy_bar.std * said.natoms
+    np.testing.assert_allclose([atoms.info["energy_uncertainty"] for atoms in read], total, rtol=1e-6)
+    for key, bar in (
+        ("forces_uncertainty", said.force_bar),
+        ("committee_force", None),
+        ("committee_force_local", None),
+    ):
+        level = "neighbourhood" if key.endswith("local") else "atom"
+        values = bar.std if bar else said.scores["committee_force", level].values
+        np.testing.assert_allclose(np.concatenate([atoms.arrays[key] for atoms in read]), values, atol=1e-7)
+    for name in ("committee_energy", "max_committee_force"):
+        values = said.scores[name.removeprefix("max_"), "frame"].values
+        np.testing.assert_allclose([atoms.info[name] for atoms in read], values, rtol=1e-6)
+
+
+def test_predict_lists_what_it_can_not_and_keeps_the_rest(committee: Gauge, tmp_path: Path):
+    frames = [copper("rattled", seed) for seed in range(4)]
+    frames[1].positions[0] = np.inf
+    frames[2].symbols[3] = "Au"
+    ase.io.write(tmp_path / "x.extxyz", frames)
+    said = predict(committee, tmp_path / "x.extxyz", out=tmp_path / "o.extxyz", json_file=tmp_path / "j.json")
+    assert said.names == (f"{tmp_path}/x.extxyz:0", f"{tmp_path}/x.extxyz:3")
+    assert sorted(origin for origin, _ in said.failed) == [f"{tmp_path}/x.extxyz:1", f"{tmp_path}/x.extxyz:2"]
+    assert len(ase.io.read(tmp_path / "o.extxyz", ":")) == 2
+    summary = json.loads((tmp_path / "j.json").read_text())
+    assert (summary["frames"], summary["skipped"], len(summary["failed"])) == (2, 2, 2)
+
+
+def test_the_summary_is_sorted_by_risk(committee: Gauge, files: Files, tmp_path: Path):
+    said = predict(committee, files.test, json_file=tmp_path / "j.json")
+    summary = json.loads((tmp_path / "j.json").read_text())
+    assert (summary["frames"], summary["atoms"], summary["error_bar"]) == (12, 60, "committee_force:scale")
+    widths = [row["largest_force_error_bar_eV_per_A"] for row in summary["by_risk"]]
+    assert widths == sorted(widths, reverse=True)
+    assert sorted(row["frame"] for row in summary["by_risk"]) == sorted(said.names)
+    flagged = said.scores["committee_force", "atom"].flagged.mean()
+    assert summary["flagged"]["committee_force"]["atom"] == pytest.approx(flagged)
+    worst = summary["by_risk"][0]
+    f = said.names.index(worst["frame"])
+    of_atoms = np.linalg.norm(said.force_bar.std, axis=1)[said.offsets[f] : said.offsets[f + 1]]
+    assert worst["riskiest_atom"] == of_atoms.argmax()
+    assert worst["largest_force_error_bar_eV_per_A"] == pytest.approx(of_atoms.max(), rel=1e-12)
+    assert worst["energy_error_bar_eV_per_atom"] == pytest.approx(said.energy_bar.std[f], rel=1e-12)
+
+
+def test_a_prediction_that_fails_leaves_no_half_written_file(committee: Gauge, tmp_path: Path):
+    (tmp_path / "o.extxyz").write_text("old")
+    ase.io.write(tmp_path / "x.extxyz", Atoms("Al", cell=[4, 4, 4], pbc=True))
+    with pytest.raises(FrameError, match="no frame could be evaluated; the first: .*atom 0 is Al"):
+        predict(committee, tmp_path / "x.extxyz", out=tmp_path / "o.extxyz")
+    assert (tmp_path / "o.extxyz").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.extxyz", "x.extxyz"]
+
+
+# evaluate
+
+
+def test_evaluate_is_evaluation_of_the_assessment(any_gauge: Gauge, files: Files, tmp_path: Path):
+    result = evaluate(any_gauge, files.test, json_file=tmp_path / "j.json")
+    by_hand = evaluation(any_gauge.assess(read_frames(files.test)), any_gauge.constant_bar)
+    assert {key: result[key] for key in by_hand} == by_hand
+    assert (result["training_overlap"], result["skipped"], result["failed"]) == (0, 0, [])
+    assert json.loads((tmp_path / "j.json").read_text()) == result
+
+
+def test_evaluate_counts_frames_that_were_trained_on(committee: Gauge, files: Files):
+    result = evaluate(committee, [files.test, files.train])
+    assert (result["frames"], result["training_overlap"]) == (48, 36)
+
+
+def test_evaluate_needs_labels_and_counts_what_it_skips(committee: Gauge, files: Files, rewrite: Rewrite):
+    def strip(i: int, atoms: Atoms) -> None:
+        if i == 2:
+            del atoms.info["REF_energy"]
+        if i == 3:
+            atoms.symbols[0] = "Ni"
+
+    path = rewrite(files.test, "x.extxyz", strip)
+    with pytest.raises(FrameError, match=r"x\.extxyz, frame 2: no label 'REF_energy'"):
+        evaluate(committee, path)
+    result = evaluate(committee, path, skip_bad=True)
+    assert (result["frames"], result["skipped"]) == (10, 2)
+    assert sorted(row["frame"] for row in result["failed"]) == [f"{path}:2", f"{path}:3"]
+    assert "Ni" not in result["by_element"]
+
+
+# calibrate
+
+
+def test_calibrating_on_the_same_held_out_frames_changes_nothing(any_gauge: Gauge, files: Files):
+    again = calibrate(any_gauge, files.held_out)
+    for quantity, calibrator in any_gauge.calibrators.items():
+        assert again.calibrators[quantity].alpha == pytest.approx(calibrator.alpha, rel=1e-12)
+        assert again.constant[quantity].alpha == pytest.approx(any_gauge.constant[quantity].alpha, rel=1e-12)
+    assert again.thresholds == any_gauge.thresholds
+
+
+def test_calibrate_on_other_frames(committee: Gauge, files: Files, rewrite: Rewrite, tmp_path: Path):
+    """Labels off by a factor: error bars grow; potential, scores and thresholds stay."""
+
+    def spoil(i: int, atoms: Atoms) -> None:
+        atoms.arrays["REF_forces"] *= 20.0
+
+    path = rewrite(files.test, "x.extxyz", spoil)
+    new = calibrate(committee, path, out=tmp_path / "new.gauge", command="assay calibrate …")
+    assert new.calibrators["force"].alpha > 2 * committee.calibrators["force"].alpha
+    assert (new.thresholds, new.source, new.scores) == (committee.thresholds, committee.source, committee.scores)
+    assert new.provenance["held_out"] == {"frames": 12, "atoms": 60}
+    assert new.provenance["calibrated_by"] == "assay calibrate …"
+    assert str(path) in new.provenance["files"]
+    assert new.provenance["training_hashes"] == committee.provenance["training_hashes"]
+    assert Gauge.load(tmp_path / "new.gauge").calibrators == new.calibrators
+
+
+def test_calibrate_refuses_frames_that_were_trained_on(committee: Gauge, files: Files, tmp_path: Path):
+    train, test = ase.io.read(files.train, ":"), ase.io.read(files.test, ":")
+    ase.io.write(tmp_path / "x.extxyz", [*test, train[8], train[9]])
+    with pytest.raises(
+        FrameError, match=r"2 of 14 frames were trained on, the first is .*x\.extxyz:12; leave them out"
+    ):
+        calibrate(committee, tmp_path / "x.extxyz", out=tmp_path / "new.gauge")
+    assert not (tmp_path / "new.gauge").exists()
+
+
+def test_calibrate_changes_what_makes_the_bar(committee: Gauge, files: Files):
+    new = calibrate(committee, files.held_out, error_bar="committee_force_max:conformal")
+    assert new.bar == "committee_force_max:conformal"
+    bar = new.assess(read_frames(files.held_out)).force_bar
+    assert np.array_equal(bar.mean, predict(committee, files.held_out).forces)
+    error = np.concatenate([frame.forces for frame in read_frames(files.held_out)]) - bar.mean
+    covered = np.mean(np.abs(error) <= bar.half_width(0.9))
+    assert 0.9 <= covered <= 0.9 + 2 / error.size, "on the very values that it was fitted to, by construction"
+    with pytest.raises(ValueError, match="no score 'gamma' in this gauge"):
+        calibrate(committee, files.held_out, error_bar="gamma:scale")
+
+
+# export and info
+
+
+@pytest.mark.snap
+def test_export_writes_what_it_lists(gauge: Gauge, tmp_path: Path):
+    paths = export(gauge, tmp_path / "cu")
+    names = ["cu.snapcoeff", "cu.snapparam", "cu.snap", "cu.guard", "cu.guard-after"]
+    assert [path.name for path in paths] == names
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    coefficients = [float(line) for line in (tmp_path / "cu.snapcoeff").read_text().splitlines()[3:]]
+    assert coefficients == gauge.source.theta.tolist(), "all digits, one species"
+
+
+def test_export_of_what_is_not_snap(committee: Gauge, tmp_path: Path):
+    with pytest.raises(ValueError, match="only a fitted SNAP potential can be exported; this gauge has .*lj0"):
+        export(committee, tmp_path / "x")
+    with pytest.raises(ValueError, match="unknown format 'pace'; there is snap"):
+        export(committee, tmp_path / "x", file_format="pace")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_info(any_gauge: Gauge, tmp_path: Path):
+    any_gauge.save(tmp_path / "x.gauge")
+    told = info(tmp_path / "x.gauge")
+    assert json.loads(json.dumps(told, allow_nan=False)) == told == info(any_gauge)
+    assert told["species"] == ["Cu"]
+    assert told["scores"] == [score.name for score in any_gauge.scores]
+    assert told["error_bar"] == "committee_force:scale"
+    assert told["calibrated"] == ["energy", "force", "stress"]
+    assert told["calibration"]["force"] == any_gauge.calibrators["force"].alpha
+    assert told["thresholds"]["committee_force"]["atom"] == any_gauge.thresholds["committee_force", "atom"]
+    assert "training_hashes" not in told["provenance"]
+    assert told["provenance"]["training"] == {"frames": 36, "atoms": 180}
+
+
+# the recorded source
+
+
+@pytest.fixture(scope="session")
+def recorded(files: Files, committee: Gauge) -> dict[str, Path]:
+    """Members files of the three data sets, computed with the committee."""
+    paths = {}
+    for name in ("train", "held_out", "test"):
+        frames = [frame.atoms for frame in read_frames(getattr(files, name))]
+        paths[name] = files.folder / f"{name}.npz"
+        models = [member["label"] for member in COMMITTEE["member"]]
+        write_members(paths[name], models, frames, map(committee.source.evaluate, frames))
+    return paths
+
+
+def test_recorded_members_are_the_committee(files: Files, recorded: dict[str, Path], committee: Gauge, tmp_path: Path):
+    """The same numbers from members in a file as from the calculators that made them."""
+    built = build(
+        files.train,
+        source="recorded",
+        heldout=files.held_out,
+        train_members=recorded["train"],
+        heldout_members=recorded["held_out"],
+        out=tmp_path / "r.gauge",
+    )
+    gauge = Gauge.load(tmp_path / "r.gauge")
+    assert gauge.source.models == ("lj0", "lj1", "lj2", "lj3")
+    assert built.gauge.calibrators["force"].alpha == pytest.approx(committee.calibrators["force"].alpha, rel=1e-12)
+    expected = columns(predict(committee, files.test))
+    for name, column in columns(predict(gauge, files.test, members=recorded["test"])).items():
+        np.testing.assert_allclose(column, expected[name], rtol=1e-12, atol=1e-12, err_msg=name)
+    result, other = evaluate(gauge, files.test, members=recorded["test"]), evaluate(committee, files.test)
+    assert result["errors"] == pytest.approx(other["errors"], rel=1e-12)
+    assert calibrate(gauge, files.held_out, members=recorded["held_out"]).calibrators["energy"].alpha == pytest.approx(
+        gauge.calibrators["energy"].alpha, rel=1e-12
+    )
+
+    with pytest.raises(FrameError, match="Recorded members can't predict other frames"):
+        gauge.assess([copper("rattled", 5)])
+    with pytest.raises(FrameError, match="none of the 15 frames in .*held_out.npz has this structure"):
+        evaluate(gauge, files.test, members=recorded["held_out"])
+
+
+def test_members_files_must_match_the_frames_files(files: Files, recorded: dict[str, Path]):
+    with pytest.raises(ValueError, match="2 members files for 1 frames files; give one for each"):
+        build(files.train, source="recorded", train_members=[recorded["train"], recorded["test"]])
+
+
+def test_members_follow_their_frames_when_bad_ones_are_skipped(
+    files: Files, recorded: dict[str, Path], rewrite: Rewrite, tmp_path: Path
+):
+    """Without hashes in the members file, the place in the file counts, also behind a frame that is left out."""
+    with np.load(recorded["test"]) as data:
+        np.savez(tmp_path / "m.npz", **{key: data[key] for key in data.files if key != "hash"})
+
+    def spoil(i: int, atoms: Atoms) -> None:
+        if i == 5:
+            atoms.arrays["REF_forces"][2] = np.nan
+
+    path = rewrite(files.test, "x.extxyz", spoil)
+    train = {"train_members": recorded["train"], "heldout_members": recorded["held_out"]}
+    gauge = build(files.train, source="recorded", heldout=files.held_out, **train).gauge
+    whole = predict(gauge, files.test, members=recorded["test"])
+    result = predict(gauge, path, members=tmp_path / "m.npz")
+    assert [name.rpartition(":")[2] for name in result.names] == [str(i) for i in range(12) if i != 5]
+    np.testing.assert_array_equal(result.energy, np.delete(whole.energy, 5))
+
+
+def test_a_gauge_without_error_bars_can_still_predict(committee: Gauge, files: Files, tmp_path: Path):
+    bare = replace(committee, calibrators={}, constant={})
+    said = predict(bare, files.test, out=tmp_path / "o.extxyz", json_file=tmp_path / "j.json")
+    assert said.force_bar is None
+    assert "energy_uncertainty" not in ase.io.read(tmp_path / "o.extxyz", 0).info
+    assert "largest_force_error_bar_eV_per_A" not in json.loads((tmp_path / "j.json").read_text())["by_risk"][0]
+    assert evaluate(bare, files.test)["error_bars"] == {"force": None, "energy": None, "stress": None}
