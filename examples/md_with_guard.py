@@ -17,7 +17,7 @@ dynamics = Langevin(atoms, 1.0 * units.fs, temperature_K=300, friction=0.02, fix
 
 
 def heat() -> None:
-    dynamics.set_temperature(temperature_K=300 + 10 * dynamics.nsteps)
+    dynamics.set_temperature(temperature_K=300 + 20 * dynamics.nsteps)
 
 
 def report() -> None:

@@ -1,4 +1,4 @@
-"""The core works without extras: nothing of them is imported before it is needed, and then the error says what to install."""
+"""The core works without extras: they are imported where they are needed, and the error there says what to install."""
 
 from __future__ import annotations
 

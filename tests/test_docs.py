@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from assay import __all__ as public_names
 from assay.scores.registry import NAMES as SCORES
 

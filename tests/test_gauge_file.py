@@ -54,7 +54,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def rewritten(path: Path, **members: bytes) -> Path:
-    """The file with members (`manifest`, `state`) replaced."""
+    """The file as a sound archive with members (`manifest`, `state`) replaced."""
     with zipfile.ZipFile(path) as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
     content |= {f"{name}.json": data for name, data in members.items()}
@@ -124,6 +124,19 @@ def test_a_checksum_is_looked_at_where_the_zip_is_sound(path: Path):
     rewritten(path, state=tree.replace(b'"count": 3', b'"count": 4'))
     with pytest.raises(GaugeFileError, match=r"damaged, the checksum of state\.json does not match; build .* again"):
         load_state(path)
+
+
+def test_checksums_of_arrays_are_looked_at_too(tmp_path: Path):
+    """Two archives, each sound: an array of the one in the other."""
+    for name, value in (("x.gauge", 1.0), ("y.gauge", 2.0)):
+        save_state(tmp_path / name, {"a": np.full(3, value)})
+    with zipfile.ZipFile(tmp_path / "x.gauge") as one, zipfile.ZipFile(tmp_path / "y.gauge") as other:
+        content = {name: one.read(name) for name in one.namelist()} | {"arrays/0.npy": other.read("arrays/0.npy")}
+    with zipfile.ZipFile(tmp_path / "z.gauge", "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    with pytest.raises(GaugeFileError, match=r"damaged, the checksum of arrays/0\.npy does not match"):
+        load_state(tmp_path / "z.gauge")
 
 
 def test_a_truncated_file_at_any_length(path: Path):

@@ -358,11 +358,11 @@ def label(processes: int) -> None:
 
 def converge() -> None:
     frames = {a.info["name"]: a for a in read(STRUCTURES, ":")}
-    names = ["diamond-md-000", "vacancy-000", "liquid-000", "surface-100-003", "compressed-000", "cluster-000"]
+    names = ["diamond-strained-000", "diamond-md-000", "bc8-000", "surface-100-003", "compressed-000", "cluster-000"]
     settings = {
         "30 Ry, 0.40/Å": (30.0, 0.40),
         "45 Ry, 0.40/Å": (45.0, 0.40),
-        "30 Ry, 0.25/Å": (30.0, 0.25),
+        "30 Ry, 0.30/Å": (30.0, 0.30),
     }
     rows = []
     for name in names:

@@ -26,11 +26,11 @@ def neighbourhood_mean(values: Array, atoms: Atoms, r_cut: float) -> Array:
     the means, shape of `values`; infinite where a neighbour is
     """
     n = len(atoms)
-    i, j = neighbours(atoms, r_cut, "ij", full=True)
-    count = 1.0 + np.bincount(i, minlength=n)
+    i, j = (k.view(np.int64) for k in neighbours(atoms, r_cut, "ij", full=False))  # each pair once
+    count = 1.0 + np.bincount(i, minlength=n) + np.bincount(j, minlength=n)
     columns = values.reshape(n, -1).T
-    means = [(column + np.bincount(i, weights=column[j], minlength=n)) / count for column in columns]
-    return np.asarray(np.stack(means, axis=1).reshape(values.shape))
+    totals = [s + np.bincount(i, s[j], minlength=n) + np.bincount(j, s[i], minlength=n) for s in columns]
+    return np.asarray(np.stack([total / count for total in totals], axis=1).reshape(values.shape))
 
 
 def frame_mean(values: Array, offsets: NDArray[np.int64]) -> Array:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from tempfile import TemporaryDirectory
 from typing import Any, Generic, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from assay.frames import Frame, FrameError, chunks
+from assay.parcel import Parcel, roomy_folder
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -78,30 +80,32 @@ def _mapped(
         for chunk in chunked:
             yield chunk, function(chunk)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(function,))
-    pending: deque[tuple[list[Frame], Future[Any]]] = deque()
-    try:
-        for chunk in chunked:
-            pending.append((chunk, pool.submit(_call, chunk)))
-            if len(pending) >= 2 * workers:
+    with TemporaryDirectory(prefix="assay-", dir=roomy_folder()) as folder:
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(function, folder))
+        pending: deque[tuple[list[Frame], Future[Parcel]]] = deque()
+        try:
+            for chunk in chunked:
+                pending.append((chunk, pool.submit(_call, chunk)))
+                if len(pending) >= 2 * workers:
+                    done, future = pending.popleft()
+                    yield done, future.result().unpack()
+            while pending:
                 done, future = pending.popleft()
-                yield done, future.result()
-        while pending:
-            done, future = pending.popleft()
-            yield done, future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+                yield done, future.result().unpack()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 _function: Callable[[list[Frame]], list[Any]]
+_folder: str
 
 
-def _start(function: Callable[[list[Frame]], list[Any]]) -> None:
-    global _function
-    _function = function
+def _start(function: Callable[[list[Frame]], list[Any]], folder: str) -> None:
+    global _function, _folder
+    _function, _folder = function, folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
     threadpool_limits(1)
 
 
-def _call(chunk: list[Frame]) -> list[Any]:
-    return _function(chunk)
+def _call(chunk: list[Frame]) -> Parcel:
+    return Parcel.pack(_function(chunk), _folder)

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import ase.io
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from copper import COMMITTEE, KINDS, SOURCE, copper, frames
+from copper import COMMITTEE, KINDS, SOURCE, Files, copper, frames
 
 from assay import Built, Gauge, build
-
-
-@dataclass(frozen=True)
-class Files:
-    """`train` 36 frames, `held_out` 15, `test` 12, in a folder of their own."""
-
-    folder: Path
-    train: Path
-    held_out: Path
-    test: Path
 
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     folder = tmp_path_factory.mktemp("copper")
     paths = {}
-    for seed, (name, count) in enumerate((("train", 36), ("held_out", 15), ("test", 12))):
+    for seed, (name, count) in enumerate((("train", 30), ("held_out", 12), ("test", 9))):
         paths[name] = folder / f"{name}.extxyz"
         ase.io.write(paths[name], frames(count, 1000 * seed))
     return Files(folder, **paths)

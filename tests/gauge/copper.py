@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ PAIRS = [
     {
         "label": f"lj{i}",
         "calculator": "ase.calculators.lj.LennardJones",
-        "arguments": {"sigma": s, "epsilon": 0.4, "rc": 6},
+        "arguments": {"sigma": s, "epsilon": 0.4, "rc": 3.6},
     }
     for i, s in enumerate((2.26, 2.29, 2.32, 2.35))
 ]
@@ -88,3 +89,13 @@ class Says:
 
     def state(self) -> dict[str, Any]:
         return {}
+
+
+@dataclass(frozen=True)
+class Files:
+    """`train` 30 frames, `held_out` 12, `test` 9, in a folder of their own."""
+
+    folder: Path
+    train: Path
+    held_out: Path
+    test: Path

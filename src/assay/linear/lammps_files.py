@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from ase.data import atomic_numbers
+from numpy.typing import NDArray
 
 from assay.gauge_file import write_atomically
 from assay.linear.potential import LinearPotential
+from assay.prediction import Array
 from assay.scores.d_optimality import ExtrapolationGrade
 from assay.sources.snap import Snap
 
@@ -19,7 +22,9 @@ GUARD_FEATURES = 150
 def write_snap(potential: LinearPotential, stem: str | Path) -> list[Path]:
     """`STEM.snapcoeff`, `STEM.snapparam` and `STEM.snap` (the input that uses them, ZBL included).
 
-    Numbers have 17 significant digits: LAMMPS computes what Assay does to rounding.
+    Numbers have 17 significant digits: LAMMPS computes what Assay does to rounding. Coefficients of components that
+    are always equal are replaced by their mean, because `pair_style snap` takes the energy from all of them, but the
+    forces from one.
     """
     rows, stem = potential.rows, Path(stem)
     s, k = len(rows.species), rows.components
@@ -29,7 +34,7 @@ def write_snap(potential: LinearPotential, stem: str | Path) -> list[Path]:
         rows.species, rows.radii, rows.weights, constants, blocks, strict=True
     ):
         coeff.append(f"{species} {radius!r} {weight!r}")
-        coeff += [f"{value:.17g}" for value in (constant, *block)]
+        coeff += [f"{value:.17g}" for value in (constant, *_symmetric(block, rows))]
     param = [
         f"# {rows.label}, written by Assay",
         f"rcutfac {rows.rcut!r}",
@@ -53,6 +58,26 @@ def write_snap(potential: LinearPotential, stem: str | Path) -> list[Path]:
         _write(stem, ".snapparam", param),
         _write(stem, ".snap", [f"# {rows.label}, written by Assay: atom types are {' '.join(rows.species)}", *use]),
     ]
+
+
+def _symmetric(block: Array, rows: Snap) -> Array:
+    """Coefficients `(K,)` of one species with those of twins made equal: the same energy, `½ BᵀAB + βᵀB`."""
+    d = rows.linear_components
+    beta = _mean_of_twins(block[:d], rows.twins)
+    if not rows.quadratic:
+        return beta
+    upper = np.triu_indices(d)
+    a = np.zeros((d, d))
+    a[upper] = block[d:]
+    a = _mean_of_twins(_mean_of_twins(a + np.triu(a, 1).T, rows.twins).T, rows.twins)
+    return np.concatenate([beta, a[upper]])
+
+
+def _mean_of_twins(values: Array, twins: NDArray[np.int64]) -> Array:
+    sums = np.zeros((twins.max() + 1, *values.shape[1:]))
+    np.add.at(sums, twins, values)
+    means = sums.T / np.bincount(twins)
+    return np.asarray(means.T[twins])
 
 
 def write_guard(rows: Snap, grade: ExtrapolationGrade, stem: str | Path) -> list[Path]:

@@ -2,9 +2,9 @@
 
 `h_i = f_iᵀ (FᵀF + ridge)⁻¹ f_i`, with F the features of all training environments of that species: the share of its
 own label that a linear fit to these features would hand back, between 0 and 1 for a training environment. The ridge is
-`RIDGE · diag(FᵀF)`, so that h does not depend on the units of the features. More environments never raise an h, because
-`FᵀF + RIDGE · diag(FᵀF)` only grows with them; for that, a column that is zero or rounding errors counts `NOISE²` times
-the largest of the diagonal.
+`RIDGE · diag(FᵀF) + NOISE² · max diag(FᵀF)`: the first part makes h independent of the units of the features, the second
+keeps rounding errors in columns that are zero in training from counting. Both only grow with the number of
+environments, so more of them never raise an h.
 """
 
 from __future__ import annotations
@@ -91,11 +91,11 @@ class LeverageFold:
         self._grams[z] = self._grams[z] + gram if z in self._grams else gram
 
     def result(self, ridge: float | Array = RIDGE) -> Leverage:
-        """The leverage, with `ridge` relative to the diagonal of each Gram matrix."""
+        """The leverage, with `ridge` in place of `RIDGE`."""
         factors, scales = {}, {}
         for z, gram in sorted(self._grams.items()):
             diagonal = gram.diagonal()
-            scale = 1.0 / np.sqrt(np.maximum(diagonal, NOISE**2 * (diagonal.max() or 1.0)))
+            scale = 1.0 / np.sqrt(diagonal + NOISE**2 / ridge * (diagonal.max() or 1.0))
             scaled = gram * scale * scale[:, None] + ridge * np.eye(len(gram))
             factors[z], scales[z] = cholesky(scaled, lower=True), scale
         return Leverage(factors, scales)

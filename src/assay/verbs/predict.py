@@ -99,8 +99,9 @@ def assess_stream(
                 write(annotated(gauge, frame, result))
             bare = Atoms(frame.atoms.numbers)  # positions and other arrays of frames that are done are let go
             scored.append((replace(frame, atoms=bare), result))
-    if not scored:
-        raise FrameError(f"no frame could be evaluated; the first: {': '.join(skipped[0]) if skipped else 'no frames'}")
+        if not scored:  # before the file is written
+            first = ": ".join(skipped[0]) if skipped else "no frames"
+            raise FrameError(f"no frame could be evaluated; the first: {first}")
     assert worst[1] is not None
     atoms = worst[1].atoms.copy()
     atoms.info = {"origin": worst[1].origin}
