@@ -5,8 +5,8 @@
 Rattled bcc tungsten, cut-off 5 Å. `neighbourhood_mean` is timed whole, its own neighbour list included. Each
 library's list is timed once or twice; the fastest that hands over arrays of pairs is the peer of the paired repeats,
 on one thread as ours is. A second case takes LAMMPS's own list, which stays inside LAMMPS (it builds half lists of
-32-bit indices from bins of half the cut-off, and gives them away one atom at a time only). `matscipy` and
-`pymatgen-core` are timed where installed. `--quick` takes 10⁵ atoms.
+32-bit indices from bins of half the cut-off, and gives them away one atom at a time only). `matscipy`,
+`matscipy-neighbours` and `pymatgen-core` are timed where installed. `--quick` takes 10⁵ atoms.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
+from timing import case, main, missing, paired, peak_memory, timed
 
 from assay.aggregate import neighbourhood_mean
-from timing import case, main, missing, paired, peak_memory, timed
 
 LIMIT = 1.5
 R_CUT = 5.0
@@ -48,6 +48,12 @@ def with_vesin(atoms: Atoms) -> Callable[[], object]:
 
 def with_matscipy(atoms: Atoms) -> Callable[[], object]:
     from matscipy.neighbours import neighbour_list
+
+    return lambda: neighbour_list("ij", atoms, R_CUT)
+
+
+def with_matscipy_neighbours(atoms: Atoms) -> Callable[[], object]:
+    from matscipy_neighbours import neighbour_list
 
     return lambda: neighbour_list("ij", atoms, R_CUT)
 
@@ -95,7 +101,13 @@ def with_lammps(atoms: Atoms) -> Callable[[], object]:
     return build
 
 
-PAIRS = {"vesin": with_vesin, "matscipy": with_matscipy, "pymatgen": with_pymatgen, "scipy": with_scipy}
+PAIRS = {
+    "vesin": with_vesin,
+    "matscipy": with_matscipy,
+    "matscipy-neighbours": with_matscipy_neighbours,
+    "pymatgen": with_pymatgen,
+    "scipy": with_scipy,
+}
 SIDES: dict[str, Callable[[Atoms], Callable[[], object]]] = {
     "assay": lambda atoms: partial(neighbourhood_mean, np.random.default_rng(0).random(len(atoms)), atoms, R_CUT),
     **PAIRS,

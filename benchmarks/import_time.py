@@ -1,6 +1,6 @@
 """`import assay` beside `import numpy, scipy.linalg, ase`, each in a fresh interpreter: at most 1.5 times as long.
 
-    python benchmarks/import_time.py [--quick] [--json FILE]
+python benchmarks/import_time.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations

@@ -83,7 +83,9 @@ def main(description: str | None, run: Callable[[bool], tuple[list[dict[str, Any
     load = os.getloadavg()
     cases, data = run(args.quick)
     made = {
-        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *("--quick" for _ in range(args.quick))]),
+        "command": " ".join(
+            ["python", f"benchmarks/{Path(sys.argv[0]).name}", *("--quick" for _ in range(args.quick))]
+        ),
         "commit": _git("rev-parse", "HEAD"),
         "modified": [line[3:] for line in _git("status", "--porcelain", "--", "src").splitlines()],
         "data": data,

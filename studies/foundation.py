@@ -39,6 +39,8 @@ from assay.provenance import versions
 from assay.scoring import Batch
 from assay.verbs.build import labelled
 
+# ruff: noqa: E501 (the lines of LAMMPS below)
+
 WOLFRAM = """source = "ase_committee"
 [[member]]
 label = "eam-zhou"
@@ -96,8 +98,7 @@ def build(train: list[Path], source: str, workers: int, **options: Any) -> tuple
         "train_sample": {
             "atoms": len(built.training.numbers),
             "force_rmse_eV_per_A": rmse(built.training.forces - labels.forces),
-            "energy_rmse_meV_per_atom": 1000
-            * rmse((built.training.energy - labels.energy) / built.training.natoms),
+            "energy_rmse_meV_per_atom": 1000 * rmse((built.training.energy - labels.energy) / built.training.natoms),
         },
     }
 
@@ -117,6 +118,28 @@ def judged(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
     return after
 
 
+def other_bars(gauge: assay.Gauge, held_out: Batch, test: Batch) -> dict[str, Any]:
+    """Force bars of the other calibrators and scores, calibrated on the same held-out frames."""
+    names = [score.name for score in gauge.scores if score.name in ("committee_force", "gamma", "leverage")]
+    found = {}
+    for bar in (f"{name}:{calibrator}" for name in names for calibrator in ("scale", "ratio", "conformal")):
+        if bar == gauge.bar:
+            continue
+        other = replace(gauge, bar=bar)
+        name = bar.split(":")[0]
+
+        def spread(batch: Batch, name: str = name) -> Batch:
+            of_atoms = batch.scores[name, "atom"]
+            return replace(batch, force_spread=np.repeat(of_atoms[:, None] / np.sqrt(3), 3, axis=1))
+
+        other = other.calibrated(spread(held_out))
+        found[bar] = {
+            part: evaluation(other.assessment(spread(batch)), other.constant_bar)["error_bars"]["force"]
+            for part, batch in (("held_out", held_out), ("test", test))
+        }
+    return found
+
+
 def with_symmetry_zeros(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
     """Force coverage with the components that vanish by symmetry counted as any other."""
     everything = replace(batch, still=np.zeros_like(batch.still))
@@ -125,9 +148,7 @@ def with_symmetry_zeros(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
 
 
 def score(gauge: assay.Gauge, files: list[Path], workers: int) -> Batch:
-    scored, failed = assay.Gauge.split(
-        gauge.stream(labelled(files, None, assay.LabelKeys(), []), workers=workers)
-    )
+    scored, failed = assay.Gauge.split(gauge.stream(labelled(files, None, assay.LabelKeys(), []), workers=workers))
     assert not failed, failed[:3]
     return Batch.collect(scored)
 
@@ -136,13 +157,14 @@ def tungsten(data: Path, folder: Path, quick: bool, workers: int) -> dict[str, A
     train = thinned([data / f"tungsten/{n}.extxyz.gz" for n in ("A-elastic", "B-bulk-and-defects")], folder, quick)
     test = thinned([data / "tungsten/C-periodic-defects.extxyz.gz"], folder, quick)
     built, facts = build(train, f"snap:twojmax={6 if quick else 8},rcut=5.0,quadratic=true", workers)
-    gauge, held = built.gauge, built.held_out
+    gauge, held, new = built.gauge, built.held_out, score(built.gauge, test, workers)
     without_a = np.array([kind != "A-elastic" for kind in held.config_types])
     return facts | {
         "held_out": judged(gauge, held),
         "held_out_symmetry_zeros_counted": with_symmetry_zeros(gauge, held),
         "held_out_A_frames": int((~without_a).sum()),
-        "C": judged(gauge, score(gauge, test, workers)),
+        "C": judged(gauge, new),
+        "other_force_bars": other_bars(gauge, held, new),
     }
 
 
@@ -152,9 +174,11 @@ def silicon(data: Path, folder: Path, quick: bool, workers: int) -> dict[str, An
     # rcutfac 4.8, radius 0.5: the cut-off of a pair is 4.8 Å; bzeroflag 0, as published
     spec = f"snap:twojmax={6 if quick else 8},rcut=4.8,quadratic=true,bzero=false"
     built, facts = build(train, spec, workers)
+    new = score(built.gauge, test, workers)
     return facts | {
         "held_out": judged(built.gauge, built.held_out),
-        "test": judged(built.gauge, score(built.gauge, test, workers)),
+        "test": judged(built.gauge, new),
+        "other_force_bars": other_bars(built.gauge, built.held_out, new),
         "published": published_silicon(test[0]),
     }
 
@@ -239,7 +263,8 @@ def summary(name: str, case: dict[str, Any]) -> None:
         )
         for label, each in (("before", bar["before_calibration"]), ("after", bar), ("constant", bar["constant_bar"])):
             shares = ", ".join(f"{level}: {share:.3f}" for level, share in each["coverage"].items())
-            print(f"    force bars {label:8}: coverage {shares}; width {each['mean_width']:.3f}; ENCE {each['ence']:.2f}")
+            width, ence = each["mean_width"], each["ence"]
+            print(f"    force bars {label:8}: coverage {shares}; width {width:.3f}; ENCE {ence:.2f}")
         for score_name, levels in figures["scores"].items():
             shown = "; ".join(
                 f"{level} ρ {v['spearman']:.2f} AUROC {v['auroc']:.2f} flagged {100 * v['flagged']:.1f} %"
@@ -247,6 +272,10 @@ def summary(name: str, case: dict[str, Any]) -> None:
                 if None not in (v["spearman"], v["auroc"], v["flagged"])
             )
             print(f"    {score_name}: {shown}")
+    for bar, parts in case.get("other_force_bars", {}).items():
+        for part, each in parts.items():
+            shares = ", ".join(f"{level}: {share:.3f}" for level, share in each["coverage"].items())
+            print(f"    {bar} on {part}: coverage {shares}; width {each['mean_width']:.3f}")
     if "published" in case:
         print(f"  published potential on the same test frames: {case['published']}")
 

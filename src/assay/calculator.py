@@ -25,7 +25,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
     | forces_uncertainty, stress_uncertainty | standard deviations of the components | `(A, 3)` eV/Å, `(6,)` eV/Å³ |
     | energy_ensemble, forces_ensemble | members | `(M,)`, `(M, A, 3)` |
     | every atom score by its name, e.g. `gamma`, `committee_force` | | `(A,)` |
-    | the same with `_local`, e.g. `gamma_local` | means over neighbourhoods | `(A,)` |
+    | the same with `_neighbourhood`, e.g. `gamma_neighbourhood` | means over neighbourhoods | `(A,)` |
 
     With conformal error bars the uncertainties are half the widths of the 68 % intervals. ASE's extended-XYZ writer
     drops results that it does not know: `annotate(atoms)` copies them to `info` and `arrays`.
@@ -49,7 +49,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
             "energy_ensemble",
             "forces_ensemble",
             *self._atom_scores,
-            *(f"{name}_local" for name in self._atom_scores),
+            *(f"{name}_neighbourhood" for name in self._atom_scores),
         ]
 
     def calculate(
@@ -68,7 +68,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
             "free_energy": evaluation.energy,
             "forces": evaluation.forces,
             **{name: assessment.scores[name, "atom"].values for name in self._atom_scores},
-            **{f"{name}_local": assessment.scores[name, "neighbourhood"].values for name in self._atom_scores},
+            **{f"{name}_neighbourhood": assessment.scores[name, "neighbourhood"].values for name in self._atom_scores},
         }
         optional = {
             "stress": evaluation.stress,

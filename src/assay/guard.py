@@ -34,8 +34,12 @@ class Guard:
     cap
         1000 times the threshold by default
 
-    Raises `TypeError` for another calculator, and `ValueError` for a score that the gauge does not have, no threshold,
-    or one that is not positive or above the cap.
+    Raises
+    ------
+    TypeError
+        another calculator
+    ValueError
+        a score that the gauge does not have, no threshold, or one that is not positive or above the cap
     """
 
     def __init__(

@@ -6,6 +6,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from tempfile import TemporaryDirectory
@@ -43,6 +44,7 @@ def map_frames(
 ) -> Iterator[tuple[Frame, T | Failure]]:
     """Yield `(frame, function(frame))` in order; a frame that raises gives a `Failure` and the rest goes on.
 
+    So does a frame that ends its worker process, if there are workers.
     With more than one worker, at most `2 workers` chunks of about 256 atoms are in memory.
     """
     done_frames = done_atoms = 0
@@ -80,20 +82,74 @@ def _mapped(
         for chunk in chunked:
             yield chunk, function(chunk)
         return
-    with TemporaryDirectory(prefix="assay-", dir=roomy_folder()) as folder:
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(function, folder))
-        pending: deque[tuple[list[Frame], Future[Parcel]]] = deque()
+    with TemporaryDirectory(prefix="assay-", dir=roomy_folder()) as folder, _Workers(function, folder, workers) as pool:
+        pending: deque[tuple[list[Frame], Future[Parcel] | None]] = deque()
+        for chunk in chunked:
+            pending.append((chunk, pool.submit(chunk)))
+            if len(pending) >= 2 * workers:
+                yield pool.result(*pending.popleft())
+        while pending:
+            yield pool.result(*pending.popleft())
+
+
+class _Workers(Generic[T]):
+    """A pool that outlives its workers: a chunk whose worker died is done again, frame by frame, in a new one.
+
+    Foreign code may end the process that runs it (LAMMPS's `pair_style mliap` does, on frames that grow).
+    """
+
+    def __init__(self, function: _OverChunk[T], folder: str, workers: int) -> None:
+        self._start = (function, folder)
+        self._size = workers
+        self._pool = self._new(workers)
+
+    def _new(self, workers: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=self._start)
+
+    def submit(self, chunk: list[Frame]) -> Future[Parcel] | None:
+        """The chunk's future, or `None` where the pool is broken: its result is then found frame by frame."""
         try:
-            for chunk in chunked:
-                pending.append((chunk, pool.submit(_call, chunk)))
-                if len(pending) >= 2 * workers:
-                    done, future = pending.popleft()
-                    yield done, future.result().unpack()
-            while pending:
-                done, future = pending.popleft()
-                yield done, future.result().unpack()
+            return self._pool.submit(_call, chunk)
+        except BrokenProcessPool:
+            self._pool = self._new(self._size)
+            return None
+
+    def result(self, chunk: list[Frame], future: Future[Parcel] | None) -> tuple[list[Frame], list[T | Failure]]:
+        """Wait for a chunk; raises `RuntimeError` where worker processes don't even start."""
+        if future is not None:
+            try:
+                return chunk, future.result().unpack()
+            except BrokenProcessPool:
+                pass
+        return chunk, self._one_by_one(chunk)
+
+    def _one_by_one(self, chunk: list[Frame]) -> list[T | Failure]:
+        results: list[T | Failure] = []
+        pool = self._new(1)
+        try:
+            for frame in chunk:
+                try:
+                    pool.submit(_ready).result()
+                except BrokenProcessPool as error:
+                    raise RuntimeError(
+                        "worker processes end as soon as they start. A script that uses workers needs its calls under "
+                        "`if __name__ == '__main__':`; or use one worker"
+                    ) from error
+                try:
+                    results += pool.submit(_call, [frame]).result().unpack()
+                except BrokenProcessPool:
+                    reason = "the worker process died: a crash in the potential's own code, or not enough memory"
+                    results.append(Failure(frame.origin, reason))
+                    pool = self._new(1)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
+        return results
+
+    def __enter__(self) -> _Workers[T]:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 _function: Callable[[list[Frame]], list[Any]]
@@ -105,6 +161,10 @@ def _start(function: Callable[[list[Frame]], list[Any]], folder: str) -> None:
     _function, _folder = function, folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
     threadpool_limits(1)
+
+
+def _ready() -> None:
+    """Nothing: says that the worker is there."""
 
 
 def _call(chunk: list[Frame]) -> Parcel:

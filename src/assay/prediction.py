@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 Array = NDArray[np.float64]
 Level = Literal["atom", "neighbourhood", "frame"]
@@ -54,6 +53,8 @@ class Gaussian:
 
     def half_width(self, level: float) -> Array:
         """Half the width of the central interval that holds a share `level`: `z σ`, `z = Φ⁻¹((1 + level)/2)`."""
+        from scipy.special import ndtri  # slow to import
+
         return np.asarray(ndtri(0.5 * (1.0 + level)) * self.std)
 
 

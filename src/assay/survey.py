@@ -86,28 +86,31 @@ class Survey:
     def natoms(self) -> NDArray[np.int64]:
         return np.asarray(self.counts.sum(axis=1))
 
-    def reference_energies(self, chosen: NDArray[np.bool_] | None = None) -> Array:
-        """Energy of an atom of each species by least squares of `E_f = Σ_s counts_fs e_s`, `(S,)` eV.
+    def reference_energies(self, weights: Array | None = None) -> Array:
+        """Energy of an atom of each species by least squares of `E_f / n_f = Σ_s counts_fs e_s / n_f`, `(S,)` eV.
 
-        Minimum-norm where compositions do not tell the species apart.
+        Minimum-norm where compositions do not tell the species apart. `weights` of frames: `(F,)`.
         """
-        keep = np.ones(len(self), dtype=bool) if chosen is None else chosen
-        n = self.natoms[keep]
-        return np.asarray(np.linalg.lstsq(self.counts[keep] / n[:, None], self.energy[keep] / n)[0])
+        w = (np.ones(len(self)) if weights is None else np.sqrt(weights)) / self.natoms
+        return np.asarray(np.linalg.lstsq(self.counts * w[:, None], self.energy * w)[0])
 
-    def energy_above_lowest(self) -> Array:
-        """Energy per atom above the lowest frame of the same composition, `(F,)` eV (E_ref of Perez et al., Eq. 9)."""
-        per_atom = self.energy / self.natoms
+    def energy_above_lowest(self, chosen: NDArray[np.bool_]) -> Array:
+        """Energy per atom above the lowest chosen frame of the same composition, `(F,)` eV; NaN for the others.
+
+        E_ref of Perez et al., Eq. 9.
+        """
+        per_atom = np.where(chosen, self.energy / self.natoms, np.nan)
         _, group = np.unique(self.counts / self.natoms[:, None], axis=0, return_inverse=True)
         lowest = np.full(group.max() + 1, np.inf)
-        np.minimum.at(lowest, group, per_atom)
+        np.minimum.at(lowest, group[chosen], per_atom[chosen])
         return np.asarray(per_atom - lowest[group])
 
     def held_out(self, share: float = 0.1) -> NDArray[np.bool_]:
         """A `share` of each config_type as contiguous blocks of file order, `(F,)`; at least one frame in all.
 
         Two blocks per config_type, centred at 1/4 and 3/4 of it, so that drift along a trajectory is sampled. What
-        rounding takes from one config_type goes to the next, so that many small ones make their share together.
+        rounding takes from one config_type goes to the next, so that many small ones make their share together. Frames
+        that alone have a species are not kept out: nothing would be fitted for it.
         """
         chosen = np.zeros(len(self), dtype=bool)
         kinds = np.array(self.config_types)
@@ -120,6 +123,8 @@ class Survey:
             for part, centre in ((total - total // 2, 0.25), (total // 2, 0.75)):
                 start = int(centre * len(where)) - part // 2
                 chosen[where[max(0, start) : max(0, start) + part]] = True
+        lost = (self.counts[~chosen] == 0).all(axis=0)
+        chosen &= (self.counts[:, lost] == 0).all(axis=1)
         if not chosen.any():
             chosen[len(self) // 2] = True
         return chosen

@@ -10,7 +10,7 @@ from assay.calibration.conformal import Conformal
 
 
 def test_the_smallest_k_that_promises_the_level():
-    """Ratios 1, 2, 4 of three values in any order: 50 % needs the 2nd of 4 gaps, 75 % the 3rd, 76 % more than there are."""
+    """Ratios 1, 2, 4 of three values in any order: 50 % needs the 2nd, 75 % the 3rd, 76 % more than there are."""
     fitted = Conformal.fit(np.array([8.0, 0.5, 1.0]), np.array([2.0, 0.5, 0.5]))
     bar = fitted.bar(np.zeros(2), np.array([1.0, 10.0]), "eV")
     assert bar.half_width(0.5).tolist() == [2.0, 20.0]

@@ -41,7 +41,7 @@ def test_the_keys_of_the_design(gauge: Gauge, new: list[Atoms]):
         "energy_ensemble": (8,),
         "forces_ensemble": (8, 7, 3),
         **dict.fromkeys(of_atoms, (7,)),
-        **{f"{name}_local": (7,) for name in of_atoms},
+        **{f"{name}_neighbourhood": (7,) for name in of_atoms},
     }
     assert set(calculator.implemented_properties) == set(shapes)
 
@@ -58,7 +58,7 @@ def test_results_are_the_assessment(any_gauge: Gauge, new: list[Atoms]):
         # The error bar of an assessment is per atom, that of a calculator of the total energy.
         assert results["energy_uncertainty"] == pytest.approx(len(atoms) * said.energy_bar.std[0], rel=1e-12)
         for (name, level), score in said.scores.items():
-            key = {"atom": name, "neighbourhood": f"{name}_local"}.get(level)
+            key = {"atom": name, "neighbourhood": f"{name}_neighbourhood"}.get(level)
             if key:
                 np.testing.assert_array_equal(results[key], score.values)
         if atoms.pbc.all():

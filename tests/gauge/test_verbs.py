@@ -127,6 +127,19 @@ def test_frames_kept_out_are_never_fitted(files: Files, rewrite: Rewrite):
 
 
 @pytest.mark.snap
+def test_a_species_is_never_kept_out_as_a_whole(files: Files, tmp_path: Path):
+    """The 26th frame, alone of its config_type, would be the third that is kept out; it alone has aluminium."""
+    strange = copper("rattled", 7)
+    strange.symbols[0], strange.info["config_type"] = "Al", "z"
+    ase.io.write(tmp_path / "t.extxyz", [*ase.io.read(files.train, ":25"), labelled(strange)])
+    gauge = build(tmp_path / "t.extxyz", source=SOURCE, ensemble_size=4).gauge
+    assert gauge.species == ("Al", "Cu")
+    assert gauge.provenance["held_out"]["frames"] == 2
+    assert np.isfinite(gauge.assess([strange]).scores["gamma", "atom"].values).all()
+    assert len(export(gauge, tmp_path / "alcu")) == 5
+
+
+@pytest.mark.snap
 def test_the_seed_decides_about_the_members_only(built: Built, files: Files):
     again, other = (
         build(files.train, source=SOURCE, heldout=files.held_out, ensemble_size=8, seed=seed).gauge for seed in (0, 1)
@@ -272,7 +285,7 @@ def test_what_predict_writes_is_what_it_says(any_gauge: Gauge, files: Files, tmp
     for key, bar in (
         ("forces_uncertainty", said.force_bar),
         ("committee_force", None),
-        ("committee_force_local", None),
+        ("committee_force_neighbourhood", None),
     ):
         level = "neighbourhood" if key.endswith("local") else "atom"
         values = bar.std if bar else said.scores["committee_force", level].values

@@ -50,9 +50,7 @@ def test_standard_deviations(committee: Evaluation):
     np.testing.assert_allclose(CommitteeEnergy().values(committee, NUMBERS), [expected], rtol=1e-12)
     mean = forces.mean(axis=0)
     variance = sum((forces[k] - mean) ** 2 for k in range(M)) / (M - 1)
-    np.testing.assert_allclose(
-        CommitteeForce().values(committee, NUMBERS), np.sqrt(variance.sum(axis=1)), rtol=1e-12
-    )
+    np.testing.assert_allclose(CommitteeForce().values(committee, NUMBERS), np.sqrt(variance.sum(axis=1)), rtol=1e-12)
 
 
 def test_by_hand():

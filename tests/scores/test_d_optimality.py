@@ -34,9 +34,7 @@ def test_no_swap_raises_the_determinant_and_no_set_beats_the_bound(n: int, d: in
     assert len(set(chosen.tolist())) == d
     volume = abs(np.linalg.det(rows[chosen]))
     best = max(abs(np.linalg.det(rows[list(each)])) for each in combinations(range(n), d))
-    one_swap = max(
-        abs(np.linalg.det(rows[[*(chosen[:j]), i, *(chosen[j + 1 :])]])) for i in range(n) for j in range(d)
-    )
+    one_swap = max(abs(np.linalg.det(rows[[*(chosen[:j]), i, *(chosen[j + 1 :])]])) for i in range(n) for j in range(d))
     assert one_swap <= TOLERANCE * volume * (1 + 1e-9)
     assert best <= (TOLERANCE * np.sqrt(d)) ** d * volume
 

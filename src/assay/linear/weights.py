@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from assay.frames import Frame
 from assay.prediction import Array
@@ -37,17 +38,17 @@ class Weights:
         if self.a <= 0 or self.b <= 0 or any(w < 0 for w in self.factors.values()):
             raise ValueError("weights: a and b must be positive, and factors of config types not negative")
 
-    def frame(self, survey: Survey) -> Array:
-        """Unnormalised weight of each frame's energy and stress, `(F,)`."""
+    def frame(self, survey: Survey, chosen: NDArray[np.bool_]) -> Array:
+        """Unnormalised weight of each frame's energy and stress, `(F,)`; zero unless chosen."""
         if self.scheme == "exponential":
-            return np.asarray(np.exp(-survey.energy_above_lowest() / self.a))
+            return np.where(chosen, np.exp(-survey.energy_above_lowest(chosen) / self.a), 0.0)
         missing = set(self.factors) - set(survey.config_types)
         if missing:
             raise ValueError(
                 f"weights name config types that no training frame has: {', '.join(sorted(missing))} "
                 f"(there are: {', '.join(sorted(set(survey.config_types)))})"
             )
-        return np.array([self.factors.get(kind, 1.0) for kind in survey.config_types])
+        return np.where(chosen, [self.factors.get(kind, 1.0) for kind in survey.config_types], 0.0)
 
     def atoms(self, frame: Frame) -> Array:
         """Unnormalised weight of the force on each atom of a frame, `(A,)`."""

@@ -10,7 +10,6 @@ from math import isqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erf
 
 from assay.metrics._bars import half_widths as usable_half_widths
 from assay.metrics._bars import standard_deviations
@@ -166,6 +165,8 @@ def ence(error: ArrayLike, std: ArrayLike, bins: int | None = None) -> float:
 
 def _levels(error: ArrayLike, std: ArrayLike) -> Array:
     """Sorted levels of the central normal intervals that just hold each error, `u = erf(|e|/√2σ)`, `(n,)`."""
+    from scipy.special import erf  # slow to import
+
     e = finite_errors(error)
     sigma = standard_deviations(std, e.shape)
     return np.sort(erf(np.abs(e) / (np.sqrt(2.0) * sigma)), axis=None)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import erf
 
 from assay.metrics._bars import standard_deviations
 from assay.metrics.errors import finite_errors
@@ -52,6 +51,8 @@ def gaussian_crps(error: ArrayLike, std: ArrayLike) -> float:
 
     Reference: Gneiting & Raftery 2007, doi:10.1198/016214506000001437.
     """
+    from scipy.special import erf  # slow to import
+
     e = finite_errors(error)
     sigma = standard_deviations(std, e.shape)
     z = e / sigma

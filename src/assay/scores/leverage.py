@@ -2,8 +2,8 @@
 
 `h_i = f_iᵀ (FᵀF + ridge)⁻¹ f_i`, with F the features of all training environments of that species: the share of its
 own label that a linear fit to these features would hand back, between 0 and 1 for a training environment. The ridge is
-`RIDGE · diag(FᵀF) + NOISE² · max diag(FᵀF)`: the first part makes h independent of the units of the features, the second
-keeps rounding errors in columns that are zero in training from counting. Both only grow with the number of
+`RIDGE · diag(FᵀF) + NOISE² · max diag(FᵀF)`: the first part makes h independent of the units of the features, the
+second keeps rounding errors in columns that are zero in training from counting. Both only grow with the number of
 environments, so more of them never raise an h.
 """
 

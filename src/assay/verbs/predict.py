@@ -126,7 +126,7 @@ def annotated(gauge: Gauge, frame: Frame, scored: Scored) -> Atoms:
         if level == "frame":
             atoms.info[f"max_{name}" if (name, "atom") in one.scores else name] = float(score.values[0])
         else:
-            atoms.arrays[name if level == "atom" else f"{name}_local"] = score.values
+            atoms.arrays[name if level == "atom" else f"{name}_neighbourhood"] = score.values
     return atoms
 
 

@@ -1,0 +1,64 @@
+"""Frames over worker processes: order, failures, and workers that die."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ase import Atoms
+
+from assay.frames import Frame, FrameError
+from assay.parallel import Failure, map_frames
+
+
+@dataclass(frozen=True)
+class Moody:
+    """The number of atoms; raises for 3 atoms, and ends its process for 5."""
+
+    def __call__(self, frame: Frame) -> int:
+        if len(frame.atoms) == 3:
+            raise FrameError("three is too many")
+        if len(frame.atoms) == 5:
+            os._exit(11)
+        return len(frame.atoms)
+
+
+def frames(sizes: list[int]) -> list[Frame]:
+    return [Frame(Atoms(f"H{n}"), f"f:{i}") for i, n in enumerate(sizes)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_order_and_a_frame_that_raises_costs_only_itself(workers: int) -> None:
+    sizes = [200, 1, 3, 150, 2, 250, 4]
+    told: list[tuple[int, int]] = []
+    results = [
+        result for _, result in map_frames(Moody(), frames(sizes), workers=workers, progress=lambda *n: told.append(n))
+    ]
+    assert results == [200, 1, Failure("f:2", "three is too many"), 150, 2, 250, 4]
+    assert told[-1] == (len(sizes), sum(sizes))
+
+
+def test_a_frame_that_ends_its_worker_costs_only_itself() -> None:
+    sizes = [200, 100, 5, 1, 5, 300, 2]
+    results = [result for _, result in map_frames(Moody(), frames(sizes), workers=2)]
+    assert [r for r in results if not isinstance(r, Failure)] == [200, 100, 1, 300, 2]
+    assert [r.origin for r in results if isinstance(r, Failure)] == ["f:2", "f:4"]
+    assert all("worker process died" in r.reason for r in results if isinstance(r, Failure))
+
+
+def test_workers_that_can_not_start_are_an_error_that_says_so(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from ase import Atoms\n"
+        "from assay.frames import Frame\n"
+        "from assay.parallel import map_frames\n"
+        "def natoms(frame): return len(frame.atoms)\n"
+        "print(list(map_frames(natoms, [Frame(Atoms('H'), 'f:0')], workers=2)))\n"
+    )
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode != 0
+    assert "if __name__ == '__main__':" in run.stderr.splitlines()[-1]
