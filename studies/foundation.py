@@ -7,7 +7,7 @@
 | tungsten | quadratic SNAP, 2J = 8 | A + B, a tenth of them, C |
 | silicon | quadratic SNAP with the settings of Zuo et al. 2020 (doi:10.1021/acs.jpca.9b08723), beside their potential | training, a tenth, test |
 | molybdenum-tungsten | SNAP with explicit elements | solid solutions and metals, a tenth, MoW_Test |
-| tungsten-committee | five tungsten potentials of LAMMPS | none is fitted; thresholds from A + B |
+| tungsten-committee | four tungsten potentials of LAMMPS | none is fitted; thresholds from A + B |
 | tungsten-universal | twelve recorded universal potentials | as above; C has no members, so held-out only |
 
 `--quick` takes every eighth frame and smaller expansions. Peak memory is that of the process (and of its largest worker).
@@ -58,10 +58,6 @@ arguments = { lmpcmds = ["pair_style hybrid/overlay zbl 4 4.8 snap", "pair_coeff
 label = "snap-wbe-2019"
 calculator = "ase.calculators.lammpslib.LAMMPSlib"
 arguments = { lmpcmds = ["pair_style hybrid/overlay zbl 4 4.8 snap", "pair_coeff 1 1 zbl 74 74", "pair_coeff * * snap {lammps_potentials}/WBe_Wood_PRB2019.snapcoeff {lammps_potentials}/WBe_Wood_PRB2019.snapparam W"], atom_types = { W = 1 } }
-[[member]]
-label = "qsnap-mliap"
-calculator = "ase.calculators.lammpslib.LAMMPSlib"
-arguments = { lmpcmds = ["pair_style hybrid/overlay zbl 4 4.8 mliap model quadratic {lammps_potentials}/W.quadratic.mliap.model descriptor sna {lammps_potentials}/W.quadratic.mliap.descriptor", "pair_coeff 1 1 zbl 74 74", "pair_coeff * * mliap W"], atom_types = { W = 1 } }
 """
 
 

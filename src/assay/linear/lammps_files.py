@@ -117,7 +117,8 @@ def write_guard(rows: Snap, grade: ExtrapolationGrade, stem: str | Path) -> list
         "# What to do when the guard has stopped the run.",
         "run 0 post no",
         'if "(${guard_gamma} > ${guard_threshold}) && (${guard_gamma} < ${guard_cap})" then &',
-        f'  "write_dump all custom {stem.name}.caught.dump id type xu yu zu fx fy fz modify sort id format float %.12g"',
+        f'  "write_dump all custom {stem.name}.caught.dump id type xu yu zu fx fy fz &',
+        'modify sort id format float %.12g"',
     ]
     return [_write(stem, ".guard", lines), _write(stem, ".guard-after", after)]
 
