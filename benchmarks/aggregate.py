@@ -43,7 +43,10 @@ def tungsten(quick: bool) -> Atoms:
 def with_vesin(atoms: Atoms) -> Callable[[], object]:
     from vesin import NeighborList
 
-    return lambda: NeighborList(cutoff=R_CUT, full_list=False).compute(atoms.positions, atoms.cell.array, True, "ij")
+    def build() -> None:
+        NeighborList(cutoff=R_CUT, full_list=False).compute(atoms.positions, atoms.cell.array, True, "ij", copy=False)
+
+    return build
 
 
 def with_matscipy(atoms: Atoms) -> Callable[[], object]:

@@ -161,9 +161,11 @@ def test_outlier_bound_is_that_of_tukey():
         assert len(survey.outliers()) == found
 
 
-def test_equal_labels_hold_no_outliers():
-    energies = np.full(50, -0.1) + np.spacing(0.1) * np.arange(50)
-    assert Survey.fit([frame("Si3", e, index=i) for i, e in enumerate(energies)]).outliers() == []
+def test_rounding_errors_of_equal_labels_are_no_outliers():
+    energies, forces = np.full(50, -0.3), np.full(50, 1.0)
+    energies[3], forces[5] = np.nextafter(-0.3, 0), np.nextafter(1.0, 2.0)
+    frames = [frame("Si3", e, force=f, index=i) for i, (e, f) in enumerate(zip(energies, forces, strict=True))]
+    assert Survey.fit(frames).outliers() == []
 
 
 # ---------------------------------------------------------------- real data

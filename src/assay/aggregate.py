@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from assay.neighbours import neighbours
+from assay.neighbours import pair_blocks
 from assay.prediction import Array
 
 
@@ -26,11 +26,14 @@ def neighbourhood_mean(values: Array, atoms: Atoms, r_cut: float) -> Array:
     the means, shape of `values`; infinite where a neighbour is
     """
     n = len(atoms)
-    i, j = (k.view(np.int64) for k in neighbours(atoms, r_cut, "ij", full=False))  # each pair once
-    count = 1.0 + np.bincount(i, minlength=n) + np.bincount(j, minlength=n)
     columns = values.reshape(n, -1).T
-    totals = [s + np.bincount(i, s[j], minlength=n) + np.bincount(j, s[i], minlength=n) for s in columns]
-    return np.asarray(np.stack([total / count for total in totals], axis=1).reshape(values.shape))
+    totals, count = np.array(columns, dtype=np.float64), np.ones(n)
+    for i, j in pair_blocks(atoms, r_cut):
+        for here, there in ((i, j), (j, i)):
+            count += np.bincount(here, minlength=n)
+            for column, total in zip(columns, totals, strict=True):
+                total += np.bincount(here, column[there], minlength=n)
+    return np.asarray((totals / count).T.reshape(values.shape))
 
 
 def frame_mean(values: Array, offsets: NDArray[np.int64]) -> Array:

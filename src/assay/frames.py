@@ -16,7 +16,7 @@ import numpy as np
 from ase import Atoms
 
 from assay.extxyz import frame_texts, is_extxyz, parse
-from assay.neighbours import neighbours
+from assay.neighbours import close_pairs
 from assay.prediction import Array
 
 CLOSEST = 0.1
@@ -209,7 +209,7 @@ def check_structure(atoms: Atoms, origin: str) -> None:
             f"{atoms.cell.array.tolist()}"
         )
     try:
-        pairs, distances = neighbours(atoms, 1.0, "Pd", full=False)  # far smaller cut-offs are slower
+        pairs, distances = close_pairs(atoms, 1.0)  # far smaller cut-offs are slower
     except ValueError as error:
         raise FrameError(f"{_place(origin)}: {error}") from error
     if len(pairs) and distances.min() < CLOSEST:

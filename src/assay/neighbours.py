@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from ase import Atoms
 from ase.geometry import complete_cell
+from numpy.typing import NDArray
 from vesin import NeighborList
+
+from assay.prediction import Array
+
+BLOCK = 1 << 20
+"""Pairs that are handed over at a time."""
 
 WIDEST = 1e4
 """Å: frames of larger extent are refused. The neighbour list would end the process (division by zero)."""
 
 
-def neighbours(atoms: Atoms, cutoff: float, quantities: str, *, full: bool) -> tuple[Any, ...]:
-    """The columns of vesin's neighbour list that `quantities` asks for (`i`, `j`, `P` pairs, `d` distances, …).
+def close_pairs(atoms: Atoms, cutoff: float) -> tuple[NDArray[np.int64], Array]:
+    """Each pair of atoms within `cutoff` (Å) once, `(N, 2)`, and its distance in Å, `(N,)`; raises as `pair_blocks`."""
+    pairs, distances = NeighborList(cutoff=cutoff, full_list=False).compute(
+        atoms.positions, _box(atoms, cutoff), True, "Pd"
+    )
+    return pairs.view(np.int64), distances
 
-    Each non-periodic direction gets a perpendicular box vector so long that no images meet: vesin's cost grows with
-    the square of the extent where only some directions are periodic.
+
+def pair_blocks(atoms: Atoms, cutoff: float) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Each pair (i, j) of atoms within `cutoff` (Å) once, in blocks of at most `BLOCK` pairs.
+
+    The list itself stays in vesin's memory: for 10⁶ atoms, touching new memory takes longer than using the pairs.
 
     Raises
     ------
     ValueError
         atoms or cell extend over more than `WIDEST`
+    """
+    owner = NeighborList(cutoff=cutoff, full_list=False)
+    (pairs,) = owner.compute(atoms.positions, _box(atoms, cutoff), True, "P", copy=False)
+    for start in range(0, len(pairs), BLOCK):
+        i, j = np.ascontiguousarray(pairs[start : start + BLOCK].view(np.int64).T)
+        yield i, j
+
+
+def _box(atoms: Atoms, cutoff: float) -> Array:
+    """A box periodic along all its vectors, in which the frame has the neighbours that it has, `(3, 3)`.
+
+    Each non-periodic direction gets a perpendicular box vector so long that no images meet: vesin's cost grows with
+    the square of the extent where only some directions are periodic.
     """
     box = complete_cell(atoms.cell.array * atoms.pbc[:, None])
     free = ~atoms.pbc
@@ -32,5 +58,4 @@ def neighbours(atoms: Atoms, cutoff: float, quantities: str, *, full: bool) -> t
     extent = np.linalg.norm(box, axis=1).max()
     if extent > WIDEST:
         raise ValueError(f"the frame extends over {extent:.3g} Å (more than {WIDEST:g} Å): has it exploded?")
-    list_of_pairs = NeighborList(cutoff=cutoff, full_list=full)
-    return tuple(list_of_pairs.compute(atoms.positions, box, True, quantities))
+    return np.asarray(box)

@@ -287,7 +287,7 @@ def test_what_predict_writes_is_what_it_says(any_gauge: Gauge, files: Files, tmp
         ("committee_force", None),
         ("committee_force_neighbourhood", None),
     ):
-        level = "neighbourhood" if key.endswith("local") else "atom"
+        level = "neighbourhood" if key.endswith("neighbourhood") else "atom"
         values = bar.std if bar else said.scores["committee_force", level].values
         np.testing.assert_allclose(np.concatenate([atoms.arrays[key] for atoms in read]), values, atol=1e-7)
     for name in ("committee_energy", "max_committee_force"):

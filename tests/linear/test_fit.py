@@ -352,7 +352,7 @@ def test_few_frames(frames):
 def test_repeated_columns_with_a_ridge_below_rounding(monkeypatch):
     """Equations that the chosen ridge does not make definite get a larger one instead of ending a long run."""
     monkeypatch.setattr(fit, "choose_ridge", lambda equations: 1e-18)
-    potential = fitted(make(noise=0.0), Rows(repeat=40), members=4)
+    potential = fitted(make(noise=0.0), Rows(repeat=20), members=4)
     error = potential.evaluate(make(1)[0].atoms).forces - make(1, noise=0.0)[0].forces
     assert np.abs(error).max() < 1e-3
     assert np.isfinite(potential.members).all()

@@ -138,12 +138,12 @@ def test_exploded_frames_are_not_kept(lammps):
 
 def test_run_at_home_goes_on_to_its_end(lammps):
     rows = ROWS["one species"]
-    lmp = lammps(
-        rows, graded(rows), frame(rows.species, 3, 0.1), "velocity all create 1 1\nvariable guard_every index 5"
-    )
+    lmp = lammps(rows, graded(rows), frame(rows.species, 3, 0.05), "variable guard_every index 5")
+    lmp.command("velocity all create 1 1")
     lmp.command("run 50 post no")
     lmp.command("include my.guard-after")
     assert lmp.extract_global("ntimestep") == 50
+    assert 0.1 < lmp.extract_variable("guard_gamma") < 1.0
     assert not DUMP.exists()
 
 

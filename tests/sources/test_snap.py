@@ -490,11 +490,14 @@ def test_published_potentials(name, monkeypatch):
 
 @pytest.mark.data
 def test_published_silicon_is_right_about_silicon(real_data):
-    """Zuo et al. report 6 meV/atom and 0.12 eV/Å or so on their test set; a wrong order of coefficients does not."""
+    """On labels of 0.9 eV/Å rms that it was not fitted to; coefficients in a wrong order would be far worse."""
     potential = published("Si_Zuo_JPCA2020.quadratic")
     frames = list(read_frames(real_data / "silicon/test.extxyz.gz", labels="needed"))[::4]
-    errors = [potential.evaluate(f.atoms).forces - f.forces for f in frames]
-    assert np.sqrt(np.mean(np.concatenate(errors) ** 2)) < 0.2
+    evaluations = [potential.evaluate(f.atoms) for f in frames]
+    forces = np.concatenate([e.forces - f.forces for e, f in zip(evaluations, frames, strict=True)])
+    energies = [(e.energy - f.energy) / len(f.atoms) for e, f in zip(evaluations, frames, strict=True)]
+    assert np.sqrt(np.mean(forces**2)) < 0.25
+    assert np.sqrt(np.mean(np.square(energies))) < 0.01
 
 
 @pytest.mark.data
