@@ -143,7 +143,7 @@ def run(quick: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
     rivals = {side: found["cpu_seconds"] for side, found in each.items() if side in PAIRS and found}
     fastest = min(rivals, key=lambda side: rivals[side])
     facts = {"atoms": len(atoms), "r_cut": R_CUT, "threads": 1, "alone": each}
-    ours, repeats = SIDES["assay"](atoms), 3 if quick else 7
+    ours, repeats = SIDES["assay"](atoms), 9
     name = f"neighbourhood mean of {len(atoms)} atoms"
     cases = [
         case(f"{name}, list by {fastest}", paired(ours, PAIRS[fastest](atoms), repeats), 1 / LIMIT, **facts),

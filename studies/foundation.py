@@ -37,7 +37,7 @@ from assay.frames import file_hash
 from assay.metrics import rmse
 from assay.provenance import versions
 from assay.scoring import Batch
-from assay.verbs.build import labelled
+from assay.verbs.inputs import labelled
 
 # ruff: noqa: E501 (the lines of LAMMPS below)
 

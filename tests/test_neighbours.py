@@ -9,7 +9,8 @@ import pytest
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from assay.neighbours import WIDEST, neighbours
+import assay.neighbours
+from assay.neighbours import WIDEST, close_pairs, pair_blocks
 
 
 def random_frame(pbc: tuple[bool, ...], seed: int) -> Atoms:
@@ -23,23 +24,41 @@ def random_frame(pbc: tuple[bool, ...], seed: int) -> Atoms:
 
 
 @pytest.mark.parametrize("cutoff", [1.0, 2.5, 5.5])
-@pytest.mark.parametrize("pbc", product([True, False], repeat=3))
+@pytest.mark.parametrize("pbc", list(product([True, False], repeat=3)))
 def test_pairs_and_distances_are_those_of_ase(pbc, cutoff):
     for seed in range(8):
         atoms = random_frame(pbc, seed)
-        i, j, d = neighbours(atoms, cutoff, "ijd", full=True)
+        pairs, d = close_pairs(atoms, cutoff)
+        i, j, d = np.r_[pairs[:, 0], pairs[:, 1]], np.r_[pairs[:, 1], pairs[:, 0]], np.r_[d, d]
         expected = neighbor_list("ijd", atoms, cutoff)
         ours, theirs = np.lexsort((d.round(9), j, i)), np.lexsort((expected[2].round(9), *expected[1::-1]))
         np.testing.assert_array_equal(i[ours], expected[0][theirs])
         np.testing.assert_array_equal(j[ours], expected[1][theirs])
         np.testing.assert_allclose(d[ours], expected[2][theirs], atol=1e-9)
-        assert len(neighbours(atoms, cutoff, "i", full=False)[0]) == len(i) / 2
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_blocks_are_all_pairs(monkeypatch, size):
+    monkeypatch.setattr(assay.neighbours, "BLOCK", size)
+    atoms = random_frame((True, True, False), 4)
+    blocks = list(pair_blocks(atoms, 4.0))
+    assert all(len(i) == len(j) <= size for i, j in blocks)
+    expected = close_pairs(atoms, 4.0)[0]
+    assert len(expected) > 20
+    np.testing.assert_array_equal(np.hstack([np.stack(block) for block in blocks]).T, expected)
+
+
+def test_nobody_near():
+    assert len(close_pairs(Atoms("H"), 3.0)[0]) == 0
+    assert list(pair_blocks(Atoms("H2", [[0, 0, 0], [0, 0, 3.1]]), 3.0)) == []
 
 
 def test_widest_frame():
     """Beyond this, vesin's division by zero would end the process."""
     dimer = Atoms("H2", [[0, 0, 0], [0, 0, WIDEST - 10]])
-    assert len(neighbours(dimer, 1.0, "i", full=True)[0]) == 0
+    assert len(close_pairs(dimer, 1.0)[0]) == 0
     for atoms in (Atoms("H2", [[0, 0, 0], [0, 0, WIDEST]]), Atoms("H", cell=[3, 3, 1.1 * WIDEST], pbc=True)):
         with pytest.raises(ValueError, match=r"extends over .* Å \(more than 10000 Å\)"):
-            neighbours(atoms, 1.0, "i", full=True)
+            close_pairs(atoms, 1.0)
+        with pytest.raises(ValueError, match="extends over"):
+            next(pair_blocks(atoms, 1.0))

@@ -45,7 +45,7 @@ class Assessment:
     | energy_bar | error bar of the energy **per atom** | `(F,)` | eV |
     | force_bar | error bar of the force components | `(A, 3)` | eV/Å |
     | stress_bar | error bar of the stress components | `(F, 6)` | eV/Å³ |
-    | still | force components that vanish by symmetry: every member predicts < 1e-3 eV/Å | `(A, 3)` | |
+    | still | force components that vanish by symmetry: see `assay.scoring.STILL` | `(A, 3)` | |
     | bar | name of the error bar, `SCORE:CALIBRATOR` | | |
     | neighbourhood_error | mean norm of the force error over each neighbourhood, with labels | `(A,)` | eV/Å |
     | labels | the reference values, where all frames have them | | |

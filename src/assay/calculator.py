@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from assay.frames import Frame
 from assay.gauge import Gauge
-from assay.prediction import ErrorBar
+from assay.prediction import ONE_SIGMA, ErrorBar
 from assay.scoring import Batch
 
 
@@ -100,4 +100,4 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
 
 
 def _deviation(bar: ErrorBar | None, times: int = 1) -> Any:
-    return None if bar is None else times * bar.half_width(0.6826894921370859)
+    return None if bar is None else times * bar.half_width(ONE_SIGMA)

@@ -9,7 +9,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from assay.aggregate import frame_max
+from assay.aggregate import frame_max, frame_mean
 from assay.assessment import Assessment
 from assay.metrics import (
     ause,
@@ -81,7 +81,10 @@ def _part(assessment: Assessment, constant_bar: ConstantBar, frames: Mask, atoms
             "energy_mae_meV_per_atom": _number(mae, 1000 * energy_error[frames]),
             "force_rmse_eV_per_A": _number(rmse, force_error[atoms]),
             "force_mae_eV_per_A": _number(mae, force_error[atoms]),
+            "force_vector_rmse_eV_per_A": _number(rmse, per_atom[atoms]),
             "force_vector_mae_eV_per_A": _number(mae, per_atom[atoms]),
+            "largest_force_error_of_frame_rmse_eV_per_A": _number(rmse, errors["frame"][frames]),
+            "largest_force_error_of_frame_mae_eV_per_A": _number(mae, errors["frame"][frames]),
             "largest_force_error_eV_per_A": _number(np.max, per_atom[atoms]),
         },
         "scores": {},
@@ -95,6 +98,9 @@ def _part(assessment: Assessment, constant_bar: ConstantBar, frames: Mask, atoms
         if error is not None and here.any():
             numbers = _ranking(score.values, error, score.threshold, here, moving)
             result["scores"].setdefault(name, {})[level] = numbers
+            if level == "atom" and frames.any():  # means over frames: Heid et al., Eqs. 7-8
+                mean, mean_error = (frame_mean(values, assessment.offsets) for values in (score.values, error))
+                result["scores"][name]["frame_mean"] = _ranking(mean, mean_error, None, frames, moving_frames)
 
     moving = atoms[:, None] & ~assessment.still
     bars = result["error_bars"]
@@ -141,7 +147,7 @@ def _bar(
 def _bar_figures(bar: ErrorBar, error: Array, here: Mask) -> dict[str, Any]:
     """Coverage with width, and proper scores where the bar is a distribution.
 
-    `mean_width` is the mean full width of the 68 % intervals.
+    `mean_width` is the mean full width of the 68 % intervals; `without_bar` counts errors with a zero or infinite bar.
     """
     e = error[here].ravel()
     half = {level: bar.half_width(level)[here].ravel() for level in LEVELS}
@@ -156,6 +162,9 @@ def _bar_figures(bar: ErrorBar, error: Array, here: Mask) -> dict[str, Any]:
         return figures | dict.fromkeys(names)
     std = bar.std[here].ravel()
     usable = (std > 0) & np.isfinite(std)
+    figures["without_bar"] = int((~usable & (e != 0)).sum())
+    if figures["without_bar"]:  # an error with a bar of zero has no likelihood, and leaving it out would flatter
+        return figures | dict.fromkeys(names)
     functions = (ence, gaussian_nll, gaussian_crps, miscalibration_area)
     return figures | {name: _number(f, e[usable], std[usable]) for name, f in zip(names, functions, strict=True)}
 

@@ -5,6 +5,7 @@ Immutable; `calibrated` and `load` give new gauges.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -160,11 +161,19 @@ class Gauge:
         }
         if labels.stress is not None and batch.stress is not None and batch.stress_spread is not None:
             pairs["stress"] = (batch.stress - labels.stress, batch.stress_spread)
-        members = batch.members if score == "committee_force" else None
+        members = batch.members if score in ("committee_force", "committee_energy") else None
         usable = {q: (e, s) for q, (e, s) in pairs.items() if np.any(np.isfinite(s) & (s > 0))}
         if not usable:
-            raise ValueError("nothing to calibrate on: no held-out value has a positive finite spread")
-        pooled = {"force": 3, "stress": 6}  # their spreads are pooled over components
+            raise ValueError(
+                f"nothing to calibrate on: none of {len(batch.names)} held-out frames has a value with a positive "
+                f"finite spread ({int(batch.still.sum())} of {batch.still.size} force components vanish by symmetry). Members "
+                f"that agree exactly were fitted to too few frames: give more, and others to calibrate on with -c"
+            )
+        for quantity in pairs.keys() - usable.keys():
+            warnings.warn(
+                f"no error bar of the {quantity}: no held-out value has a positive finite spread", stacklevel=2
+            )
+        pooled = {"force": 3, "stress": 6} if score == "committee_force" else {}  # spreads pooled over components
         return replace(
             self,
             calibrators={

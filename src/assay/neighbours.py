@@ -40,7 +40,7 @@ def pair_blocks(atoms: Atoms, cutoff: float) -> Iterator[tuple[NDArray[np.int64]
     owner = NeighborList(cutoff=cutoff, full_list=False)
     (pairs,) = owner.compute(atoms.positions, _box(atoms, cutoff), True, "P", copy=False)
     for start in range(0, len(pairs), BLOCK):
-        i, j = np.ascontiguousarray(pairs[start : start + BLOCK].view(np.int64).T)
+        i, j = np.array(pairs[start : start + BLOCK].view(np.int64).T, order="C")  # always a copy
         yield i, j
 
 

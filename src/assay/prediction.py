@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Level = Literal["atom", "neighbourhood", "frame"]
 
+ONE_SIGMA = 0.6826894921370859
+"""Share of normal errors within one standard deviation."""
+
 
 @dataclass(frozen=True)
 class Score:

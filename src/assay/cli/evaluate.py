@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, errors_and_bars, listed, note, ranking
 from assay.frames import LabelKeys
+from assay.gauge_file import require_folders
 from assay.verbs.evaluate import evaluate as run
 
 
@@ -39,6 +41,7 @@ def evaluate(
     stress_key: str,
 ) -> None:
     """Hold a gauge against LABELLED frames: errors, ranking, coverage, proper scores."""
+    require_folders(None if str(json_file) == "-" else json_file)
     with Stages() as stage:
         result = run(
             gauge,
@@ -53,10 +56,14 @@ def evaluate(
             command=command,
         )
     listed("frames left out", [(row["frame"], row["reason"]) for row in result["failed"]])
-    if result["training_overlap"]:
-        note(f"warning: {result['training_overlap']} of these frames were trained on; they say nothing about new ones")
+    for part, what in (("training", "trained"), ("calibration", "calibrated")):
+        if count := result[f"{part}_overlap"]:
+            note(f"warning: {count} of these frames were {what} on; they say nothing about new ones")
     if not emit_json(json_file, result):
         errors_and_bars(result, "Evaluation")
         ranking(result)
     if report is not None:
         note(f"written to {report}")
+    if result["failed"] and not skip_bad:
+        note(f"error: {len(result['failed'])} frames could not be used (--skip-bad accepts that)")
+        sys.exit(1)

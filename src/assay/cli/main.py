@@ -38,8 +38,8 @@ def main() -> None:
         error.show()
         sys.exit(2 if isinstance(error, click.UsageError) else 1)
     except (KeyboardInterrupt, click.Abort):
-        note("interrupted; no output file was changed")
+        note("interrupted; no file is half-written")
         sys.exit(1)
-    except (ValueError, OSError, ModuleNotFoundError, TypeError) as error:
+    except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
         note(f"error: {error}")
         sys.exit(1)

@@ -14,8 +14,10 @@ from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import LISTED, emit_json, listed, note, number, percent, show
 from assay.frames import LabelKeys
-from assay.verbs.predict import ONE_SIGMA, risk_summary
+from assay.gauge_file import require_folders
+from assay.prediction import ONE_SIGMA
 from assay.verbs.predict import predict as run
+from assay.verbs.predict import risk_summary
 
 EXCEEDED = 3
 
@@ -58,6 +60,7 @@ def predict(
     Frames that can't be used are listed and the others are written; without --skip-bad the exit code is then 1.
     """
     limit = parse_limit(fail_above)
+    require_folders(None if str(json_file) == "-" else json_file)
     with Stages() as stage:
         assessment = run(
             gauge,
@@ -91,9 +94,12 @@ def parse_limit(text: str | None) -> tuple[str, float] | None:
         return None
     name, _, value = text.rpartition("=")
     try:
-        return name, float(value)
-    except ValueError as error:
-        raise click.UsageError(f"--fail-above {text!r} is neither a number nor SCORE=number") from error
+        limit = float(value)
+    except ValueError:
+        limit = float("nan")
+    if np.isnan(limit):
+        raise click.UsageError(f"--fail-above {text!r} is neither a number nor SCORE=number")
+    return name, limit
 
 
 def exceeded(assessment: Assessment, name: str, limit: float) -> bool:

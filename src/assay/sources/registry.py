@@ -16,13 +16,15 @@ from assay.sources.snap import Snap
 NAMES = ("snap", "ase_committee", "recorded")
 
 
-def parse_spec(spec: str) -> dict[str, Any]:
-    """`name:key=value,…`, or the path of a TOML file with `source = "name"` and the same keys, as a dictionary.
+def parse_spec(spec: str | Mapping[str, Any]) -> dict[str, Any]:
+    """`name:key=value,…`, or the path of a TOML file with `source = "name"` and the same keys, or such a table.
 
     Values are read as TOML (`8`, `5.0`, `true`, `[0.5, 0.6]`), else as a string. Raises `ValueError` for a name that
     is not known or a pair without `=`.
     """
-    if spec.endswith(".toml"):
+    if not isinstance(spec, str):
+        settings = dict(spec)
+    elif spec.endswith(".toml"):
         path = Path(spec)
         if not path.is_file():
             raise ValueError(f"source file {spec}: no such file")

@@ -30,6 +30,16 @@ MOST_BINS = 1e6
 """Bins of LAMMPS's neighbour list; it refuses frames of a few atoms far apart, or takes a second, without a limit."""
 
 
+_KINDS: Mapping[str, tuple[Any, bool]] = {
+    **dict.fromkeys(("radelem", "wj"), (int | float, True)),
+    **dict.fromkeys(("rcut", "rfac0", "rmin0", "zbl_inner", "zbl_outer"), (int | float, False)),
+    **dict.fromkeys(("quadratic", "chem", "bzero", "zbl"), (bool, False)),
+    "species": (str, True),
+    "twojmax": (int, False),
+}
+"""Type of each setting, and whether it is a list."""
+
+
 @dataclass(frozen=True)
 class Snap:
     """Settings of a SNAP potential, and the source of its design rows.
@@ -283,7 +293,14 @@ class Snap:
         unknown = sorted(set(state) - set(known))
         if unknown:
             raise ValueError(f"snap: unknown setting {', '.join(unknown)}; known are {', '.join(known)}")
-        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state.items()}
+        settings: dict[str, Any] = {}
+        for name, value in state.items():
+            kind, several = _KINDS[name]
+            values = list(value) if isinstance(value, list | tuple) else [value]
+            if not all(v is None or (isinstance(v, kind) and isinstance(v, bool) == (kind is bool)) for v in values):
+                wanted = {int: "a whole number", bool: "true or false", str: "a string"}.get(kind, "a number")
+                raise ValueError(f"snap: {name} must be {wanted}{' or a list of them' * several}, got {value!r}")
+            settings[name] = tuple(values) if several else value
         return cls(**settings)
 
 

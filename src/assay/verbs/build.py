@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.frames import Frame, FrameError, LabelKeys, Labelled, Skipped, file_hash, read_frames
+from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge import Gauge, split_bar
 from assay.gauge_file import require_folders
 from assay.linear.fit import fit_linear
@@ -24,20 +24,16 @@ from assay.scores.registry import COMMITTEE, FOLDS, ScoresFold
 from assay.scoring import Batch
 from assay.sources import Source
 from assay.sources.ase_committee import AseCommittee
-from assay.sources.members_file import attach_members
 from assay.sources.recorded import Recorded
 from assay.sources.registry import parse_spec
 from assay.sources.snap import Snap
 from assay.survey import Survey
 from assay.thresholds import thresholds
+from assay.verbs.inputs import Paths, Stage, labelled, listed
 
 SAMPLE_ATOMS = 10_000
 """Training atoms that are evaluated again for training errors and distributions."""
 QUANTILES = 512
-
-Paths = str | Path | Sequence[str | Path]
-Stage = Callable[[str, int | None], Progress | None]
-"""Called when a stage begins, with its name and number of frames; returns a progress callback or `None`."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Built:
     | gauge | the fitted, calibrated gauge |
     | skipped | frames left out: (origin, reason) |
     | duplicates | pairs of equal frames within the training set |
-    | overlap | pairs of equal frames in training and held-out frames |
+    | overlap | pairs of equal frames in training and held-out frames: the latter are not calibrated on |
     | outliers | frames with labels far from the others': (origin, reason) |
     | training, held_out | scored training sample and held-out frames, for further study |
     """
@@ -117,7 +113,9 @@ def build(
     """
     require_folders(out)
     started = time.perf_counter()
-    settings = parse_spec(source) if isinstance(source, str) else dict(source)
+    if not r_cut > 0:
+        raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
+    settings = parse_spec(source)
     keys = keys or LabelKeys()
     weights = weights or Weights()
     stage = stage or (lambda name, total: None)
@@ -146,16 +144,23 @@ def build(
     training_frames = _chosen(frames(train, train_members), sample)
     training = _scored(gauge, training_frames, workers, stage("training errors", int(sample.sum())), skipped, skip_bad)
     duplicates = survey.duplicates()
+    fitted_hashes = {digest for digest, fitted in zip(survey.hashes, fitted_frames, strict=True) if fitted}
     if heldout is None:
-        fitted_origins = {origin for origin, fitted in zip(survey.origins, fitted_frames, strict=True) if fitted}
-        overlap = [pair for pair in duplicates if len(fitted_origins.intersection(pair)) == 1]
-        held_out_frames = _chosen(frames(train, train_members), ~fitted_frames)
-        total: int | None = int((~fitted_frames).sum())
+        kept_out = [i for i in np.flatnonzero(~fitted_frames) if survey.hashes[i] not in fitted_hashes]
+        held_hashes, overlap = [survey.hashes[i] for i in kept_out], _overlap(survey, fitted_frames)
+        held_out_frames = _chosen(frames(train, train_members), np.isin(np.arange(len(survey)), kept_out))
     else:
         held_survey = Survey.fit(frames(heldout, heldout_members, note=True))
-        overlap, total = survey.duplicates(held_survey), len(held_survey)
-        held_out_frames = frames(heldout, heldout_members)
-    held_out = _scored(gauge, held_out_frames, workers, stage("held-out errors", total), skipped, skip_bad)
+        held_hashes = [digest for digest in held_survey.hashes if digest not in fitted_hashes]
+        overlap = survey.duplicates(held_survey)
+        held_out_frames = (f for f in frames(heldout, heldout_members) if content_hash(f.atoms) not in fitted_hashes)
+    if not held_hashes:
+        raise FrameError(
+            "every held-out frame is also a training frame, and errors of training frames are too small to calibrate "
+            "with; give others with -c"
+        )
+    progress = stage("held-out errors", len(held_hashes))
+    held_out = _scored(gauge, held_out_frames, workers, progress, skipped, skip_bad)
 
     gauge = replace(
         gauge.calibrated(held_out),
@@ -172,7 +177,8 @@ def build(
             "files": {str(path): file_hash(path) for path in (*listed(train), *listed(heldout))},
             "training": {"frames": int(fitted_frames.sum()), "atoms": int(survey.natoms[fitted_frames].sum())},
             "held_out": {"frames": len(held_out.names), "atoms": len(held_out.numbers)},
-            "training_hashes": [h for h, used in zip(survey.hashes, fitted_frames, strict=True) if used],
+            "training_hashes": sorted(fitted_hashes),
+            "held_out_hashes": held_hashes,
         },
     )
     if out is not None:
@@ -188,26 +194,6 @@ def build(
     )
 
 
-def labelled(
-    paths: Paths, members: Paths | None, keys: LabelKeys, skipped: Skipped | None, labels: Labelled = "needed"
-) -> Iterator[Frame]:
-    """Frames of one or more files, each with its members file where there are any."""
-    files, member_files = listed(paths), listed(members)
-    if member_files and len(member_files) != len(files):
-        raise ValueError(f"{len(member_files)} members files for {len(files)} frames files; give one for each")
-    if not member_files:
-        yield from read_frames(files, keys=keys, labels=labels, skipped=skipped)
-    for file, member_file in zip(files, member_files, strict=False):
-        frames = read_frames(file, keys=keys, labels=labels, skipped=skipped)
-        yield from attach_members(frames, member_file, skipped=skipped)
-
-
-def listed(paths: Paths | None) -> tuple[str | Path, ...]:
-    if paths is None:
-        return ()
-    return (paths,) if isinstance(paths, str | Path) else tuple(paths)
-
-
 def _told(frames: Iterator[Frame], progress: Progress | None) -> Iterator[Frame]:
     atoms = 0
     for count, frame in enumerate(frames, 1):
@@ -215,6 +201,16 @@ def _told(frames: Iterator[Frame], progress: Progress | None) -> Iterator[Frame]
         if progress:
             progress(count, atoms)
         yield frame
+
+
+def _overlap(survey: Survey, fitted: NDArray[np.bool_]) -> list[tuple[str, str]]:
+    """Kept-out frames that equal a fitted one: (fitted origin, kept-out origin)."""
+    first: dict[str, str] = {}
+    for origin, digest, used in zip(survey.origins, survey.hashes, fitted, strict=True):
+        if used:
+            first.setdefault(digest, origin)
+    kept_out = ((o, h) for o, h, used in zip(survey.origins, survey.hashes, fitted, strict=True) if not used)
+    return [(first[digest], origin) for origin, digest in kept_out if digest in first]
 
 
 def _chosen(frames: Iterator[Frame], mask: NDArray[np.bool_]) -> Iterator[Frame]:

@@ -9,7 +9,7 @@ from assay.frames import FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
 from assay.scoring import Batch
-from assay.verbs.build import Paths, Stage, labelled, listed
+from assay.verbs.inputs import Paths, Stage, labelled, listed
 
 
 def calibrate(
@@ -54,6 +54,8 @@ def calibrate(
         "calibrated_by": command or "assay.calibrate(...)",
         "files": {**gauge.provenance.get("files", {}), **{str(p): file_hash(p) for p in listed(frames)}},
         "held_out": {"frames": len(batch.names), "atoms": len(batch.numbers)},
+        "held_out_hashes": [content_hash(frame.atoms) for frame, _ in scored],
+        "calibration_skipped": [*(skipped or []), *failed],
     }
     new = replace(new, provenance=made)
     if out is not None:

@@ -10,7 +10,7 @@ from assay.evaluation import evaluation
 from assay.frames import Frame, LabelKeys, Skipped, content_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
-from assay.verbs.build import Paths, Stage, labelled
+from assay.verbs.inputs import Paths, Stage, labelled
 from assay.verbs.predict import assess_stream, provenance, write_json
 
 
@@ -30,25 +30,28 @@ def evaluate(
 ) -> dict[str, Any]:
     """Errors, rank correlations, coverage and proper scores on labelled frames: see `assay.evaluation`.
 
-    Frames that were in the training set are counted under `training_overlap`: what is measured on them says nothing
-    about new ones. Frames that can't be read raise `FrameError`, or with `skip_bad` are counted under `skipped`;
-    frames that can't be evaluated are always counted.
+    Frames that were fitted or calibrated on are counted under `training_overlap` and `calibration_overlap`: what is
+    measured on them says nothing about new ones. Frames that can't be read raise `FrameError`, or with `skip_bad` are
+    counted under `skipped`; frames that can't be evaluated are always counted.
     """
     require_folders(report, json_file)
     gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
     skipped: Skipped = []
-    trained = set(gauge.provenance.get("training_hashes", ()))
-    overlap = 0
+    trained, calibrated = (set(gauge.provenance.get(f"{part}_hashes", ())) for part in ("training", "held_out"))
+    overlap = calibration_overlap = 0
 
     def counted() -> Iterator[Frame]:
-        nonlocal overlap
+        nonlocal overlap, calibration_overlap
         for frame in labelled(frames, members, keys or LabelKeys(), skipped if skip_bad else None):
-            overlap += content_hash(frame.atoms) in trained
+            digest = content_hash(frame.atoms)
+            overlap += digest in trained
+            calibration_overlap += digest in calibrated
             yield frame
 
     assessment, worst = assess_stream(gauge, counted(), skipped, workers=workers, stage=stage)
     result = evaluation(assessment, gauge.constant_bar)
     result["training_overlap"] = overlap
+    result["calibration_overlap"] = calibration_overlap
     result["failed"] = [{"frame": origin, "reason": reason} for origin, reason in assessment.failed]
     if json_file is not None:
         write_json(json_file, result)

@@ -23,5 +23,5 @@ def info(gauge: Gauge | str | Path) -> dict[str, Any]:
         "error_bar": gauge.bar,
         "calibrated": sorted(gauge.calibrators),
         "calibration": {q: getattr(c, "alpha", None) for q, c in gauge.calibrators.items()},
-        "provenance": {key: value for key, value in gauge.provenance.items() if key != "training_hashes"},
+        "provenance": {key: value for key, value in gauge.provenance.items() if not key.endswith("_hashes")},
     }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
@@ -20,11 +22,10 @@ from assay.frames import Frame, FrameError, LabelKeys, Skipped, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders, write_atomically
 from assay.parallel import Failure
+from assay.prediction import ONE_SIGMA
 from assay.provenance import versions
 from assay.scoring import Batch, Scored
-from assay.verbs.build import Paths, Stage, labelled, listed
-
-ONE_SIGMA = 0.6826894921370859
+from assay.verbs.inputs import Paths, Stage, labelled, listed
 
 
 def predict(
@@ -150,8 +151,16 @@ def _extxyz(path: str | Path | None) -> Iterator[Any]:
         yield lambda atoms: write_extxyz(text, [atoms])
         text.flush()
         buffer.seek(0)
-        write_atomically(path, lambda file: [file.write(block) for block in iter(lambda: buffer.read(1 << 20), b"")])
+        write_atomically(path, lambda file: _copy(buffer, file, compressed=Path(path).suffix == ".gz"))
         text.detach()
+
+
+def _copy(source: IO[bytes], target: IO[bytes], compressed: bool) -> None:
+    if compressed:
+        with gzip.GzipFile("", "wb", 6, target, mtime=0) as packed:
+            shutil.copyfileobj(source, packed)
+    else:
+        shutil.copyfileobj(source, target)
 
 
 def risk_summary(assessment: Assessment) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+"""What several verbs take: files of frames with their members, and who is told of progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from assay.frames import Frame, LabelKeys, Labelled, Skipped, read_frames
+from assay.parallel import Progress
+from assay.sources.members_file import attach_members
+
+Paths = str | Path | Sequence[str | Path]
+Stage = Callable[[str, int | None], Progress | None]
+"""Called when a stage begins, with its name and number of frames; returns a progress callback or `None`."""
+
+
+def labelled(
+    paths: Paths, members: Paths | None, keys: LabelKeys, skipped: Skipped | None, labels: Labelled = "needed"
+) -> Iterator[Frame]:
+    """Frames of one or more files, each with its members file where there are any."""
+    files, member_files = listed(paths), listed(members)
+    if member_files and len(member_files) != len(files):
+        raise ValueError(f"{len(member_files)} members files for {len(files)} frames files; give one for each")
+    if not member_files:
+        yield from read_frames(files, keys=keys, labels=labels, skipped=skipped)
+    for file, member_file in zip(files, member_files, strict=False):
+        frames = read_frames(file, keys=keys, labels=labels, skipped=skipped)
+        yield from attach_members(frames, member_file, skipped=skipped)
+
+
+def listed(paths: Paths | None) -> tuple[str | Path, ...]:
+    if paths is None:
+        return ()
+    return (paths,) if isinstance(paths, str | Path) else tuple(paths)
