@@ -166,8 +166,8 @@ class Gauge:
         if not usable:
             raise ValueError(
                 f"nothing to calibrate on: none of {len(batch.names)} held-out frames has a value with a positive "
-                f"finite spread ({int(batch.still.sum())} of {batch.still.size} force components vanish by symmetry). Members "
-                f"that agree exactly were fitted to too few frames: give more, and others to calibrate on with -c"
+                f"spread ({int(batch.still.sum())} of {batch.still.size} force components vanish by symmetry). Members "
+                "that agree exactly were fitted to too few frames: give more, and others to calibrate on with -c"
             )
         for quantity in pairs.keys() - usable.keys():
             warnings.warn(

@@ -212,17 +212,20 @@ def test_calibration_needs_labels(saying: Gauge):
         saying.calibrated(Batch.collect(pairs))
 
 
-def test_components_that_vanish_by_symmetry_are_left_out_of_ratios(saying: Gauge):
-    """One of two atoms does not move but for rounding errors, though its labels say 0.5 eV/Å: it must not count."""
+@pytest.mark.parametrize(("label", "vanishes"), [(0.005, True), (0.5, False)])
+def test_components_that_vanish_by_symmetry_are_left_out_of_ratios(saying: Gauge, label: float, vanishes: bool):
+    """One of two atoms does not move but for rounding errors. If its label agrees, it does not count; if not, as for an
+    atom beyond the cut-off, it is an error like any other."""
     members = np.random.default_rng(0).normal(size=(10, 2, 3))
     members[:, 0] *= 1e-7
-    frame = Frame(says(fine(forces_members=members)), "x:0", "", 0.0, np.array([[0.5] * 3, [1.0, 2.0, -1.0]]))
+    labels = np.array([[label] * 3, [1.0, 2.0, -1.0]])
+    frame = Frame(says(fine(forces_members=members)), "x:0", "", 0.0, labels)
     pairs, _ = Gauge.split(saying.stream([frame]))
     batch = Batch.collect(pairs)
-    assert batch.still.tolist() == [[True] * 3, [False] * 3]
+    assert batch.still.tolist() == [[vanishes] * 3, [False] * 3]
     alpha = saying.calibrated(batch).calibrators["force"].alpha
-    pooled = members[:, 1].var(axis=0, ddof=1).mean()
-    plain = np.mean(np.array([1.0, 4.0, 1.0]) / pooled)
+    pooled = members.var(axis=0, ddof=1).mean(axis=1)[:, None]
+    plain = np.mean((labels**2 / pooled)[1 if vanishes else slice(None)])
     assert alpha == pytest.approx(np.sqrt(25 / 27 * plain - 1 / 10), rel=1e-12)  # Eq. 27 with 3 · 9 degrees of freedom
 
 

@@ -61,7 +61,8 @@ def test_build_fits_scores_calibrates_and_says_how(built: Built, files: Files):
     assert set(gauge.calibrators) == set(gauge.constant) == {"energy", "force", "stress"}
     assert (made["training"]["frames"], made["held_out"]["frames"]) == (30, 12)
     assert (made["training"]["atoms"], made["held_out"]["atoms"]) == (150, 60)
-    assert made["training_hashes"] == hashes(files.train)
+    assert made["training_hashes"] == sorted(hashes(files.train))
+    assert made["held_out_hashes"] == hashes(files.held_out)
     assert made["files"] == {
         str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in (files.train, files.held_out)
     }
@@ -167,7 +168,7 @@ def test_weights_settings_and_scores_are_used(files: Files, gauge: Gauge):
     assert np.abs(other.source.theta - gauge.source.theta).max() > 1e-3
 
 
-def test_build_reports_duplicates_and_overlap_without_dropping_them(files: Files, tmp_path: Path):
+def test_build_reports_duplicates_and_does_not_calibrate_on_training_frames(files: Files, tmp_path: Path):
     train, held_out = ase.io.read(files.train, ":"), ase.io.read(files.held_out, ":")
     ase.io.write(tmp_path / "t.extxyz", [*train, train[3]])
     ase.io.write(tmp_path / "c.extxyz", [train[5], *held_out])
@@ -175,7 +176,10 @@ def test_build_reports_duplicates_and_overlap_without_dropping_them(files: Files
     assert built.duplicates == [(f"{tmp_path}/t.extxyz:3", f"{tmp_path}/t.extxyz:30")]
     assert built.overlap == [(f"{tmp_path}/t.extxyz:5", f"{tmp_path}/c.extxyz:0")]
     assert built.gauge.provenance["training"]["frames"] == 31
-    assert built.gauge.provenance["held_out"]["frames"] == 13
+    assert built.gauge.provenance["held_out"]["frames"] == 12
+    assert set(built.gauge.provenance["held_out_hashes"]).isdisjoint(built.gauge.provenance["training_hashes"])
+    with pytest.raises(FrameError, match="every held-out frame is also a training frame"):
+        build(tmp_path / "t.extxyz", source=COMMITTEE, heldout=tmp_path / "t.extxyz")
 
 
 def test_build_reports_outliers_without_dropping_them(files: Files, rewrite: Rewrite):
