@@ -136,11 +136,52 @@ def other_bars(gauge: assay.Gauge, held_out: Batch, test: Batch) -> dict[str, An
     return found
 
 
+def part(batch: Batch, frames: Any) -> Batch:
+    """The columns of some frames, `frames` a mask `(F,)`."""
+    atoms = np.repeat(frames, batch.natoms)
+    assert batch.labels is not None
+    labels = replace(
+        batch.labels,
+        energy=batch.labels.energy[frames],
+        forces=batch.labels.forces[atoms],
+        stress=None if batch.labels.stress is None else batch.labels.stress[frames],
+    )
+    return replace(
+        batch,
+        names=tuple(np.array(batch.names)[frames]),
+        config_types=tuple(np.array(batch.config_types)[frames]),
+        offsets=np.concatenate([[0], np.cumsum(batch.natoms[frames])]),
+        numbers=batch.numbers[atoms],
+        energy=batch.energy[frames],
+        forces=batch.forces[atoms],
+        stress=None if batch.stress is None else batch.stress[frames],
+        scores={key: values[frames if key[1] == "frame" else atoms] for key, values in batch.scores.items()},
+        energy_spread=batch.energy_spread[frames],
+        force_spread=batch.force_spread[atoms],
+        stress_spread=None if batch.stress_spread is None else batch.stress_spread[frames],
+        still=batch.still[atoms],
+        labels=labels,
+        neighbourhood_error=None if batch.neighbourhood_error is None else batch.neighbourhood_error[atoms],
+    )
+
+
+def cross_fitted(gauge: assay.Gauge, held_out: Batch) -> list[dict[str, Any]]:
+    """Force coverage on one half of the held-out frames of bars calibrated on the other, both ways."""
+    even = np.arange(len(held_out.names)) % 2 == 0
+    found = []
+    for fitted in (even, ~even):
+        half = gauge.calibrated(part(held_out, fitted))
+        judged_on = part(held_out, ~fitted)
+        bar = evaluation(half.assessment(judged_on), half.constant_bar)["error_bars"]["force"]
+        found.append({key: bar[key] for key in ("coverage", "mean_width", "ence")})
+    return found
+
+
 def with_symmetry_zeros(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
     """Force coverage with the components that vanish by symmetry counted as any other."""
     everything = replace(batch, still=np.zeros_like(batch.still))
     bar = evaluation(gauge.assessment(everything), gauge.constant_bar)["error_bars"]["force"]
-    return {"components": int(batch.still.sum()), "coverage": bar["coverage"]}
+    return {"components": int(batch.still.sum()), "coverage": bar["coverage"], "ence": bar["ence"]}
 
 
 def score(gauge: assay.Gauge, files: list[Path], workers: int) -> Batch:
@@ -157,6 +198,7 @@ def tungsten(data: Path, folder: Path, quick: bool, workers: int) -> dict[str, A
     without_a = np.array([kind != "A-elastic" for kind in held.config_types])
     return facts | {
         "held_out": judged(gauge, held),
+        "held_out_cross_fitted": cross_fitted(gauge, held),
         "held_out_symmetry_zeros_counted": with_symmetry_zeros(gauge, held),
         "held_out_A_frames": int((~without_a).sum()),
         "C": judged(gauge, new),
@@ -173,6 +215,7 @@ def silicon(data: Path, folder: Path, quick: bool, workers: int) -> dict[str, An
     new = score(built.gauge, test, workers)
     return facts | {
         "held_out": judged(built.gauge, built.held_out),
+        "held_out_cross_fitted": cross_fitted(built.gauge, built.held_out),
         "test": judged(built.gauge, new),
         "other_force_bars": other_bars(built.gauge, built.held_out, new),
         "published": published_silicon(test[0]),
@@ -209,6 +252,7 @@ def molybdenum_tungsten(data: Path, folder: Path, quick: bool, workers: int) -> 
     built, facts = build(train, f"snap:twojmax={4 if quick else 6},rcut=4.7", workers)
     return facts | {
         "held_out": judged(built.gauge, built.held_out),
+        "held_out_cross_fitted": cross_fitted(built.gauge, built.held_out),
         "test": judged(built.gauge, score(built.gauge, test, workers)),
     }
 
@@ -221,6 +265,7 @@ def tungsten_committee(data: Path, folder: Path, quick: bool, workers: int) -> d
     built, facts = build(train, str(spec), workers)
     return facts | {
         "held_out": judged(built.gauge, built.held_out),
+        "held_out_cross_fitted": cross_fitted(built.gauge, built.held_out),
         "C": judged(built.gauge, score(built.gauge, test, workers)),
     }
 
@@ -228,7 +273,10 @@ def tungsten_committee(data: Path, folder: Path, quick: bool, workers: int) -> d
 def tungsten_universal(data: Path, folder: Path, quick: bool, workers: int) -> dict[str, Any]:
     frames, members = data / "tungsten/umlip-committee.extxyz.gz", data / "tungsten/umlip-committee.npz"
     built, facts = build([frames], "recorded", workers, train_members=[members])
-    return facts | {"held_out": judged(built.gauge, built.held_out)}
+    return facts | {
+        "held_out": judged(built.gauge, built.held_out),
+        "held_out_cross_fitted": cross_fitted(built.gauge, built.held_out),
+    }
 
 
 CASES = {
@@ -248,19 +296,25 @@ def summary(name: str, case: dict[str, Any]) -> None:
         f"train sample: force RMSE {case['train_sample']['force_rmse_eV_per_A']:.3f} eV/Å, "
         f"energy RMSE {case['train_sample']['energy_rmse_meV_per_atom']:.2f} meV/atom"
     )
-    for part in ("held_out", "C", "test"):
-        if part not in case:
+    if "held_out_symmetry_zeros_counted" in case:
+        print(f"  with symmetry zeros counted: {case['held_out_symmetry_zeros_counted']}")
+    for name_of_part in ("held_out", "C", "test"):
+        if name_of_part not in case:
             continue
-        figures = case[part]
+        figures = case[name_of_part]
         errors, bar = figures["errors"], figures["error_bars"]["force"]
         print(
-            f"  {part}: {figures['frames']} frames, force RMSE {errors['force_rmse_eV_per_A']:.3f} eV/Å, "
+            f"  {name_of_part}: {figures['frames']} frames, force RMSE {errors['force_rmse_eV_per_A']:.3f} eV/Å, "
             f"energy RMSE {errors['energy_rmse_meV_per_atom']:.2f} meV/atom"
         )
         for label, each in (("before", bar["before_calibration"]), ("after", bar), ("constant", bar["constant_bar"])):
             shares = ", ".join(f"{level}: {share:.3f}" for level, share in each["coverage"].items())
             width, ence = each["mean_width"], each["ence"]
+            width, ence = (np.nan if value is None else value for value in (width, ence))
             print(f"    force bars {label:8}: coverage {shares}; width {width:.3f}; ENCE {ence:.2f}")
+        for half in case["held_out_cross_fitted"] if name_of_part == "held_out" else []:
+            shares = ", ".join(f"{level}: {share:.3f}" for level, share in half["coverage"].items())
+            print(f"    calibrated on one half, judged on the other: {shares}; ENCE {half['ence'] or np.nan:.2f}")
         for score_name, levels in figures["scores"].items():
             shown = "; ".join(
                 f"{level} ρ {v['spearman']:.2f} AUROC {v['auroc']:.2f} flagged {100 * v['flagged']:.1f} %"
@@ -269,9 +323,9 @@ def summary(name: str, case: dict[str, Any]) -> None:
             )
             print(f"    {score_name}: {shown}")
     for bar, parts in case.get("other_force_bars", {}).items():
-        for part, each in parts.items():
+        for name_of_part, each in parts.items():
             shares = ", ".join(f"{level}: {share:.3f}" for level, share in each["coverage"].items())
-            print(f"    {bar} on {part}: coverage {shares}; width {each['mean_width']:.3f}")
+            print(f"    {bar} on {name_of_part}: coverage {shares}; width {each['mean_width']:.3f}")
     if "published" in case:
         print(f"  published potential on the same test frames: {case['published']}")
 
