@@ -135,7 +135,7 @@ def run(quick: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
 
     tiny = [Frame(Atoms(species[:1], positions=[[0, 0, 0]], cell=[3, 3, 3], pbc=True), "tiny:0")]
     start_up = timed(lambda: ours(source, tiny, workers=2))
-    pairs = paired(lambda: ours(source, frames, workers=2), lambda: ours(source, frames), 1 if quick else 2)
+    pairs = paired(lambda: ours(source, frames, workers=2), lambda: ours(source, frames), 1 if quick else 3)
     two = case(names[1], pairs, SPEED_UP, start_up=start_up.wall)
     return [one, two], data
 
