@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib.style
@@ -122,10 +123,11 @@ def sentence(demo: Demo) -> str:
     alphas = {quantity: calibrator.state()["alpha"] for quantity, calibrator in demo.gauge.calibrators.items()}
     training, held_out = (demo.gauge.provenance[name]["frames"] for name in ("training", "held_out"))
     scaled = ", ".join(f"{alpha:.2g} for {quantity}" for quantity, alpha in alphas.items())
-    return (
+    text = (
         f"{demo.gauge.source.label}; fitted to {training} frames, calibrated on {held_out}. "
         f"The raw spread of the members was multiplied by α = {scaled}."
     )
+    return fill(text, 120)
 
 
 def main() -> None:
