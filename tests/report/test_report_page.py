@@ -145,7 +145,7 @@ def test_still_components_are_left_out_and_counted(page: Callable[..., str]) -> 
     assessment = replace(assessment, still=still, force_bar=bar)
     read = sound(page(assessment, labels=labels, evaluation=made.evaluate(assessment, labels)))
     assert "21 force components are left out" in read.text["bars"]
-    # two scores of atoms, their means over frames, one score of frames
+    # two scores of atoms, their means, and one of frames
     assert len(read.column("score-table", "Spearman, moving atoms")) == 5
 
 
