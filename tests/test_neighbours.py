@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 
 import assay.neighbours
-from assay.neighbours import WIDEST, close_pairs, pair_blocks
+from assay.neighbours import WIDEST, close_pairs, neighbour_images, pair_blocks
 
 
 def random_frame(pbc: tuple[bool, ...], seed: int) -> Atoms:
@@ -35,6 +35,21 @@ def test_pairs_and_distances_are_those_of_ase(pbc, cutoff):
         np.testing.assert_array_equal(i[ours], expected[0][theirs])
         np.testing.assert_array_equal(j[ours], expected[1][theirs])
         np.testing.assert_allclose(d[ours], expected[2][theirs], atol=1e-9)
+
+
+@pytest.mark.parametrize("pbc", list(product([True, False], repeat=3)))
+def test_images_are_those_of_ase(pbc):
+    for seed in range(8):
+        atoms = random_frame(pbc, seed)
+        pairs, shifts, box = neighbour_images(atoms, 5.5)
+        i, j = pairs.T
+        assert (np.diff(i) >= 0).all()
+        vectors = atoms.positions[j] + shifts @ box - atoms.positions[i]
+        expected = neighbor_list("ijD", atoms, 5.5)
+        ours, theirs = (np.lexsort((*d.round(6).T, j, i)) for i, j, d in ((i, j, vectors), expected))
+        np.testing.assert_array_equal(i[ours], expected[0][theirs])
+        np.testing.assert_array_equal(j[ours], expected[1][theirs])
+        np.testing.assert_allclose(vectors[ours], expected[2][theirs], atol=1e-9)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])

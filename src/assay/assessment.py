@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 
 from assay.prediction import Array, ErrorBar, Level, Score
 
+NO_PREDICTIONS = (
+    "this gauge has features and no predictions, so there are no errors: it has scores (assay predict shows them), and "
+    "neither error bars nor an evaluation. Build one with a source that predicts energies and forces for those"
+)
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -40,13 +45,13 @@ class Assessment:
     | config_types | the group of each frame, `""` where it names none | `(F,)` | |
     | offsets | where each frame starts | `(F+1,)` | |
     | numbers | atomic numbers | `(A,)` | |
-    | energy, forces, stress | predictions | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
+    | energy, forces, stress | predictions; `None` where there are none | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
     | scores | by (name, level); frame scores are `(F,)`, the others `(A,)` | | |
     | energy_bar | error bar of the energy **per atom** | `(F,)` | eV |
     | force_bar | error bar of the force components | `(A, 3)` | eV/Å |
     | stress_bar | error bar of the stress components | `(F, 6)` | eV/Å³ |
     | still | force components that vanish by symmetry: see `assay.scoring.STILL` | `(A, 3)` | |
-    | bar | name of the error bar, `SCORE:CALIBRATOR` | | |
+    | bar | name of the error bar, `SCORE:CALIBRATOR`; `""` for features without predictions | | |
     | neighbourhood_error | mean norm of the force error over each neighbourhood, with labels | `(A,)` | eV/Å |
     | labels | the reference values, where all frames have them | | |
     | failed | frames left out: `file:index` and the reason | | |
@@ -56,8 +61,8 @@ class Assessment:
     config_types: tuple[str, ...]
     offsets: NDArray[np.int64]
     numbers: NDArray[np.int64]
-    energy: Array
-    forces: Array
+    energy: Array | None
+    forces: Array | None
     stress: Array | None
     scores: Mapping[tuple[str, Level], Score]
     still: NDArray[np.bool_]
@@ -78,3 +83,15 @@ class Assessment:
     def frame_of_atom(self) -> NDArray[np.int64]:
         """The frame that each atom belongs to, `(A,)`."""
         return np.repeat(np.arange(len(self.names)), self.natoms)
+
+    def energy_error(self, labels: Labels) -> Array:
+        """Prediction - label of the energy per atom, `(F,)` eV; raises `ValueError` without predictions."""
+        if self.energy is None:
+            raise ValueError(NO_PREDICTIONS)
+        return np.asarray((self.energy - labels.energy) / self.natoms)
+
+    def force_error(self, labels: Labels) -> Array:
+        """Prediction - label of the force components, `(A, 3)` eV/Å; raises `ValueError` without predictions."""
+        if self.forces is None:
+            raise ValueError(NO_PREDICTIONS)
+        return np.asarray(self.forces - labels.forces)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
+from assay.assessment import NO_PREDICTIONS
 from assay.frames import Frame
 from assay.gauge import Gauge
 from assay.prediction import ONE_SIGMA, ErrorBar
@@ -27,6 +28,8 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
     | every atom score by its name, e.g. `gamma`, `committee_force` | | `(A,)` |
     | the same with `_neighbourhood`, e.g. `gamma_neighbourhood` | means over neighbourhoods | `(A,)` |
 
+    A gauge with features and no predictions has the scores only, and says so when asked for an energy or forces.
+
     With conformal error bars the uncertainties are half the widths of the 68 % intervals. ASE's extended-XYZ writer
     drops results that it does not know: `annotate(atoms)` copies them to `info` and `arrays`.
     """
@@ -43,14 +46,23 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
         self.gauge = gauge
         self._scorer = gauge.scorer
         self._atom_scores = [score.name for score in gauge.scores if score.home == "atom"]
-        self.implemented_properties = [
+        predicted = [
             *type(self).implemented_properties,
             *(f"{name}_uncertainty" for name in ("energy", "forces", "stress")),
             "energy_ensemble",
             "forces_ensemble",
+        ]
+        self.implemented_properties = [
+            *(predicted if gauge.bar else ()),
             *self._atom_scores,
             *(f"{name}_neighbourhood" for name in self._atom_scores),
         ]
+
+    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
+        """As of any calculator; raises `PropertyNotImplementedError` that says why where there are no predictions."""
+        if not self.gauge.bar and name not in self.implemented_properties:
+            raise PropertyNotImplementedError(f"no {name}: {NO_PREDICTIONS}")
+        return super().get_property(name, atoms, allow_calculation)
 
     def calculate(
         self,
@@ -64,13 +76,13 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
         evaluation = scored.evaluation
         assessment = self.gauge.assessment(Batch.collect([(frame, scored)]))
         self.results: dict[str, Any] = {
-            "energy": evaluation.energy,
-            "free_energy": evaluation.energy,
-            "forces": evaluation.forces,
             **{name: assessment.scores[name, "atom"].values for name in self._atom_scores},
             **{f"{name}_neighbourhood": assessment.scores[name, "neighbourhood"].values for name in self._atom_scores},
         }
         optional = {
+            "energy": evaluation.energy,
+            "free_energy": evaluation.energy,
+            "forces": evaluation.forces,
             "stress": evaluation.stress,
             "energy_ensemble": evaluation.energy_members,
             "forces_ensemble": evaluation.forces_members,
@@ -85,7 +97,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
 
     def annotate(self, atoms: Atoms) -> Atoms:
         """A copy of `atoms` without calculator and with all results in `info` and `arrays`, and `info["max_gamma"]`."""
-        self.get_property("energy", atoms)
+        self.get_property(self.implemented_properties[0], atoms)
         copy = atoms.copy()
         for key, value in self.results.items():
             if key == "forces_ensemble":

@@ -36,7 +36,7 @@ def evaluation(assessment: Assessment, constant_bar: ConstantBar) -> dict[str, A
     """All of `assay evaluate` for labelled frames, in total, per config_type and per element.
 
     `constant_bar(quantity, mean)` gives the bar that is the same everywhere. Numbers that are not defined (a rank
-    correlation of constants, a likelihood of intervals) are `None`. Raises `ValueError` without labels.
+    correlation of constants, a likelihood of intervals) are `None`. Raises `ValueError` without labels or predictions.
     """
     if assessment.labels is None:
         raise ValueError("evaluation needs labelled frames")
@@ -66,8 +66,7 @@ def _part(assessment: Assessment, constant_bar: ConstantBar, frames: Mask, atoms
     """Errors, scores and error bars of some frames and atoms; no frames: figures of atoms only."""
     labels = assessment.labels
     assert labels is not None
-    force_error = assessment.forces - labels.forces
-    energy_error = (assessment.energy - labels.energy) / assessment.natoms
+    force_error, energy_error = assessment.force_error(labels), assessment.energy_error(labels)
     per_atom = np.linalg.norm(force_error, axis=1)
     errors: dict[Level, Array] = {"atom": per_atom, "frame": frame_max(per_atom, assessment.offsets)}
     if assessment.neighbourhood_error is not None:

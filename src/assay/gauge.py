@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
-from assay.assessment import Assessment
+from assay.assessment import NO_PREDICTIONS, Assessment
 from assay.calibration import CALIBRATORS, Calibrator, fit_calibrator
 from assay.frames import Frame, FrameError
 from assay.gauge_file import GaugeFileError, load_state, save_state
@@ -42,7 +42,7 @@ class Gauge:
     | source | the potential or ensemble |
     | scores | fitted scores |
     | r_cut | radius of the neighbourhood, Å |
-    | bar | `SCORE:CALIBRATOR` that makes the error bar |
+    | bar | `SCORE:CALIBRATOR` that makes the error bar; `""` where the source has features and no predictions |
     | species | chemical symbols of the training frames |
     | thresholds | by (score, level) |
     | calibrators | of `energy` (per atom), `force`, `stress` |
@@ -63,6 +63,8 @@ class Gauge:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not self.bar:
+            return
         score, calibrator = split_bar(self.bar)
         names = [each.name for each in self.scores]
         if score not in names:
@@ -75,7 +77,8 @@ class Gauge:
     @property
     def scorer(self) -> FrameScorer:
         """The part that runs on one frame, in any process."""
-        return FrameScorer(self.source, self.scores, self.r_cut, split_bar(self.bar)[0], self.species)
+        bar_score = split_bar(self.bar)[0] if self.bar else ""
+        return FrameScorer(self.source, self.scores, self.r_cut, bar_score, self.species)
 
     def stream(
         self, frames: Iterable[Frame], *, workers: int = 1, progress: Progress | None = None
@@ -111,7 +114,7 @@ class Gauge:
 
     def assessment(self, batch: Batch, failed: tuple[tuple[str, str], ...] = ()) -> Assessment:
         """A batch with thresholds and error bars."""
-        energy_per_atom = batch.energy / batch.natoms
+        energy_per_atom = None if batch.energy is None else batch.energy / batch.natoms
         return Assessment(
             names=batch.names,
             config_types=batch.config_types,
@@ -148,8 +151,10 @@ class Gauge:
         """This gauge with error bars fitted to a labelled batch of frames that were not trained on.
 
         Force components that vanish by symmetry are left out of ratios. Raises `ValueError` without
-        labels.
+        labels or predictions.
         """
+        if batch.energy is None or batch.forces is None or batch.energy_spread is None or batch.force_spread is None:
+            raise ValueError(NO_PREDICTIONS)
         labels = batch.labels
         if labels is None:
             raise ValueError("calibration needs labelled frames")
@@ -215,7 +220,6 @@ class Gauge:
         """
         state = load_state(path)
         try:
-            calibrator = CALIBRATORS[split_bar(state["bar"])[1]]
             return cls(
                 source=source_from_state(state["source"], allow_import),
                 scores=tuple(score_from_state(each["name"], each["state"]) for each in state["scores"]),
@@ -223,8 +227,8 @@ class Gauge:
                 bar=state["bar"],
                 species=tuple(state["species"]),
                 thresholds={(name, level): value for name, level, value in state["thresholds"]},
-                calibrators={q: calibrator.from_state(each) for q, each in state["calibrators"].items()},
-                constant={q: calibrator.from_state(each) for q, each in state["constant"].items()},
+                calibrators=_calibrators(state["bar"], state["calibrators"]),
+                constant=_calibrators(state["bar"], state["constant"]),
                 training={(name, level): values for name, level, values in state["training"]},
                 provenance=state["provenance"],
             )
@@ -238,6 +242,10 @@ def split_bar(bar: str) -> tuple[str, str]:
     if not colon:
         raise ValueError(f"error bar {bar!r} is not SCORE:CALIBRATOR, e.g. committee_force:scale")
     return score, calibrator
+
+
+def _calibrators(bar: str, states: Mapping[str, Any]) -> dict[str, Calibrator]:
+    return {quantity: CALIBRATORS[split_bar(bar)[1]].from_state(state) for quantity, state in states.items()}
 
 
 def as_frame(frame: Frame | Atoms, index: int) -> Frame:

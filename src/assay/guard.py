@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from assay.calculator import GaugeCalculator
+from assay.gauge import Gauge
 
 
 class GuardStop(RuntimeError):
@@ -28,7 +29,9 @@ class Guard:
     Parameters
     ----------
     atoms
-        with a `GaugeCalculator`
+        with a `GaugeCalculator`, or with `gauge` any calculator
+    gauge
+        scores the frames of a run that another calculator drives; the gauge of the atoms' calculator by default
     score, threshold
         a score of atoms; its threshold in the gauge by default
     cap
@@ -37,7 +40,7 @@ class Guard:
     Raises
     ------
     TypeError
-        another calculator
+        another calculator and no `gauge`
     ValueError
         a score that the gauge does not have, no threshold, or one that is not positive or above the cap
     """
@@ -47,13 +50,17 @@ class Guard:
         atoms: Atoms,
         out: str | Path,
         *,
+        gauge: Gauge | None = None,
         score: str = "gamma",
         threshold: float | None = None,
         cap: float | None = None,
     ) -> None:
-        if not isinstance(atoms.calc, GaugeCalculator):
-            raise TypeError(f"the guard needs atoms with a calculator of a gauge, not {type(atoms.calc).__name__}")
-        gauge = atoms.calc.gauge
+        self._calculator = atoms.calc if gauge is None else gauge.calculator()
+        if not isinstance(self._calculator, GaugeCalculator):
+            raise TypeError(
+                f"the guard needs atoms with a calculator of a gauge, not {type(atoms.calc).__name__}, or gauge="
+            )
+        gauge = self._calculator.gauge
         available = [each.name for each in gauge.scores if each.home == "atom"]
         if score not in available:
             raise ValueError(f"no score {score!r} of atoms in this gauge; it has {', '.join(available)}")
@@ -67,7 +74,7 @@ class Guard:
 
     def __call__(self) -> None:
         """Check the frame; raises `GuardStop`."""
-        value = float(np.max(self.atoms.calc.get_property(self.score, self.atoms)))
+        value = float(np.max(self._calculator.get_property(self.score, self.atoms)))
         if value <= self.threshold:
             return
         saved = value <= self.cap
@@ -75,6 +82,6 @@ class Guard:
             from ase.io.extxyz import write_extxyz  # slow to import
 
             with self.out.open("a") as file:
-                write_extxyz(file, [self.atoms.calc.annotate(self.atoms)])
+                write_extxyz(file, [self._calculator.annotate(self.atoms)])
         where = f"the frame is in {self.out}" if saved else f"above the cap {self.cap:g}, the frame is not kept"
         raise GuardStop(f"{self.score} = {value:.3g} > {self.threshold:.3g}; {where}", self.atoms.copy(), value, saved)

@@ -44,6 +44,23 @@ def pair_blocks(atoms: Atoms, cutoff: float) -> Iterator[tuple[NDArray[np.int64]
         yield i, j
 
 
+def neighbour_images(atoms: Atoms, cutoff: float) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+    """Every neighbour of every atom within `cutoff` (Å), images of the atom itself included; raises as `pair_blocks`.
+
+    Returns
+    -------
+    pairs : (N, 2)
+        i and j, sorted by i; each pair of atoms comes both ways
+    shifts : (N, 3)
+        the neighbour is at `positions[j] + shifts @ box`
+    box : (3, 3)
+        Å
+    """
+    box = _box(atoms, cutoff)
+    pairs, shifts = NeighborList(cutoff=cutoff, full_list=True, sorted=True).compute(atoms.positions, box, True, "PS")
+    return pairs.astype(np.int64), shifts.astype(np.int64), box
+
+
 def _box(atoms: Atoms, cutoff: float) -> Array:
     """A box periodic along all its vectors, in which the frame has the neighbours that it has, `(3, 3)`.
 

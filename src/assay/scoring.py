@@ -15,7 +15,7 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from assay.aggregate import neighbourhood_mean
-from assay.assessment import Labels
+from assay.assessment import NO_PREDICTIONS, Labels
 from assay.frames import Frame, FrameError, check_structure
 from assay.prediction import Array, Level
 from assay.scores import FittedScore
@@ -37,18 +37,18 @@ class Scored:
 
     | field | meaning | shape |
     |---|---|---|
-    | evaluation | predictions, without features and members | |
+    | evaluation | predictions, without features and members; empty for features without predictions | |
     | scores | by (name, level) | `(A,)`, or `(1,)` for frames |
-    | energy_spread, … | of energy per atom, force components, stress | `()`, `(A, 3)`, `(6,)` |
-    | still | the force component vanishes by symmetry | `(A, 3)` |
+    | energy_spread, … | of energy per atom, force components, stress; `None` without | `()`, `(A, 3)`, `(6,)` |
+    | still | the force component vanishes by symmetry; false without predictions | `(A, 3)` |
     | members | M, 0 without members | |
     | neighbourhood_error | mean over the neighbourhood of the norm of the force error, for labelled frames | `(A,)` |
     """
 
     evaluation: Evaluation
     scores: dict[Key, Array]
-    energy_spread: float
-    force_spread: Array
+    energy_spread: float | None
+    force_spread: Array | None
     stress_spread: Array | None
     still: NDArray[np.bool_]
     members: int
@@ -57,7 +57,10 @@ class Scored:
 
 @dataclass(frozen=True)
 class FrameScorer:
-    """Picklable function `Frame → Scored`: source, scores, neighbourhood radius and the score of the error bar."""
+    """Picklable function `Frame → Scored`: source, scores, neighbourhood radius and the score of the error bar.
+
+    `bar_score` is `""` where there is no error bar.
+    """
 
     source: Source
     scores: tuple[FittedScore, ...]
@@ -90,8 +93,8 @@ class FrameScorer:
             if keep_members
             else Evaluation(evaluation.energy, evaluation.forces, evaluation.stress),
             scores=levels,
-            **self._spreads(evaluation, values[self.bar_score]),
-            still=_still(evaluation, frame.forces),
+            **self._spreads(evaluation, values),
+            still=_still(evaluation, frame),
             members=0 if evaluation.forces_members is None else len(evaluation.forces_members),
             neighbourhood_error=neighbourhood_error,
         )
@@ -101,7 +104,7 @@ class FrameScorer:
     ) -> tuple[dict[Key, Array], Array | None]:
         """Scores at all levels, and the error of the neighbourhood: they share one neighbour list."""
         columns = {score.name: values[score.name] for score in self.scores if score.home == "atom"}
-        if frame.forces is not None:
+        if frame.forces is not None and evaluation.forces is not None:
             columns[""] = np.linalg.norm(evaluation.forces - frame.forces, axis=1)
         levels: dict[Key, Array] = {
             (score.name, "frame"): values[score.name] for score in self.scores if score.home == "frame"
@@ -118,15 +121,19 @@ class FrameScorer:
                     error = mean
         return levels, error
 
-    def _spreads(self, evaluation: Evaluation, values: Array) -> dict[str, Any]:
+    def _spreads(self, evaluation: Evaluation, values: dict[str, Array]) -> dict[str, Any]:
         """What becomes the error bars: of force components `score / √3`, the same along x, y and z.
 
         For `committee_force` that is the root mean square of the standard deviations of the components; energy and
         stress have those of their own members, the stress pooled over the components of the tensor as well. For other
         scores energy and stress have the mean over the atoms.
         """
+        if not self.bar_score:
+            return dict.fromkeys(("energy_spread", "force_spread", "stress_spread"))
+        if evaluation.forces is None:
+            raise ValueError(NO_PREDICTIONS)
         n = len(evaluation.forces)
-        atoms = np.broadcast_to(values, (n,))
+        atoms = np.broadcast_to(values[self.bar_score], (n,))
         spreads = {
             "energy_spread": float(np.mean(atoms)),
             "force_spread": np.repeat(atoms[:, None] / np.sqrt(3.0), 3, axis=1),
@@ -142,8 +149,10 @@ class FrameScorer:
         return spreads
 
 
-def _still(evaluation: Evaluation, labels: Array | None) -> NDArray[np.bool_]:
-    forces = evaluation.forces[None]
+def _still(evaluation: Evaluation, frame: Frame) -> NDArray[np.bool_]:
+    if evaluation.forces is None:
+        return np.zeros((len(frame.atoms), 3), dtype=bool)
+    forces, labels = evaluation.forces[None], frame.forces
     if evaluation.forces_members is not None:
         forces = np.concatenate([forces, evaluation.forces_members])
     still = (np.abs(forces) < STILL).all(axis=0)
@@ -155,19 +164,19 @@ class Batch:
     """Columns of scored frames, still without thresholds and error bars: F frames, A atoms.
 
     Fields as in `Scored` and `assay.assessment.Assessment`; `energy_spread` is `(F,)`, `force_spread` `(A, 3)`,
-    `stress_spread` `(F, 6)`; stress columns are `None` unless every frame has them.
+    `stress_spread` `(F, 6)`; columns of predictions and spreads are `None` unless every frame has them.
     """
 
     names: tuple[str, ...]
     config_types: tuple[str, ...]
     offsets: NDArray[np.int64]
     numbers: NDArray[np.int64]
-    energy: Array
-    forces: Array
+    energy: Array | None
+    forces: Array | None
     stress: Array | None
     scores: dict[Key, Array]
-    energy_spread: Array
-    force_spread: Array
+    energy_spread: Array | None
+    force_spread: Array | None
     stress_spread: Array | None
     still: NDArray[np.bool_]
     members: int
@@ -187,12 +196,12 @@ class Batch:
             config_types=tuple(frame.config_type for frame in frames),
             offsets=np.cumsum([0, *(len(frame.atoms) for frame in frames)]),
             numbers=np.concatenate([frame.atoms.numbers for frame in frames]).astype(np.int64),
-            energy=np.array([evaluation.energy for evaluation in evaluations]),
-            forces=np.concatenate([evaluation.forces for evaluation in evaluations]),
+            energy=_stacked([evaluation.energy for evaluation in evaluations]),
+            forces=_joined([evaluation.forces for evaluation in evaluations]),
             stress=_stacked([evaluation.stress for evaluation in evaluations]),
             scores={key: np.concatenate([result.scores[key] for result in results]) for key in results[0].scores},
-            energy_spread=np.array([result.energy_spread for result in results]),
-            force_spread=np.concatenate([result.force_spread for result in results]),
+            energy_spread=_stacked([result.energy_spread for result in results]),
+            force_spread=_joined([result.force_spread for result in results]),
             stress_spread=_stacked([result.stress_spread for result in results]),
             still=np.concatenate([result.still for result in results]),
             members=results[0].members,
@@ -206,7 +215,7 @@ class Batch:
         return np.diff(self.offsets)
 
 
-def _stacked(rows: Sequence[Array | None]) -> Array | None:
+def _stacked(rows: Sequence[Array | float | None]) -> Array | None:
     present = [row for row in rows if row is not None]
     return np.array(present) if len(present) == len(rows) else None
 

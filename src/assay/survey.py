@@ -16,7 +16,7 @@ from assay.prediction import Array
 
 @dataclass(frozen=True)
 class Survey:
-    """Columns over the F frames of a training set with S species.
+    """Columns over the F frames of a training set with S species; numbers of labels are NaN where there are none.
 
     | field | meaning | shape, unit |
     |---|---|---|
@@ -44,34 +44,34 @@ class Survey:
 
     @classmethod
     def fit(cls, frames: Iterable[Frame], b: float = 50.0) -> Survey:
-        """Read labelled frames once; only a few numbers of each are kept. `b` (eV/Å) is that of `force_decay`.
+        """Read frames once; only a few numbers of each are kept. `b` (eV/Å) is that of `force_decay`.
 
         Raises `FrameError` without frames.
         """
         origins, hashes, kinds, tallies, rows = [], [], [], [], []
         has_stress = False
         for frame in frames:
-            assert frame.energy is not None
-            assert frame.forces is not None
             has_stress = frame.stress is not None
             origins.append(frame.origin)
             hashes.append(content_hash(frame.atoms))
             kinds.append(frame.config_type)
             tallies.append(Counter(frame.atoms.numbers.tolist()))
-            norms = np.linalg.norm(frame.forces, axis=1)
-            squares = [np.mean(frame.forces**2), 0.0 if frame.stress is None else np.mean(frame.stress**2)]
-            rows.append([frame.energy, norms.max(), *squares, np.mean(np.exp(-norms / b))])
+            energy = np.nan if frame.energy is None else frame.energy
+            forces = np.full((1, 3), np.nan) if frame.forces is None else frame.forces
+            norms = np.linalg.norm(forces, axis=1)
+            squares = [np.mean(forces**2), 0.0 if frame.stress is None else np.mean(frame.stress**2)]
+            rows.append([energy, norms.max(), *squares, np.mean(np.exp(-norms / b))])
         if not origins:
             raise FrameError("no usable frames")
         numbers = sorted(set().union(*tallies))
-        energy, largest_force, force_square, stress_square, force_decay = np.array(rows).reshape(-1, 5).T
+        energies, largest_force, force_square, stress_square, force_decay = np.array(rows).reshape(-1, 5).T
         return cls(
             origins=tuple(origins),
             hashes=tuple(hashes),
             config_types=tuple(kinds),
             species=tuple(chemical_symbols[z] for z in numbers),
             counts=np.array([[tally[z] for z in numbers] for tally in tallies], dtype=np.int64),
-            energy=energy,
+            energy=energies,
             largest_force=largest_force,
             force_square=force_square,
             stress_square=stress_square,
@@ -146,8 +146,10 @@ class Survey:
     def outliers(self) -> list[tuple[str, str]]:
         """Frames whose largest force or energy per atom lies far from those of the set: (origin, reason).
 
-        Far is beyond `Q3 + 3 IQR`, and for energies also below `Q1 - 3 IQR`.
+        Far is beyond `Q3 + 3 IQR`, and for energies also below `Q1 - 3 IQR`. None where a frame lacks labels.
         """
+        if np.isnan([self.energy, self.largest_force]).any():
+            return []
         above = self.energy / self.natoms - (self.counts @ self.reference_energies()) / self.natoms
         found = []
         for values, what, both_sides in (

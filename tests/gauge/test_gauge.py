@@ -235,7 +235,6 @@ def test_components_that_vanish_by_symmetry_are_left_out_of_ratios(saying: Gauge
         ("committee_force", "'committee_force' is not SCORE:CALIBRATOR, e.g. committee_force:scale"),
         ("gamma:scale", "no score 'gamma' in this gauge; it has committee_force, committee_energy"),
         ("committee_force:isotonic", "no calibrator 'isotonic'; there are scale, ratio, conformal"),
-        ("", "'' is not SCORE:CALIBRATOR"),
     ],
 )
 def test_an_error_bar_that_can_not_be(saying: Gauge, bar: str, message: str):

@@ -222,7 +222,7 @@ def test_a_frame_that_the_source_fails_on(files: Files, tmp_path: Path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"source": "gap:n=3"}, "unknown source 'gap' in 'gap:n=3'; there are snap, ase_committee, recorded"),
+        ({"source": "gap:n=3"}, "unknown source 'gap' in 'gap:n=3'; there are snap, ace"),
         ({"source": "snap:twojmax"}, "'twojmax' is not key=value"),
         ({"source": "snap:twojmaks=4"}, "snap: unknown setting twojmaks; known are species, twojmax"),
         ({"scores": ["entropy"]}, "unknown score entropy; there are committee_force"),
@@ -432,10 +432,10 @@ def test_export_writes_what_it_lists(gauge: Gauge, tmp_path: Path):
 
 
 def test_export_of_what_is_not_snap(committee: Gauge, tmp_path: Path):
-    with pytest.raises(ValueError, match=r"only a fitted SNAP potential can be exported; this gauge has .*lj0"):
+    with pytest.raises(ValueError, match=r"only a fitted SNAP or ACE potential can be exported; this gauge has .*lj0"):
         export(committee, tmp_path / "x")
-    with pytest.raises(ValueError, match="unknown format 'pace'; there is snap"):
-        export(committee, tmp_path / "x", file_format="pace")
+    with pytest.raises(ValueError, match="unknown format 'deepmd'; there are snap, pace"):
+        export(committee, tmp_path / "x", file_format="deepmd")
     assert list(tmp_path.iterdir()) == []
 
 

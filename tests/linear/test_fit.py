@@ -15,7 +15,7 @@ from assay.linear import fit
 from assay.linear.fit import fit_linear
 from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
-from assay.sources import Design
+from assay.sources import Design, Predictions
 from assay.survey import Survey
 
 
@@ -31,6 +31,9 @@ class Rows:
     @property
     def coefficients(self) -> int:
         return len(self.species) + self.extra * self.repeat
+
+    def predictions(self, atoms: Atoms, coefficients: np.ndarray) -> Predictions:
+        return self.design(atoms).predictions(coefficients)
 
     def design(self, atoms: Atoms) -> Design:
         seed, n, s = atoms.info["seed"], len(atoms), len(self.species)

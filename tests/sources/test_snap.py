@@ -98,6 +98,16 @@ def derivative(function: Any, step: float = 1e-4) -> float:
     return (8 * (f[1] - f[-1]) - (f[2] - f[-2])) / (12 * step)
 
 
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_features_are_those_of_the_design(setting):
+    rows = SETTINGS[setting]
+    for name in ("triclinic", "slab y", "cluster", "atom"):
+        atoms = frame(name, rows.species)
+        features = rows.features(atoms)
+        assert features.shape == (len(atoms), rows.linear_components)
+        assert features == pytest.approx(rows.design(atoms).features, rel=1e-12, abs=1e-12), name
+
+
 # ---------------------------------------------------------------- finite differences
 
 

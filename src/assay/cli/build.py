@@ -9,7 +9,7 @@ import click
 
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import errors_and_bars, listed, note
+from assay.cli.tables import errors_and_bars, flagged, listed, note
 from assay.evaluation import evaluation
 from assay.frames import LabelKeys
 from assay.linear.weights import Weights
@@ -17,10 +17,21 @@ from assay.verbs.build import build as run
 
 
 @click.command()
-@click.option("-t", "--train", type=options.INPUT, multiple=True, required=True, help="Labelled training frames.")
-@click.option("-c", "--heldout", type=options.INPUT, multiple=True, help="Labelled frames to calibrate on.")
-@click.option("-m", "--train-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each -t.")
-@click.option("--heldout-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each -c.")
+@click.option(
+    "-t",
+    "--train",
+    type=options.INPUT,
+    multiple=True,
+    required=True,
+    help="Training frames, labelled if the source predicts.",
+)
+@click.option("-c", "--heldout", type=options.INPUT, multiple=True, help="Held-out frames to calibrate on.")
+@click.option(
+    "-m", "--train-members", type=options.INPUT, multiple=True, help="Members or features file (.npz) of each -t."
+)
+@click.option(
+    "--heldout-members", type=options.INPUT, multiple=True, help="Members or features file (.npz) of each -c."
+)
 @click.option("--source", required=True, metavar="SPEC", help="name:key=value,… or a TOML file.")
 @click.option(
     "--score", "scores", multiple=True, metavar="NAME", help="Scores; all that the source supports by default."
@@ -49,19 +60,21 @@ def build(
     /,
     out: Path,
     weights: str,
-    error_bar: str | None,
     energy_key: str,
     forces_key: str,
     stress_key: str,
     **arguments: Any,
 ) -> None:
-    """Fit a gauge to training frames and calibrate it on held-out ones."""
+    """Fit a gauge to training frames and calibrate it on held-out ones.
+
+    A source that has features and no predictions (features, callable, soap) needs no labels; its gauge has scores and
+    thresholds, and no error bars.
+    """
     given = {name: value or None for name, value in arguments.items() if isinstance(value, tuple)}
     given["allow_import"] = arguments["allow_import"]
     with Stages() as stage:
         built = run(
             **{**arguments, **given},
-            error_bar=error_bar or "committee_force:scale",
             out=out,
             keys=LabelKeys(energy_key, forces_key, stress_key),
             weights=parse_weights(weights),
@@ -73,10 +86,13 @@ def build(
     listed("held-out frames that are also training frames (not calibrated on)", built.overlap)
     listed("frames with labels far from the others' (kept)", built.outliers)
     gauge = built.gauge
-    errors_and_bars(
-        evaluation(gauge.assessment(built.held_out), gauge.constant_bar),
-        "Held-out frames, which the error bars were fitted to",
-    )
+    if gauge.bar and built.held_out:
+        errors_and_bars(
+            evaluation(gauge.assessment(built.held_out), gauge.constant_bar),
+            "Held-out frames, which the error bars were fitted to",
+        )
+    else:
+        flagged(gauge.thresholds, built.training.scores, built.held_out.scores if built.held_out else {})
     note(f"{gauge.source.label}\nwritten to {out}")
 
 

@@ -12,9 +12,9 @@ from assay.verbs.export import export as run
 
 @click.command()
 @click.argument("gauge", type=options.INPUT)
-@click.option("--format", "file_format", type=click.Choice(["snap"]), default="snap", show_default=True)
+@click.option("--format", "file_format", type=click.Choice(["snap", "pace"]), help="The potential's own by default.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, metavar="STEM")
-def export(gauge: Path, out: Path, file_format: str) -> None:
+def export(gauge: Path, out: Path, file_format: str | None) -> None:
     """Write the potential in files that LAMMPS runs, and a guard that stops a run where γ is too large."""
     for path in run(gauge, out, file_format=file_format):
         click.echo(path)

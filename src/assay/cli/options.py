@@ -19,7 +19,9 @@ workers = click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Worker processes."
 )
 skip_bad = click.option("--skip-bad", is_flag=True, help="Leave out frames that can't be used, and list them.")
-members = click.option("--members", type=INPUT, multiple=True, help="Members file (.npz) of each frames file.")
+members = click.option(
+    "--members", type=INPUT, multiple=True, help="Members or features file (.npz) of each frames file."
+)
 json_option = click.option(
     "--json",
     "json_file",

@@ -16,8 +16,8 @@ from assay.cli.tables import LISTED, emit_json, listed, note, number, percent, s
 from assay.frames import LabelKeys
 from assay.gauge_file import require_folders
 from assay.prediction import ONE_SIGMA
+from assay.verbs.predict import BAR, risk_summary
 from assay.verbs.predict import predict as run
-from assay.verbs.predict import risk_summary
 
 EXCEEDED = 3
 
@@ -55,7 +55,7 @@ def predict(
     forces_key: str,
     stress_key: str,
 ) -> None:
-    """Predictions, scores and error bars of FRAMES, labelled or not.
+    """Predictions, scores and error bars of FRAMES, labelled or not; scores alone where there are no predictions.
 
     Frames that can't be used are listed and the others are written; without --skip-bad the exit code is then 1.
     """
@@ -122,16 +122,23 @@ def show_risk(summary: dict[str, Any]) -> None:
             Path(frame["frame"]).name,
             frame["config_type"],
             str(frame["atoms"]),
-            number(frame.get("largest_force_error_bar_eV_per_A")),
-            str(frame.get("riskiest_atom", "–")),
-            number(None if (bar := frame.get("energy_error_bar_eV_per_atom")) is None else 1000 * bar),
+            *_risks(frame, summary),
             ", ".join(frame["flagged_by"]) or "–",
         ]
         for frame in summary["by_risk"][:LISTED]
     ]
-    header = ["frame", "config_type", "atoms", "force bar, eV/Å", "at atom", "energy bar, meV/atom", "flagged by"]
+    risks = ["force bar, eV/Å", "at atom", "energy bar, meV/atom"] if summary["error_bar"] else [*summary["flagged"]]
+    header = ["frame", "config_type", "atoms", *risks, "flagged by"]
     show(f"Riskiest of {summary['frames']} frames, {summary['atoms']} atoms", header, rows)
     shares = [
         [name, level, percent(share)] for name, levels in summary["flagged"].items() for level, share in levels.items()
     ]
     show("Flagged", ["score", "level", "share"], shares)
+
+
+def _risks(frame: dict[str, Any], summary: dict[str, Any]) -> list[str]:
+    """The error bars of a frame; where the gauge has none, its scores."""
+    if not summary["error_bar"]:
+        return [number(frame.get(name)) for name in summary["flagged"]]
+    bar = frame.get("energy_error_bar_eV_per_atom")
+    return [number(frame.get(BAR)), str(frame.get("riskiest_atom", "–")), number(None if bar is None else 1000 * bar)]

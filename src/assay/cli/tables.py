@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from assay.prediction import Array, Level
 from assay.verbs.predict import write_json
 
 LISTED = 10
@@ -97,6 +99,26 @@ def errors_and_bars(result: Mapping[str, Any], title: str) -> None:
         ["quantity", "error bar", "RMSE", "width of 68 %", "in 68 %", "in 95 %", "NLL"],
         rows,
     )
+
+
+def flagged(
+    thresholds: Mapping[tuple[str, Level], float],
+    training: Mapping[tuple[str, Level], Array],
+    held_out: Mapping[tuple[str, Level], Array],
+) -> None:
+    """Thresholds of scores, and what they flag of frames like the training frames: false alarms."""
+    rows = [
+        [
+            *(name, level, number(limit := thresholds.get((name, level)))),
+            *(
+                percent(None if limit is None or values is None else np.mean(values > limit))
+                for values in (trained, new)
+            ),
+        ]
+        for (name, level), trained in training.items()
+        for new in (held_out.get((name, level)),)
+    ]
+    show("Scores, and what they flag", ["score", "level", "flags above", "of training", "of held-out"], rows)
 
 
 def ranking(result: Mapping[str, Any]) -> None:

@@ -16,8 +16,7 @@ from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
 from assay.parallel import Failure, Progress, map_frames
 from assay.prediction import Array
-from assay.sources import Design
-from assay.sources.snap import Snap
+from assay.sources import Design, LinearSource
 from assay.survey import Survey
 
 GRAM_MEMORY = 6e8
@@ -26,7 +25,7 @@ GRAM_MEMORY = 6e8
 
 @dataclass(frozen=True)
 class _Rows:
-    source: Snap
+    source: LinearSource
 
     def __call__(self, frame: Frame) -> Design:
         return self.source.design(frame.atoms)
@@ -35,7 +34,7 @@ class _Rows:
 def fit_linear(
     frames: Iterable[Frame],
     survey: Survey,
-    source: Snap,
+    source: LinearSource,
     *,
     chosen: NDArray[np.bool_],
     weights: Weights | None = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,8 @@ def write_snap(potential: LinearPotential, stem: str | Path) -> list[Path]:
     forces from one.
     """
     rows, stem = potential.rows, Path(stem)
+    if not isinstance(rows, Snap):
+        raise ValueError(f"only a SNAP potential has these files, and this is {rows.label}")
     s, k = len(rows.species), rows.components
     constants, blocks = potential.theta[:s], potential.theta[s:].reshape(s, k)
     coeff = [f"# {rows.label}, written by Assay", f"{s} {1 + k}"]
@@ -95,7 +96,7 @@ def write_guard(rows: Snap, grade: ExtrapolationGrade, stem: str | Path) -> list
         "variable guard_every index 100",
         "variable guard_threshold index 1.0",
         "variable guard_cap index 1000.0",
-        f"compute guard_b all sna/atom {_arguments(rows)}",
+        f"compute guard_b all sna/atom {rows.feature_arguments()}",
     ]
     names = []
     for t, species in enumerate(rows.species, 1):
@@ -121,11 +122,6 @@ def write_guard(rows: Snap, grade: ExtrapolationGrade, stem: str | Path) -> list
         'modify sort id format float %.12g"',
     ]
     return [_write(stem, ".guard", lines), _write(stem, ".guard-after", after)]
-
-
-def _arguments(rows: Snap) -> str:
-    """Arguments of `compute sna/atom` for the features, without their products."""
-    return replace(rows, quadratic=False).compute_arguments().replace(" bikflag 1", "")
 
 
 def _write(stem: Path, suffix: str, lines: list[str]) -> Path:

@@ -10,8 +10,8 @@ import numpy as np
 from ase import Atoms
 
 from assay.prediction import Array
-from assay.sources import Evaluation
-from assay.sources.snap import Snap
+from assay.sources import Evaluation, LinearSource
+from assay.sources.linear_sources import linear_source_from_state
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class LinearPotential:
 
     kind: ClassVar[str] = "linear"
 
-    rows: Snap
+    rows: LinearSource
     theta: Array
     members: Array
     ridge: float
@@ -38,23 +38,26 @@ class LinearPotential:
         return f"{self.rows.label}, {len(self.members)} members, ridge {self.ridge:.0e}"
 
     def evaluate(self, frame: Atoms) -> Evaluation:
-        """Best fit and members from one evaluation of the rows and one matrix product."""
-        design = self.rows.design(frame)
-        coefficients = np.vstack([self.theta, self.members]).T  # (P, 1 + M)
-        energies = design.energy_row @ coefficients + design.reference_energy
-        forces = (design.force_rows @ coefficients).T.reshape(-1, len(frame), 3) + design.reference_forces
-        stresses = None
-        if design.stress_rows is not None:
-            stresses = (design.stress_rows @ coefficients).T + design.reference_stress
+        """Best fit and members in one go."""
+        told = self.rows.predictions(frame, np.vstack([self.theta, self.members]))
         return Evaluation(
-            energy=float(energies[0]),
-            forces=forces[0],
-            stress=None if stresses is None else stresses[0],
-            energy_members=energies[1:],
-            forces_members=forces[1:],
-            stress_members=None if stresses is None else stresses[1:],
-            features=design.features,
+            energy=float(told.energies[0]),
+            forces=told.forces[0],
+            stress=None if told.stresses is None else told.stresses[0],
+            energy_members=told.energies[1:],
+            forces_members=told.forces[1:],
+            stress_members=None if told.stresses is None else told.stresses[1:],
+            features=told.features,
         )
+
+    def features(self, frame: Atoms) -> Array:
+        """The features of `evaluate`, `(A, D)`, and nothing else: cheaper."""
+        return self.rows.features(frame)
+
+    @property
+    def cutoff(self) -> float:
+        """No atom farther away than this has a part in an atom's features, Å."""
+        return self.rows.cutoff
 
     def state(self) -> dict[str, Any]:
         return {
@@ -67,5 +70,4 @@ class LinearPotential:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> LinearPotential:
         """The potential that `state()` described."""
-        rows = {k: v for k, v in state["rows"].items() if k != "kind"}
-        return cls(Snap.from_state(rows), state["theta"], state["members"], state["ridge"])
+        return cls(linear_source_from_state(state["rows"]), state["theta"], state["members"], state["ridge"])

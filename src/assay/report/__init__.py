@@ -34,10 +34,11 @@ def write_report(
     | labels | references of the same frames: adds real errors and the diagrams that need them |
     | evaluation | what `assay.evaluate` gives: adds the verdict and its tables |
     | training | score values of a sample of training frames `(N,)`, keys as in `assessment.scores` |
-    | worst | the riskiest frame, for a picture: `arrays["force_error_bar"]` `(A,)` eV/Å, `info["origin"]` its name |
+    | worst | the riskiest frame, for a picture: `arrays["force_error_bar"]` `(A,)` eV/Å, `info["origin"]` its name. \
+Without predictions, the first atom score under its name |
 
     Raises ModuleNotFoundError without matplotlib and jinja2 (the extra `report`), ValueError where `labels`
-    are of other frames or `worst` has no error bars.
+    are of other frames or come with features that predict nothing, or `worst` lacks what the picture shows.
     """
     try:
         from assay.report import html

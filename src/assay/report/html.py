@@ -12,10 +12,11 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from assay.assessment import Assessment, Labels
+from assay.assessment import NO_PREDICTIONS, Assessment, Labels
 from assay.prediction import Array, Level
 from assay.report import sections
 from assay.report.parts import Section, many
+from assay.report.quantities import FORCE_BAR, atom_key
 from assay.report.verdict import verdict
 
 TOP_FAILED = 50
@@ -84,7 +85,7 @@ def _judged(assessment: Assessment) -> str:
         many(len(assessment.names), "frame"),
         many(len(assessment.numbers), "atom") + (f" ({', '.join(elements)})" if elements else ""),
         *([many(groups, "group")] if groups else []),
-        f"error bars: {assessment.bar}" if assessment.bar else "no error bars",
+        f"error bars: {assessment.bar}" if assessment.bar else "scores only, no error bars",
     ]
     return " · ".join(parts)
 
@@ -92,12 +93,15 @@ def _judged(assessment: Assessment) -> str:
 def _check(assessment: Assessment, labels: Labels | None, worst: Atoms | None) -> None:
     """Raise ValueError where the labels are of other frames or the picture lacks what it shows."""
     if labels is not None:
-        for name in ("energy", "forces"):
-            came, needed = getattr(labels, name).shape, getattr(assessment, name).shape
+        if assessment.energy is None or assessment.forces is None:
+            raise ValueError(NO_PREDICTIONS)
+        for name, predicted in (("energy", assessment.energy), ("forces", assessment.forces)):
+            came, needed = getattr(labels, name).shape, predicted.shape
             if came != needed:
                 raise ValueError(
                     f"the labels have {name} of shape {came} and the assessment {needed}: "
                     "give the labels of the same frames, without those that failed"
                 )
-    if worst is not None and "force_error_bar" not in worst.arrays:
-        raise ValueError('worst has no arrays["force_error_bar"]: set it to the error bars of its atoms, `(A,)` eV/Å')
+    if worst is not None and (key := atom_key(assessment)) not in worst.arrays:
+        what = "error bars of its atoms, `(A,)` eV/Å" if key == FORCE_BAR else "score of its atoms, `(A,)`"
+        raise ValueError(f'worst has no arrays["{key}"]: set it to the {what}')

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from assay.assessment import Assessment, Labels
 from assay.prediction import Array, ErrorBar, Gaussian, Interval
 
+FORCE_BAR = "force_error_bar"
+"""The array of a frame with the error bars of its atoms' forces, eV/Å."""
+
 
 def width(bar: ErrorBar) -> Array:
     """One number for the size of a bar: σ of a Gaussian, half the 68 % interval otherwise; shape of `bar.mean`."""
@@ -41,7 +44,7 @@ def quantities(assessment: Assessment, labels: Labels) -> tuple[Quantity, ...]:
     """Force components in eV/Å (without still ones), energies in meV/atom, stresses in meV/Å³: those with bars."""
     found = []
     if assessment.force_bar is not None:
-        error = assessment.forces - labels.forces
+        error = assessment.force_error(labels)
         found.append(_flat("force", error, assessment.force_bar, ~assessment.still, "eV/Å"))
     if assessment.energy_bar is not None:
         every = np.ones(len(assessment.names), dtype=bool)
@@ -55,7 +58,7 @@ def quantities(assessment: Assessment, labels: Labels) -> tuple[Quantity, ...]:
 
 def energy_error(assessment: Assessment, labels: Labels) -> Array:
     """Errors of the energies, meV/atom, `(F,)`."""
-    return np.asarray(1e3 * (assessment.energy - labels.energy) / assessment.natoms)
+    return 1e3 * assessment.energy_error(labels)
 
 
 def atom_force_bar(assessment: Assessment) -> Array | None:
@@ -63,6 +66,12 @@ def atom_force_bar(assessment: Assessment) -> Array | None:
     if assessment.force_bar is None:
         return None
     return np.asarray(np.linalg.norm(width(assessment.force_bar), axis=-1))
+
+
+def atom_key(assessment: Assessment) -> str:
+    """The array of `worst` that the picture shows: force bars, or the first atom score without predictions."""
+    scores = (name for name, level in assessment.scores if level == "atom")
+    return next(scores, FORCE_BAR) if assessment.forces is None else FORCE_BAR
 
 
 def atom_risk(assessment: Assessment) -> tuple[str, Array] | None:

@@ -13,7 +13,7 @@ from assay.assessment import Assessment, Labels
 from assay.prediction import Array, Gaussian, Level, Score
 from assay.report import figures, tables, theme
 from assay.report.parts import Panel, Section, many, percent
-from assay.report.quantities import Quantity, atom_force_bar, quantities
+from assay.report.quantities import FORCE_BAR, Quantity, atom_force_bar, atom_key, quantities
 from assay.report.structure import picture
 
 
@@ -22,6 +22,9 @@ def bars(assessment: Assessment, labels: Labels | None) -> Section:
     section = Section(
         "bars", "Do the error bars match the errors?", "Each error is held against the bar that foretold it."
     )
+    if assessment.forces is None:
+        section.notes.append("The gauge gives scores and no predictions, so there are neither errors nor bars.")
+        return section
     if labels is None:
         section.notes.append(
             "No reference labels came with these frames, so there are no errors to hold the bars against."
@@ -58,7 +61,7 @@ def ranking(assessment: Assessment, labels: Labels | None, evaluation: Mapping[s
         section.notes.append(f"There are {missing}, so a ranking of errors can't be drawn.")
         return section
     rankings = dict(list(rankings.items())[: len(theme.SERIES)])
-    error = np.linalg.norm(assessment.forces - labels.forces, axis=1)
+    error = np.linalg.norm(assessment.force_error(labels), axis=1)
     kept = ~assessment.still.all(axis=1) & np.isfinite(error) & ~np.isnan([*rankings.values()]).any(axis=0)
     if not kept.any():
         section.notes.append("No atom has both an error and a ranking.")
@@ -100,8 +103,9 @@ def distributions(assessment: Assessment, training: Mapping[tuple[str, Level], A
 
 def riskiest(assessment: Assessment, labels: Labels | None, worst: Atoms | None) -> Section:
     """Tables of the riskiest frames and atoms, and a picture of the worst frame."""
-    lead = "Look here first: what to recompute, and where in a frame the potential is unsure. Force bars "
-    lead += "are lengths of vectors." if labels is None else "and errors are lengths of vectors."
+    lead = "Look here first: what to recompute, and where in a frame the potential is unsure."
+    if assessment.forces is not None:
+        lead += f" Force bars {'' if labels is None else 'and errors '}are lengths of vectors."
     section = Section("riskiest", "Riskiest frames and atoms", lead)
     section.tables.extend(
         table
@@ -113,7 +117,7 @@ def riskiest(assessment: Assessment, labels: Labels | None, worst: Atoms | None)
     if worst is None:
         section.notes.append("No structure was handed in for a picture of the worst frame.")
     else:
-        section.panels.append(_picture(worst, calibrated=assessment.force_bar is not None))
+        section.panels.append(_picture(worst, assessment))
     return section
 
 
@@ -234,20 +238,22 @@ def _distribution(id: str, score: Score, training: Array | None) -> Panel:
     )
 
 
-def _picture(worst: Atoms, calibrated: bool) -> Panel:
-    bar = np.asarray(worst.arrays["force_error_bar"])
-    top = int(np.argmax(bar))
-    name = "error bar" if calibrated else "uncalibrated spread"
+def _picture(worst: Atoms, assessment: Assessment) -> Panel:
+    key = atom_key(assessment)
+    values = np.asarray(worst.arrays[key])
+    top = int(np.argmax(values))
+    calibrated = assessment.force_bar is not None
+    name = key if key != FORCE_BAR else "force error bar" if calibrated else "uncalibrated force spread"
     which = ", ".join(filter(None, (worst.info.get("origin"), worst.get_chemical_formula())))
     return Panel(
         "worst",
         "The riskiest frame",
         theme.svg(
-            lambda ax: picture(ax, worst, bar, f"force {name} (eV/Å)"),
+            lambda ax: picture(ax, worst, values, f"{name} (eV/Å)" if key == FORCE_BAR else name),
             id="worst",
-            label=f"Atoms of {which} coloured by the {name} of their forces",
+            label=f"Atoms of {which} coloured by their {name}",
             size=(4.2, 4.2),
         ),
-        f"Frame {which}. Atoms are coloured by the {name} of their force: the brighter, the less trustworthy. The "
+        f"Frame {which}. Atoms are coloured by their {name}: the brighter, the less trustworthy. The "
         f"ring marks atom {top} ({chemical_symbols[worst.numbers[top]]}), where it is largest.",
     )

@@ -53,7 +53,7 @@ def riskiest_frames(assessment: Assessment, labels: Labels | None) -> Table | No
         risks.append(numbers(f"L{risk[0][1:]}", risk[1][top]))
     more = []
     if labels is not None:
-        error = np.linalg.norm(assessment.forces - labels.forces, axis=1)
+        error = np.linalg.norm(assessment.force_error(labels), axis=1)
         more.append(numbers("Largest force error (eV/Å)", frame_maximum(assessment, error)[top]))
     if assessment.energy_bar is not None:
         more.append(numbers("Energy bar (meV/atom)", 1e3 * width(assessment.energy_bar)[top]))
@@ -79,7 +79,7 @@ def riskiest_atoms(assessment: Assessment, labels: Labels | None) -> Table | Non
     risks = [] if assessment.force_bar is None else [numbers("Force bar (eV/Å)", risk[1][top])]
     more = []
     if labels is not None:
-        error = np.linalg.norm((assessment.forces - labels.forces)[top], axis=1)
+        error = np.linalg.norm(assessment.force_error(labels)[top], axis=1)
         more.append(numbers("Force error (eV/Å)", error))
     scores = _scores(assessment, "atom", top) + _scores(assessment, "neighbourhood", top)
     return _ranked("atoms", _caption("atoms", risk[0], len(top), len(risk[1]), folder), first, risks, more, scores)

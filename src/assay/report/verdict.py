@@ -149,6 +149,8 @@ def _predicted(assessment: Assessment) -> Verdict:
     """Where the risk is, when there are no references to hold predictions against."""
     sentences = [
         "No evaluation came with these frames: this page shows where the risk is, not whether the bars are right."
+        if assessment.forces is not None
+        else "There are scores only: they rank risk but have no unit of error. Error bars need predictions."
     ]
     tiles = []
     bar = atom_force_bar(assessment)

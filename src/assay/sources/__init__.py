@@ -1,20 +1,26 @@
 """What a potential knows about a frame. One file per foreign package, which is its only importer.
 
-Two kinds of source exist:
+Three kinds of source exist:
 
 * one that predicts by itself: `evaluate(frame) -> Evaluation`;
+* one that has features and no predictions: its `Evaluation` has features only, from which scores are made, but no
+  error bars;
 * one that gives a linear potential its rows: `design(frame) -> Design`, from which `assay.linear` fits a
   potential that then predicts (and is a source of the first kind).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from ase import Atoms
 
 from assay.prediction import Array
+
+LARGEST = 20_000
+"""Coefficients beyond which a dense least-squares fit is refused."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +29,15 @@ class Evaluation:
 
     | field | meaning | shape | unit |
     |---|---|---|---|
-    | energy | predicted energy | float | eV |
-    | forces | predicted forces | `(A, 3)` | eV/Å |
+    | energy | predicted energy; `None` with features only | float | eV |
+    | forces | predicted forces; `None` with features only | `(A, 3)` | eV/Å |
     | stress | predicted stress, Voigt xx yy zz yz xz xy; `None` where there is none | `(6,)` | eV/Å³ |
     | energy_members, forces_members, stress_members | predictions of the M members | `(M,)`, `(M, A, 3)`, `(M, 6)` | |
     | features | per-atom descriptor vectors | `(A, D)` | |
     """
 
-    energy: float
-    forces: Array
+    energy: float | None = None
+    forces: Array | None = None
     stress: Array | None = None
     energy_members: Array | None = None
     forces_members: Array | None = None
@@ -62,6 +68,33 @@ class Design:
     reference_forces: Array
     reference_stress: Array
 
+    def predictions(self, coefficients: Array) -> Predictions:
+        """What N coefficient vectors `(N, P)` predict: one matrix product for all."""
+        energies = self.energy_row @ coefficients.T + self.reference_energy
+        forces = (self.force_rows @ coefficients.T).T.reshape(len(coefficients), -1, 3) + self.reference_forces
+        stresses = None
+        if self.stress_rows is not None:
+            stresses = (self.stress_rows @ coefficients.T).T + self.reference_stress
+        return Predictions(energies, forces, stresses, self.features)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What N coefficient vectors of a linear potential say about one frame of A atoms.
+
+    | field | shape | unit |
+    |---|---|---|
+    | energies | `(N,)` | eV |
+    | forces | `(N, A, 3)` | eV/Å |
+    | stresses | `(N, 6)`, `None` where no volume is defined | eV/Å³ |
+    | features | `(A, D)` | |
+    """
+
+    energies: Array
+    forces: Array
+    stresses: Array | None
+    features: Array
+
 
 class Source(Protocol):
     """A potential that predicts; it can be sent to a worker process and written to a gauge file."""
@@ -80,9 +113,13 @@ class Source(Protocol):
 
 
 class LinearSource(Protocol):
-    """A potential that is linear in its P coefficients."""
+    """A potential that is linear in its P coefficients: first the S constants of its species, then the others."""
 
     kind: ClassVar[str]
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Chemical symbols, S of them."""
 
     @property
     def label(self) -> str: ...
@@ -91,7 +128,20 @@ class LinearSource(Protocol):
     def coefficients(self) -> int:
         """P."""
 
+    @property
+    def cutoff(self) -> float:
+        """No atom farther away than this has a part in an atom's features, Å."""
+
+    def for_species(self, species: Sequence[str]) -> Self:
+        """This source, ready for frames with these chemical symbols where it names none itself."""
+
     def design(self, frame: Atoms) -> Design:
         """The rows of one frame."""
+
+    def predictions(self, frame: Atoms, coefficients: Array) -> Predictions:
+        """What N coefficient vectors `(N, P)` predict for one frame, in the way that is fastest."""
+
+    def features(self, frame: Atoms) -> Array:
+        """The features of `design`, `(A, D)`, without the cost of force rows."""
 
     def state(self) -> dict[str, Any]: ...

@@ -15,42 +15,31 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from assay.frames import Frame, FrameError, Skipped, content_hash
 from assay.gauge_file import write_atomically
 from assay.prediction import Array
 from assay.sources import Evaluation
+from assay.sources.attached import FrameRows, attach
 from assay.sources.recorded import Recorded
-
-_ADVICE = "Give the frames file that the members were computed for, or a members file with hashes (write_members)"
 
 
 @dataclass(frozen=True)
 class _Members:
-    """A members file in memory.
+    """A members file in memory."""
 
-    `starts[f]:starts[f + 1]` are the atoms of frame f; `rows` maps a content hash to the first f that has it.
-    """
-
-    path: Path
+    rows: FrameRows
     models: tuple[str, ...]
-    starts: NDArray[np.int64]
     energy: Array
     forces: Array
     stress: Array | None
-    rows: Mapping[str, int] | None
-
-    @property
-    def frames(self) -> int:
-        return len(self.starts) - 1
 
 
 def member_models(path: str | Path) -> tuple[str, ...]:
@@ -85,76 +74,17 @@ as well, which raise without it |
     """
     members = _read(Path(path))
     source = Recorded(members.models)
-    counts: dict[str, int] = {}
-    counted = len(skipped or ())
-    for frame in frames:
-        if members.rows is None:
-            counted = _count(counts, skipped, counted)
-            row = _row(counts, frame.origin)
-        else:
-            row = members.rows.get(content_hash(frame.atoms), -1)
-        if row >= 0:
-            _same_atoms(frame, members, row)
-        try:
-            if row < 0:
-                raise FrameError(f"none of the {members.frames} frames in {members.path} has this structure")
-            atoms = _attached(frame.atoms, members, row)
-            source.evaluate(atoms)
-        except FrameError as error:
-            reason = f"{_place(frame.origin)}: {error}"
-            if skipped is None:
-                raise FrameError(reason) from error
-            skipped.append((frame.origin, reason))
-            continue
-        yield replace(frame, atoms=atoms)
-    if members.rows is None:
-        _count(counts, skipped, counted)
-        _same_frames(counts, members, skipped or [])
 
+    def put(atoms: Atoms, row: int) -> Atoms:
+        attached = _attached(atoms, members, row)
+        source.evaluate(attached)  # raises FrameError for members that are not finite
+        return attached
 
-def _count(counts: dict[str, int], skipped: Skipped | None, counted: int) -> int:
-    """Count the frames skipped beyond the first `counted`."""
-    for origin, _ in (skipped or [])[counted:]:
-        _row(counts, origin)
-    return len(skipped or ())
-
-
-def _row(counts: dict[str, int], origin: str) -> int:
-    """The place of a frame among those of all files; `counts` holds the frames of each file so far, in file order."""
-    file, _, index = origin.rpartition(":")
-    if not index.isdecimal():
-        raise FrameError(f"frame {origin!r}: members are matched by order, for which the origin must be FILE:INDEX")
-    counts[file] = max(counts.get(file, 0), int(index) + 1)
-    files = list(counts)
-    return sum(counts[f] for f in files[: files.index(file)]) + int(index)
-
-
-def _same_atoms(frame: Frame, members: _Members, row: int) -> None:
-    if row >= members.frames:
-        raise FrameError(
-            f"{_place(frame.origin)}: {members.path} has members of {members.frames} frames only. {_ADVICE}"
-        )
-    natoms = members.starts[row + 1] - members.starts[row]
-    if natoms != len(frame.atoms):
-        raise FrameError(
-            f"{_place(frame.origin)}: {len(frame.atoms)} atoms, but members of {natoms} atoms in {members.path}, "
-            f"frame {row}. {_ADVICE}"
-        )
-
-
-def _same_frames(counts: Mapping[str, int], members: _Members, skipped: Skipped) -> None:
-    frames = sum(counts.values())
-    last = {f"{file}:{count - 1}" for file, count in counts.items()}
-    cut_off = len(counts) == 1 and any(origin in last for origin, _ in skipped)
-    if frames > members.frames or (frames < members.frames and not cut_off):
-        raise FrameError(
-            f"{members.path} has members of {members.frames} frames, but {', '.join(counts) or 'no file'} has {frames} "
-            f"frames. {_ADVICE}"
-        )
+    yield from attach(frames, members.rows, put, skipped)
 
 
 def _attached(atoms: Atoms, members: _Members, row: int) -> Atoms:
-    atoms, here = atoms.copy(), slice(members.starts[row], members.starts[row + 1])
+    atoms, here = atoms.copy(), members.rows.atoms(row)
     for m, model in enumerate(members.models):
         atoms.info[f"{model}_energy"] = float(members.energy[m, row])
         atoms.set_array(f"{model}_forces", np.asarray(members.forces[m, here], dtype=np.float64))
@@ -162,11 +92,6 @@ def _attached(atoms: Atoms, members: _Members, row: int) -> Atoms:
         if members.stress is not None:
             atoms.info[f"{model}_stress"] = np.asarray(members.stress[m, row], dtype=np.float64)
     return atoms
-
-
-def _place(origin: str) -> str:
-    file, _, index = origin.rpartition(":")
-    return f"{file}, frame {index}"
 
 
 def _read(path: Path) -> _Members:
@@ -181,10 +106,9 @@ def _read(path: Path) -> _Members:
         raise FrameError(f"{path}: not a members file (.npz without pickled objects): {error}") from error
     if lacking := [key for key in ("models", "natoms", "energy", "forces") if key not in data]:
         raise FrameError(f"{path}: no {', '.join(lacking)} in this members file; it has {', '.join(data)}")
-    models, natoms = tuple(map(str, data["models"].ravel())), data["natoms"].ravel()
-    if natoms.dtype.kind not in "iu" or (natoms < 1).any():
-        raise FrameError(f"{path}: natoms must be whole numbers above 0")
-    m, f, a = len(models), len(natoms), int(natoms.sum())
+    models = tuple(map(str, data["models"].ravel()))
+    rows = FrameRows.of(path, "members", "write_members", data["natoms"].ravel(), data.get("hash"))
+    m, f, a = len(models), rows.frames, int(rows.starts[-1])
     shapes = {"energy": (m, f), "forces": (m, a, 3), "stress": (m, f, 6), "hash": (f,)}
     for key, shape in shapes.items():
         if key in data and data[key].shape != shape:
@@ -195,16 +119,7 @@ def _read(path: Path) -> _Members:
             raise FrameError(f"{path}: {key} is of type {data[key].dtype}")
     if len(set(models)) < m or m == 0:
         raise FrameError(f"{path}: needs one model or more, of different names, got {', '.join(models)}")
-    hashes = map(str, data["hash"]) if "hash" in data else None
-    return _Members(
-        path=path,
-        models=models,
-        starts=np.concatenate([[0], np.cumsum(natoms, dtype=np.int64)]),
-        energy=data["energy"],
-        forces=data["forces"],
-        stress=data.get("stress"),
-        rows=None if hashes is None else {h: f for f, h in reversed([*enumerate(hashes)])},
-    )
+    return _Members(rows, models, data["energy"], data["forces"], data.get("stress"))
 
 
 def write_members(

@@ -10,17 +10,24 @@ from typing import Any
 from assay.linear.potential import LinearPotential
 from assay.sources import Source
 from assay.sources.ase_committee import AseCommittee
+from assay.sources.features_file import Features
+from assay.sources.linear_sources import LINEAR
+from assay.sources.python_callable import PythonCallable
 from assay.sources.recorded import Recorded
 from assay.sources.snap import Snap
+from assay.sources.soap import Soap
 
-NAMES = ("snap", "ase_committee", "recorded")
+FeatureSource = Features | PythonCallable | Soap
+"""Sources of features without predictions."""
+FEATURES = (Features.kind, PythonCallable.kind, Soap.kind)
+NAMES = (*LINEAR, "ase_committee", "recorded", *FEATURES)
 
 
 def parse_spec(spec: str | Mapping[str, Any]) -> dict[str, Any]:
     """`name:key=value,…`, or the path of a TOML file with `source = "name"` and the same keys, or such a table.
 
-    Values are read as TOML (`8`, `5.0`, `true`, `[0.5, 0.6]`), else as a string. Raises `ValueError` for a name that
-    is not known or a pair without `=`.
+    `features:FILE.npz` is `features:file=FILE.npz`. Values are read as TOML (`8`, `5.0`, `true`, `[0.5, 0.6]`), else as
+    a string. Raises `ValueError` for a name that is not known or a pair without `=`.
     """
     if not isinstance(spec, str):
         settings = dict(spec)
@@ -37,6 +44,8 @@ def parse_spec(spec: str | Mapping[str, Any]) -> dict[str, Any]:
         settings = {"source": name}
         for pair in _split(rest):
             key, equals, value = pair.partition("=")
+            if name == Features.kind and not equals and "file" not in settings:
+                key, equals, value = "file", "=", key
             if not equals:
                 raise ValueError(f"source {spec!r}: {pair!r} is not key=value")
             settings[key.strip()] = _value(value.strip())
@@ -64,6 +73,19 @@ def _value(text: str) -> Any:
         return text
 
 
+def feature_source(settings: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> FeatureSource | None:
+    """The source of features that parsed settings name; `None` where the source predicts."""
+    own = {key: value for key, value in settings.items() if key != "source"}
+    match settings["source"]:
+        case Features.kind:
+            return Features.from_state(own)
+        case PythonCallable.kind:
+            return PythonCallable.from_state(own, allow_import)
+        case Soap.kind:
+            return Soap.from_state(own)
+    return None
+
+
 def source_state(source: Source) -> dict[str, Any]:
     """What a gauge file holds of a source."""
     return {"kind": source.kind, **source.state()}
@@ -79,6 +101,8 @@ def source_from_state(state: Mapping[str, Any], allow_import: tuple[str, ...] = 
             return AseCommittee.from_state(settings, allow_import=allow_import)
         case "recorded":
             return Recorded.from_state(settings)
+    if (source := feature_source({"source": state["kind"], **settings}, allow_import)) is not None:
+        return source
     raise ValueError(f"unknown source {state['kind']!r} in the gauge file")
 
 

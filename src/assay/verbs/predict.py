@@ -22,10 +22,13 @@ from assay.frames import Frame, FrameError, LabelKeys, Skipped, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders, write_atomically
 from assay.parallel import Failure
-from assay.prediction import ONE_SIGMA
+from assay.prediction import ONE_SIGMA, Array
 from assay.provenance import versions
 from assay.scoring import Batch, Scored
+from assay.sources.features_file import ATTACHED
 from assay.verbs.inputs import Paths, Stage, labelled, listed
+
+BAR = "largest_force_error_bar_eV_per_A"
 
 
 def predict(
@@ -42,7 +45,8 @@ def predict(
     stage: Stage | None = None,
     command: str | None = None,
 ) -> Assessment:
-    """Assess frames with a gauge, and write them with predictions, error bars and scores.
+    """Assess frames with a gauge, and write them with predictions, error bars and scores (scores alone where the source
+    has features and no predictions).
 
     Frames that can't be read or evaluated are listed in `failed`; the others are not lost.
 
@@ -83,19 +87,21 @@ def assess_stream(
     workers: int = 1,
     out: str | Path | None = None,
     stage: Stage | None = None,
-) -> tuple[Assessment, Atoms]:
-    """Assess frames as they come, writing each to `out`; also the frame with the largest force error bar."""
+) -> tuple[Assessment, Atoms | None]:
+    """Assess frames as they come, writing each to `out`; also the frame with the riskiest atom, for a picture."""
     scored: list[tuple[Frame, Scored]] = []
-    worst: tuple[float, Frame | None, Any] = (-np.inf, None, None)
+    worst, largest = None, -np.inf
     progress = stage("assessing", None) if stage else None
     with _extxyz(out) as write:
         for frame, result in gauge.stream(frames, workers=workers, progress=progress):
             if isinstance(result, Failure):
                 skipped.append((result.origin, result.reason))
                 continue
-            bars = np.linalg.norm(_atom_bars(gauge, result), axis=1)
-            if bars.max() > worst[0]:
-                worst = (float(bars.max()), frame, bars)
+            name, risk = _risk_of_atoms(gauge, result)
+            if risk is not None and risk.max() > largest:
+                worst, largest = frame.atoms.copy(), float(risk.max())
+                worst.info = {"origin": frame.origin}
+                worst.arrays[name] = risk
             if out is not None:
                 write(annotated(gauge, frame, result))
             bare = Atoms(frame.atoms.numbers)  # positions and other arrays of frames that are done are let go
@@ -103,20 +109,18 @@ def assess_stream(
         if not scored:  # before the file is written
             first = ": ".join(skipped[0]) if skipped else "no frames"
             raise FrameError(f"no frame could be evaluated; the first: {first}")
-    assert worst[1] is not None
-    atoms = worst[1].atoms.copy()
-    atoms.info = {"origin": worst[1].origin}
-    atoms.arrays["force_error_bar"] = worst[2]
-    return gauge.assessment(Batch.collect(scored), tuple(skipped)), atoms
+    return gauge.assessment(Batch.collect(scored), tuple(skipped)), worst
 
 
 def annotated(gauge: Gauge, frame: Frame, scored: Scored) -> Atoms:
     """The frame with everything the gauge says, in keys that extended XYZ keeps."""
     one = gauge.assessment(Batch.collect([(frame, scored)]))
     atoms: Atoms = frame.atoms.copy()
+    atoms.arrays.pop(ATTACHED, None)
     evaluation = scored.evaluation
-    results = {"energy": evaluation.energy, "forces": evaluation.forces, "stress": evaluation.stress}
-    atoms.calc = SinglePointCalculator(atoms, **{k: v for k, v in results.items() if v is not None})
+    if evaluation.energy is not None:
+        results = {"energy": evaluation.energy, "forces": evaluation.forces, "stress": evaluation.stress}
+        atoms.calc = SinglePointCalculator(atoms, **{k: v for k, v in results.items() if v is not None})
     if one.energy_bar is not None:
         atoms.info["energy_uncertainty"] = float(one.energy_bar.half_width(ONE_SIGMA)[0] * len(atoms))
     if one.force_bar is not None:
@@ -131,11 +135,15 @@ def annotated(gauge: Gauge, frame: Frame, scored: Scored) -> Atoms:
     return atoms
 
 
-def _atom_bars(gauge: Gauge, scored: Scored) -> Any:
+def _risk_of_atoms(gauge: Gauge, scored: Scored) -> tuple[str, Array | None]:
+    """What the picture of the worst frame shows, `(A,)`: norms of force bars, or the first score of atoms."""
+    forces, spread = scored.evaluation.forces, scored.force_spread
+    if forces is None or spread is None:
+        name = next((name for name, level in scored.scores if level == "atom"), "")
+        return name, scored.scores.get((name, "atom"))
     calibrator = gauge.calibrators.get("force")
-    if calibrator is None:
-        return scored.force_spread
-    return calibrator.bar(scored.evaluation.forces, scored.force_spread, "eV/Å").half_width(ONE_SIGMA)
+    bars = spread if calibrator is None else calibrator.bar(forces, spread, "eV/Å").half_width(ONE_SIGMA)
+    return "force_error_bar", np.asarray(np.linalg.norm(bars, axis=1))
 
 
 @contextmanager
@@ -164,9 +172,14 @@ def _copy(source: IO[bytes], target: IO[bytes], compressed: bool) -> None:
 
 
 def risk_summary(assessment: Assessment) -> dict[str, Any]:
-    """What `predict --json` writes: counts, shares flagged, and frames by falling risk."""
+    """What `predict --json` writes: counts, shares flagged, and frames by falling risk.
+
+    Risk is the largest force error bar; without predictions, the first score of atoms.
+    """
     bar = assessment.force_bar
     width = np.linalg.norm(bar.half_width(ONE_SIGMA), axis=1) if bar is not None else None
+    score = next((s for (_, level), s in assessment.scores.items() if level == "atom" and not assessment.bar), None)
+    of_atoms, risk = (width, BAR) if score is None else (score.values, score.name)
     frames = []
     for f, name in enumerate(assessment.names):
         atoms = slice(assessment.offsets[f], assessment.offsets[f + 1])
@@ -174,17 +187,18 @@ def risk_summary(assessment: Assessment) -> dict[str, Any]:
             "frame": name,
             "config_type": assessment.config_types[f],
             "atoms": int(assessment.natoms[f]),
-            "energy_eV": float(assessment.energy[f]),
         }
+        if assessment.energy is not None:
+            row["energy_eV"] = float(assessment.energy[f])
         if assessment.energy_bar is not None:
             row["energy_error_bar_eV_per_atom"] = _finite(assessment.energy_bar.half_width(ONE_SIGMA)[f])
         if width is not None:
-            row["largest_force_error_bar_eV_per_A"] = _finite(width[atoms].max())
-            row["riskiest_atom"] = int(width[atoms].argmax())
+            row[BAR] = _finite(width[atoms].max())
+        if of_atoms is not None:
+            row["riskiest_atom"] = int(of_atoms[atoms].argmax())
         row |= {n: _finite(s.values[f]) for (n, level), s in assessment.scores.items() if level == "frame"}
         row["flagged_by"] = [n for (n, level), s in assessment.scores.items() if level == "frame" and s.flagged[f]]
         frames.append(row)
-    risk = "largest_force_error_bar_eV_per_A"
     frames.sort(key=lambda row: np.inf if row.get(risk) is None else row[risk], reverse=True)
     flagged: dict[str, dict[str, float]] = {}
     for (name, level), score in assessment.scores.items():
