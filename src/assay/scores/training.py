@@ -1,0 +1,86 @@
+"""Features of the training atoms while scores are fitted to them: on disk, so that passes are cheap and memory is not.
+
+Axis letters: F frames, n atoms of one species, D features, S species.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.prediction import Array
+
+
+class TrainingFeatures:
+    """Features of frames in the order they were appended, by species, in files that vanish with this object.
+
+    | attribute | meaning |
+    |---|---|
+    | kinds | group (`config_type`) of each frame, F of them |
+    | numbers | atomic numbers of the atoms of each frame, F arrays |
+    """
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self.numbers: list[NDArray[np.int64]] = []
+        self._folder = TemporaryDirectory(prefix="assay-features-")
+        self._columns = 0
+        self._keep: NDArray[np.bool_] | None = None
+
+    def append(self, features: Array, numbers: NDArray[Any], kind: str = "") -> None:
+        """Add one frame: features `(A, D)`, atomic numbers `(A,)`."""
+        self._columns = features.shape[1]
+        self.kinds.append(kind)
+        self.numbers.append(np.asarray(numbers, dtype=np.int64))
+        for z in np.unique(numbers):
+            with self._file(int(z)).open("ab") as file:
+                file.write(np.ascontiguousarray(features[numbers == z], dtype=np.float64).tobytes())
+
+    def keep_only(self, keep: NDArray[np.bool_]) -> None:
+        """Leave out the atoms where `keep` is false; `keep` has one value for each atom of all frames, in order."""
+        self._keep = np.asarray(keep, dtype=bool)
+
+    @property
+    def species(self) -> tuple[int, ...]:
+        """Atomic numbers, in increasing order."""
+        return tuple(int(z) for z in np.unique(np.concatenate(self.numbers))) if self.numbers else ()
+
+    def rows(self, z: int) -> Array:
+        """Features of the atoms of one species, `(n, D)`; a memory map unless atoms are left out. Don't write to it."""
+        rows: Array = np.memmap(self._file(z), dtype=np.float64, mode="r").reshape(-1, self._columns)
+        return rows if self._keep is None else np.asarray(rows[self._keep[np.concatenate(self.numbers) == z]])
+
+    def frames_of(self, z: int) -> NDArray[np.int64]:
+        """The frame that each of `rows(z)` belongs to, `(n,)`."""
+        numbers = np.concatenate(self.numbers)
+        frames = np.repeat(np.arange(len(self.numbers)), [len(each) for each in self.numbers])
+        return frames[(numbers == z) if self._keep is None else (numbers == z) & self._keep]
+
+    def signatures(self) -> Array:
+        """`signature` of every frame, `(F, 2 S D)`."""
+        parts = []
+        for z in self.species:
+            rows, frames = self.rows(z), self.frames_of(z)
+            starts = np.searchsorted(frames, np.arange(len(self.numbers) + 1))
+            moments = np.zeros((len(self.numbers), 2 * self._columns))
+            for f in np.unique(frames):
+                moments[f] = _moments(rows[starts[f] : starts[f + 1]])
+            parts.append(moments)
+        return np.concatenate(parts, axis=1)
+
+    def _file(self, z: int) -> Path:
+        return Path(self._folder.name) / f"{z}.f64"
+
+
+def signature(features: Array, numbers: NDArray[Any], species: tuple[int, ...]) -> Array:
+    """Mean and standard deviation of the features over the atoms of each species, `(2 S D,)`; 0 for absent species."""
+    of_species = (features[numbers == z] for z in species)
+    return np.concatenate([_moments(f) if len(f) else np.zeros(2 * features.shape[1]) for f in of_species])
+
+
+def _moments(features: Array) -> Array:
+    return np.concatenate([features.mean(axis=0), features.std(axis=0)])
