@@ -112,7 +112,9 @@ def test_one_frame_is_enough(tmp_path: Path):
     built = assay.build(tmp_path / "one.extxyz", source=shells, out=tmp_path / "one.gauge")
     gauge = Gauge.load(tmp_path / "one.gauge", allow_import=(HERE,))
     assert built.held_out is None
-    assert set(gauge.thresholds) == {("gamma", "atom"), ("gamma", "frame")}, "nothing sets the others"
+    assert set(gauge.thresholds) == {
+        (name, level) for name in ("gamma", "gamma_local") for level in ("atom", "frame")
+    }, "nothing sets the others"
     found = assay.predict(gauge, demo_data("ood"))
     assert found.scores["gamma", "frame"].flagged.mean() > 0.9
     assert not found.scores["leverage", "frame"].flagged.any()
@@ -124,7 +126,9 @@ def test_predict_writes_scores_and_nothing_else(built: assay.Built, files: dict[
     assessment = assay.predict(built.gauge, files["pool"], out=out, json_file=summary, report=report)
     frames = ase.io.read(out, ":")
     assert all(atoms.calc is None for atoms in frames)
-    arrays = {"numbers", "positions", *(f"{n}{end}" for n in ("gamma", "leverage") for end in ("", "_neighbourhood"))}
+    names = ("gamma", "leverage", "gamma_local")
+    arrays = {"numbers", "positions", *(f"{name}{end}" for name in names for end in ("", "_neighbourhood"))}
+    arrays.add("gamma_cluster")
     assert set(frames[0].arrays) == arrays
     assert not {key for atoms in frames for key in atoms.info if "energy" in key or "stress" in key}
     gammas = np.concatenate([atoms.arrays["gamma"] for atoms in frames])
@@ -133,7 +137,8 @@ def test_predict_writes_scores_and_nothing_else(built: assay.Built, files: dict[
     rows = content["by_risk"]
     assert content["error_bar"] == ""
     assert [row["gamma"] for row in rows] == sorted((row["gamma"] for row in rows), reverse=True)
-    assert set(rows[0]) == {"frame", "config_type", "atoms", "riskiest_atom", "gamma", "leverage", "flagged_by"}
+    scores = {*names, "frame_outlier_factor"}
+    assert set(rows[0]) == {"frame", "config_type", "atoms", "riskiest_atom", *scores, "flagged_by"}
     riskiest = frames[int(rows[0]["frame"].rpartition(":")[2])]
     assert riskiest.arrays["gamma"].argmax() == rows[0]["riskiest_atom"]
     page = report.read_text()

@@ -9,6 +9,7 @@ from assay.gauge_file import GaugeFileError
 from assay.guard import Guard, GuardStop
 from assay.linear.weights import Weights
 from assay.prediction import Ensemble, Gaussian, Interval, Score
+from assay.selection.selected import Selected, Selection
 from assay.verbs.build import Built, build
 from assay.verbs.calibrate import calibrate
 from assay.verbs.demo import demo
@@ -16,6 +17,7 @@ from assay.verbs.evaluate import evaluate
 from assay.verbs.export import export
 from assay.verbs.info import info
 from assay.verbs.predict import predict
+from assay.verbs.select import select
 
 try:
     __version__ = version("assay")
@@ -37,6 +39,8 @@ __all__ = [
     "LabelKeys",
     "Labels",
     "Score",
+    "Selected",
+    "Selection",
     "Weights",
     "build",
     "calibrate",
@@ -46,4 +50,5 @@ __all__ = [
     "info",
     "predict",
     "read_frames",
+    "select",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,7 @@ class Assessment:
     | still | force components that vanish by symmetry: see `assay.scoring.STILL` | `(A, 3)` | |
     | bar | name of the error bar, `SCORE:CALIBRATOR`; `""` for features without predictions | | |
     | neighbourhood_error | mean norm of the force error over each neighbourhood, with labels | `(A,)` | eV/Å |
+    | companions | what scores say of atoms beside their values, by name, such as `gamma_cluster` | `(A,)` | |
     | labels | the reference values, where all frames have them | | |
     | failed | frames left out: `file:index` and the reason | | |
     """
@@ -73,6 +75,7 @@ class Assessment:
     labels: Labels | None = None
     neighbourhood_error: Array | None = None
     failed: tuple[tuple[str, str], ...] = field(default=())
+    companions: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def natoms(self) -> NDArray[np.int64]:

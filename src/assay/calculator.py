@@ -13,6 +13,7 @@ from assay.assessment import NO_PREDICTIONS
 from assay.frames import Frame
 from assay.gauge import Gauge
 from assay.prediction import ONE_SIGMA, ErrorBar
+from assay.scores import Companioned
 from assay.scoring import Batch
 
 
@@ -56,6 +57,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
             *(predicted if gauge.bar else ()),
             *self._atom_scores,
             *(f"{name}_neighbourhood" for name in self._atom_scores),
+            *(score.companion for score in gauge.scores if isinstance(score, Companioned)),
         ]
 
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
@@ -78,6 +80,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
         self.results: dict[str, Any] = {
             **{name: assessment.scores[name, "atom"].values for name in self._atom_scores},
             **{f"{name}_neighbourhood": assessment.scores[name, "neighbourhood"].values for name in self._atom_scores},
+            **assessment.companions,
         }
         optional = {
             "energy": evaluation.energy,

@@ -16,6 +16,8 @@ import numpy as np
 from ase import Atoms
 
 from assay.extxyz import frame_texts, is_extxyz, parse
+from assay.lammps_data import is_data, read_data
+from assay.lammps_dump import is_dump, read_dump
 from assay.neighbours import close_pairs
 from assay.prediction import Array
 
@@ -70,19 +72,22 @@ def read_frames(
     keys: LabelKeys | None = None,
     labels: Labelled = "if present",
     skipped: Skipped | None = None,
+    species: Sequence[str] | None = None,
 ) -> Iterator[Frame]:
     """Stream the validated frames of one or more files.
 
     Parameters
     ----------
     paths
-        anything `ase.io.iread` reads, compressed or not
+        LAMMPS dumps and data files, and anything `ase.io.iread` reads, compressed or not
     keys
         names of the labels; the defaults are those of `LabelKeys`
     labels
         `"needed"`: a frame without energy and forces is an error
     skipped
         a list that receives `(origin, reason)` of every frame left out; without it the first bad frame raises
+    species
+        chemical symbols of LAMMPS's atom types, in their order; the file's own elements or masses without
 
     Raises
     ------
@@ -93,7 +98,7 @@ def read_frames(
     keys = keys or LabelKeys()
     has_stress: bool | None = None
     for path in [paths] if isinstance(paths, str | Path) else paths:
-        for index, structure in _structures(Path(path), skipped):
+        for index, structure in _structures(Path(path), skipped, species):
             origin = f"{path}:{index}"
             try:
                 frame = _frame(_parsed(structure, origin), origin, keys, labels)
@@ -113,7 +118,9 @@ def read_frames(
             yield frame
 
 
-def _structures(path: Path, skipped: Skipped | None) -> Iterator[tuple[int, Atoms | str]]:
+def _structures(
+    path: Path, skipped: Skipped | None, species: Sequence[str] | None
+) -> Iterator[tuple[int, Atoms | str]]:
     """Frames as ASE reads them, or as texts from extended XYZ files."""
     if not path.is_file():
         raise FrameError(f"{path}: no such file")
@@ -121,7 +128,7 @@ def _structures(path: Path, skipped: Skipped | None) -> Iterator[tuple[int, Atom
         raise FrameError(f"{path}: no frames in this file")
     index = -1
     try:
-        for index, structure in enumerate(frame_texts(path) if is_extxyz(path) else _any_format(path)):
+        for index, structure in enumerate(_read(path, species)):
             yield index, structure
     except FrameError:
         raise
@@ -135,6 +142,16 @@ def _structures(path: Path, skipped: Skipped | None) -> Iterator[tuple[int, Atom
         skipped.append((f"{path}:{index + 1}", message))
     if index < 0:
         raise FrameError(f"{path}: no frames in this file")
+
+
+def _read(path: Path, species: Sequence[str] | None) -> Iterator[Atoms | str]:
+    if is_extxyz(path):
+        return frame_texts(path)
+    if is_dump(path):
+        return read_dump(path, species)
+    if is_data(path):
+        return iter([read_data(path, species)])
+    return _any_format(path)
 
 
 def _any_format(path: Path) -> Iterator[Atoms]:

@@ -134,6 +134,7 @@ class Gauge:
             labels=batch.labels,
             neighbourhood_error=batch.neighbourhood_error,
             failed=failed,
+            companions=batch.companions,
         )
 
     def _bar(self, quantity: str, mean: Array | None, spread: Array | None) -> ErrorBar | None:

@@ -18,7 +18,7 @@ from assay.aggregate import neighbourhood_mean
 from assay.assessment import NO_PREDICTIONS, Labels
 from assay.frames import Frame, FrameError, check_structure
 from assay.prediction import Array, Level
-from assay.scores import FittedScore
+from assay.scores import Companioned, FittedScore
 from assay.sources import Evaluation, Source
 
 STILL = 1e-3
@@ -43,6 +43,7 @@ class Scored:
     | still | the force component vanishes by symmetry; false without predictions | `(A, 3)` |
     | members | M, 0 without members | |
     | neighbourhood_error | mean over the neighbourhood of the norm of the force error, for labelled frames | `(A,)` |
+    | companions | what scores say beside their values, by name, such as `gamma_cluster` | `(A,)` |
     """
 
     evaluation: Evaluation
@@ -53,6 +54,7 @@ class Scored:
     still: NDArray[np.bool_]
     members: int
     neighbourhood_error: Array | None
+    companions: dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class FrameScorer:
             value = getattr(evaluation, name)
             if value is not None and not np.isfinite(value).all():
                 raise FrameError(f"predicted {name} not finite")
-        values = {score.name: score.values(evaluation, atoms.numbers) for score in self.scores}
+        values, companions = values_of(self.scores, evaluation, atoms.numbers)
         levels, neighbourhood_error = self._levels(frame, evaluation, values)
         return Scored(
             evaluation=evaluation
@@ -97,6 +99,7 @@ class FrameScorer:
             still=_still(evaluation, frame),
             members=0 if evaluation.forces_members is None else len(evaluation.forces_members),
             neighbourhood_error=neighbourhood_error,
+            companions=companions,
         )
 
     def _levels(
@@ -136,7 +139,7 @@ class FrameScorer:
         atoms = np.broadcast_to(values[self.bar_score], (n,))
         spreads = {
             "energy_spread": float(np.mean(atoms)),
-            "force_spread": np.repeat(atoms[:, None] / np.sqrt(3.0), 3, axis=1),
+            "force_spread": force_spread(atoms),
             "stress_spread": None if evaluation.stress is None else np.full(6, np.mean(atoms)),
         }
         if self.bar_score == "committee_force":
@@ -147,6 +150,24 @@ class FrameScorer:
                 tensor = (variance[:3].sum() + 2 * variance[3:].sum()) / 9  # xy and yx are one Voigt component
                 spreads["stress_spread"] = np.full(6, np.sqrt(tensor))
         return spreads
+
+
+def values_of(
+    scores: Sequence[FittedScore], evaluation: Evaluation, numbers: NDArray[Any]
+) -> tuple[dict[str, Array], dict[str, NDArray[Any]]]:
+    """Values of scores, and what they say beside them, by name."""
+    values, companions = {}, {}
+    for score in scores:
+        if isinstance(score, Companioned):
+            values[score.name], companions[score.companion] = score.values_and_companion(evaluation, numbers)
+        else:
+            values[score.name] = score.values(evaluation, numbers)
+    return values, companions
+
+
+def force_spread(score: Array) -> Array:
+    """`(A,)` → `(A, 3)`: the score of a force vector as the same spread of its three components."""
+    return np.repeat(score[:, None] / np.sqrt(3.0), 3, axis=1)
 
 
 def _still(evaluation: Evaluation, frame: Frame) -> NDArray[np.bool_]:
@@ -182,6 +203,7 @@ class Batch:
     members: int
     labels: Labels | None
     neighbourhood_error: Array | None
+    companions: dict[str, NDArray[Any]]
 
     @classmethod
     def collect(cls, scored: Sequence[tuple[Frame, Scored]]) -> Batch:
@@ -207,6 +229,9 @@ class Batch:
             members=results[0].members,
             labels=_labels(frames),
             neighbourhood_error=_joined([result.neighbourhood_error for result in results]),
+            companions={
+                name: np.concatenate([result.companions[name] for result in results]) for name in results[0].companions
+            },
         )
 
     @property

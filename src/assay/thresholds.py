@@ -13,6 +13,9 @@ from assay.scoring import Batch, Key
 
 HELD_OUT_QUANTILE = 0.95
 
+FEWEST = 20
+"""Atoms of a cluster below which it has no threshold of its own."""
+
 
 def tukey_fence(errors: Array) -> float:
     """`Q3 + 1.5 (Q3 - Q1)` of training errors (Shuang et al., Eq. 7; Lysogorskiy et al.)."""
@@ -41,6 +44,18 @@ def thresholds(scores: Sequence[FittedScore], training: Batch, held_out: Batch |
             finite = held_out.scores[key][np.isfinite(held_out.scores[key])]
             found[key] = float(np.quantile(finite, HELD_OUT_QUANTILE)) if len(finite) else np.inf
     return found
+
+
+def cluster_fences(training: Batch, clusters: int) -> Array:
+    """`tukey_fence` of the force errors of training atoms by their `gamma_cluster`, `(K,)`, eV/Å.
+
+    Clusters of fewer than `FEWEST` atoms in the sample take that of all atoms. Raises `ValueError` without labels.
+    """
+    if training.labels is None or training.forces is None:
+        raise ValueError("thresholds by cluster need labelled training frames and predicted forces")
+    errors = np.linalg.norm(training.forces - training.labels.forces, axis=1)
+    of_cluster = [errors[training.companions["gamma_cluster"] == k] for k in range(clusters)]
+    return np.array([tukey_fence(each if len(each) >= FEWEST else errors) for each in of_cluster])
 
 
 def _fences(training: Batch) -> dict[tuple[str, Level], float]:

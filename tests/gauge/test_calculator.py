@@ -29,7 +29,7 @@ def test_the_keys_of_the_design(gauge: Gauge, new: list[Atoms]):
     calculator = gauge.calculator()
     calculator.calculate(new[2])
     shapes = {key: np.shape(value) for key, value in calculator.results.items()}
-    of_atoms = ("committee_force", "committee_force_max", "gamma", "leverage")
+    of_atoms = ("committee_force", "committee_force_max", "gamma", "leverage", "gamma_local")
     assert shapes == {
         "energy": (),
         "free_energy": (),
@@ -42,6 +42,7 @@ def test_the_keys_of_the_design(gauge: Gauge, new: list[Atoms]):
         "forces_ensemble": (8, 7, 3),
         **dict.fromkeys(of_atoms, (7,)),
         **{f"{name}_neighbourhood": (7,) for name in of_atoms},
+        "gamma_cluster": (7,),
     }
     assert set(calculator.implemented_properties) == set(shapes)
 

@@ -86,7 +86,7 @@ def test_calibrate_and_info(gauge_file: Path, files: Files, tmp_path: Path) -> N
         (["evaluate", "{gauge}", "{test}", "--energy-key", "dft"], 1, "no label 'dft'"),
         (["evaluate", "{gauge}", "{test}", "--json", "nowhere/x.json"], 1, "folder nowhere does not exist"),
         (["calibrate", "{gauge}", "{train}", "-o", "n.gauge"], 1, "were trained on"),
-        (["export", "{gauge}", "-o", "cu"], 1, "only a fitted SNAP potential can be exported"),
+        (["export", "{gauge}", "-o", "cu"], 1, "only a fitted SNAP or ACE potential can be exported"),
         (
             ["build", "-t", "{train}", "--source", "snap:twojmax=abc", "-o", "x.gauge"],
             1,

@@ -57,6 +57,8 @@ def test_build_fits_scores_calibrates_and_says_how(built: Built, files: Files):
         "committee_energy_max",
         "gamma",
         "leverage",
+        "gamma_local",
+        "frame_outlier_factor",
     ]
     assert set(gauge.calibrators) == set(gauge.constant) == {"energy", "force", "stress"}
     assert (made["training"]["frames"], made["held_out"]["frames"]) == (30, 12)

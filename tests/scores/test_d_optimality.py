@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 import pytest
 
-from assay.scores.d_optimality import TOLERANCE, ExtrapolationGrade, GradeFold, MaxVol, maxvol
+from assay.scores.d_optimality import ExtrapolationGrade, GradeFold
+from assay.scores.maxvol import TOLERANCE, MaxVol
 from assay.sources import Evaluation
 
 CU, AL, NI = 29, 13, 28
@@ -19,36 +18,6 @@ def fit(*chunks: np.ndarray) -> ExtrapolationGrade:
 
 def grades(grade: ExtrapolationGrade, features: np.ndarray) -> np.ndarray:
     return grade.grades(np.atleast_2d(features), np.full(len(np.atleast_2d(features)), CU))
-
-
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize(("n", "d"), [(9, 2), (12, 3), (11, 4), (5, 5)])
-def test_no_swap_raises_the_determinant_and_no_set_beats_the_bound(n: int, d: int, seed: int):
-    """Every one of the n!/(d!(n-d)!) sets is tried.
-
-    A set that no swap of one row enlarges by more than `TOLERANCE` has all |C_ij| ≤ `TOLERANCE`; by Hadamard's
-    inequality no other set is more than (TOLERANCE √D)^D times larger (Goreinov et al. 2010).
-    """
-    rows = np.random.default_rng(seed).normal(size=(n, d))
-    chosen = maxvol(rows)
-    assert len(set(chosen.tolist())) == d
-    volume = abs(np.linalg.det(rows[chosen]))
-    best = max(abs(np.linalg.det(rows[list(each)])) for each in combinations(range(n), d))
-    one_swap = max(abs(np.linalg.det(rows[[*(chosen[:j]), i, *(chosen[j + 1 :])]])) for i in range(n) for j in range(d))
-    assert one_swap <= TOLERANCE * volume * (1 + 1e-9)
-    assert best <= (TOLERANCE * np.sqrt(d)) ** d * volume
-
-
-def test_maxvol_finds_the_largest_set_nearly_always():
-    """Of 40 random problems with 11 rows and 3 columns, measured against all 165 sets of each."""
-    found, ratios = 0, []
-    for seed in range(40):
-        rows = np.random.default_rng(seed).normal(size=(11, 3))
-        best = max(abs(np.linalg.det(rows[list(each)])) for each in combinations(range(11), 3))
-        ratios.append(abs(np.linalg.det(rows[maxvol(rows)])) / best)
-        found += ratios[-1] > 0.99
-    assert found >= 32
-    assert min(ratios) > 0.6
 
 
 def test_the_hull_of_a_plane_by_hand():
@@ -70,13 +39,12 @@ def test_training_grades_of_one_chunk(n: int, d: int):
 def test_training_grades_of_many_chunks(monkeypatch: pytest.MonkeyPatch, seed: int):
     """What one pass costs. A row that was dropped is a combination of rows of which each may be dropped later, so
     that after K flushes no more than TOLERANCE^K D^(K-1) can be promised. On the unit sphere, where every row could
-    be in the set, 40 flushes leave the largest grade below 1.5 and nine in ten below TOLERANCE."""
-    monkeypatch.setattr("assay.scores.d_optimality.BUFFER_ROWS", 50)
+    be in the set, 40 flushes leave the largest grade below 1.1, thanks to rows that are kept."""
+    monkeypatch.setattr("assay.scores.maxvol.BUFFER", 50)
     features = np.random.default_rng(seed).normal(size=(2000, 10))
     features /= np.linalg.norm(features, axis=1)[:, None]
     training = grades(fit(*np.array_split(features, 77)), features)
-    assert TOLERANCE < training.max() < 1.5
-    assert np.mean(training > TOLERANCE) < 0.1
+    assert training.max() < 1.1
 
 
 def test_how_features_come_in_chunks_does_not_count_within_a_buffer():
@@ -220,7 +188,7 @@ def test_an_unknown_species_is_infinitely_far():
 
 def test_a_scale_seen_later_rescales_what_came_before(monkeypatch: pytest.MonkeyPatch):
     """The first chunk is a thousand times smaller than the second, which fixes the scale."""
-    monkeypatch.setattr("assay.scores.d_optimality.BUFFER_ROWS", 1)
+    monkeypatch.setattr("assay.scores.maxvol.BUFFER", 1)
     rng = np.random.default_rng(3)
     small, large = rng.normal(size=(30, 4)), 1e3 * rng.normal(size=(30, 4))
     whole = grades(fit(np.vstack([small, large])), large)
@@ -230,7 +198,7 @@ def test_a_scale_seen_later_rescales_what_came_before(monkeypatch: pytest.Monkey
 
 def test_the_active_set_is_made_of_environments_whatever_scale_came_later(monkeypatch: pytest.MonkeyPatch):
     """The second chunk is large in one column only: the rows of A, got back from A⁻¹, are rows of the two chunks."""
-    monkeypatch.setattr("assay.scores.d_optimality.BUFFER_ROWS", 1)
+    monkeypatch.setattr("assay.scores.maxvol.BUFFER", 1)
     first, second = np.random.default_rng(4).normal(size=(2, 30, 4))
     second *= [1e3, 0.01, 0.01, 0.01]
     active = np.linalg.inv(fit(first, second).inverses[CU])

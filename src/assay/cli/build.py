@@ -36,6 +36,18 @@ from assay.verbs.build import build as run
 @click.option(
     "--score", "scores", multiple=True, metavar="NAME", help="Scores; all that the source supports by default."
 )
+@click.option(
+    "--clusters",
+    metavar="HOW",
+    help="Of gamma_local: config_type, kmeans or birch, with :K clusters and :atoms to divide atoms, e.g. kmeans:4.",
+)
+@click.option(
+    "--cluster-thresholds", is_flag=True, help="Add committee_force_local, with a threshold for each cluster."
+)
+@click.option(
+    "--without-outliers", is_flag=True, help="Fit scores without atoms of outlying force error (a second pass)."
+)
+@click.option("--core", metavar="ARRAY", help="Fit scores to the atoms for which this array of the frames is true.")
 @click.option("-o", "--out", type=options.OUTPUT, required=True, metavar="NAME.gauge")
 @options.error_bar
 @click.option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import click
 import numpy as np
 
 from assay.assessment import Assessment
+from assay.block_scoring import Blocks
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import LISTED, emit_json, listed, note, number, percent, show
 from assay.frames import LabelKeys
 from assay.gauge_file import require_folders
 from assay.prediction import ONE_SIGMA
-from assay.verbs.predict import BAR, risk_summary
+from assay.verbs.predict import BAR, QUANTILES, risk_summary
 from assay.verbs.predict import predict as run
 
 EXCEEDED = 3
@@ -26,7 +28,13 @@ EXCEEDED = 3
 @click.argument("gauge", type=options.INPUT)
 @click.argument("frames", type=options.INPUT, nargs=-1, required=True)
 @options.members
-@click.option("-o", "--out", type=options.OUTPUT, metavar="OUT.extxyz", help="Frames with predictions and error bars.")
+@click.option(
+    "-o",
+    "--out",
+    type=options.OUTPUT,
+    metavar="OUT.extxyz",
+    help="Frames with predictions and error bars; OUT.dump is a LAMMPS dump.",
+)
 @options.report
 @options.json_option
 @click.option(
@@ -34,6 +42,16 @@ EXCEEDED = 3
     metavar="X",
     help="Exit with 3 if a force error bar (norm, eV/Å) exceeds X, or with SCORE=X if that score does.",
 )
+@click.option("--species", metavar="W,Mo,…", help="Species of LAMMPS's atom types, in their order.")
+@click.option(
+    "--block-atoms",
+    type=click.IntRange(1),
+    default=Blocks.most,
+    show_default=True,
+    metavar="N",
+    help="Larger frames are evaluated in blocks of so many atoms: scores of atoms, from features.",
+)
+@click.option("--forces", is_flag=True, help="Forces and their error bars in blocks as well (linear potentials).")
 @options.workers
 @options.skip_bad
 @options.allow_import
@@ -48,6 +66,9 @@ def predict(
     report: Path | None,
     json_file: Path | None,
     fail_above: str | None,
+    species: str | None,
+    block_atoms: int,
+    forces: bool,
     workers: int,
     skip_bad: bool,
     allow_import: tuple[str, ...],
@@ -61,6 +82,7 @@ def predict(
     """
     limit = parse_limit(fail_above)
     require_folders(None if str(json_file) == "-" else json_file)
+    started = time.monotonic()
     with Stages() as stage:
         assessment = run(
             gauge,
@@ -69,15 +91,22 @@ def predict(
             out=out,
             report=report,
             keys=LabelKeys(energy_key, forces_key, stress_key),
+            species=species.split(",") if species else None,
+            block_atoms=block_atoms,
+            forces=forces,
             workers=workers,
             allow_import=allow_import,
             stage=stage,
             command=command,
         )
+    seconds = time.monotonic() - started
     summary = risk_summary(assessment)
     listed("frames left out", assessment.failed)
     if not emit_json(json_file, summary):
         show_risk(summary)
+        show_atoms(summary)
+    if any("over_atoms" in frame for frame in summary["by_risk"]):
+        note(f"{summary['atoms']} atoms in {seconds:.1f} s: {summary['atoms'] / seconds:.0f} atoms/s")
     for path in filter(None, (out, report)):
         note(f"written to {path}")
     if assessment.failed and not skip_bad:
@@ -134,6 +163,19 @@ def show_risk(summary: dict[str, Any]) -> None:
         [name, level, percent(share)] for name, levels in summary["flagged"].items() for level, share in levels.items()
     ]
     show("Flagged", ["score", "level", "share"], shares)
+
+
+def show_atoms(summary: dict[str, Any]) -> None:
+    """How the scores of the atoms of large frames are distributed."""
+    rows = [
+        [Path(frame["frame"]).name, name, *(number(over[str(q)]) for q in QUANTILES), number(over["largest"]),
+         str(over["flagged"])]
+        for frame in summary["by_risk"][:LISTED]
+        for name, over in frame.get("over_atoms", {}).items()
+    ]  # fmt: skip
+    if rows:
+        shares = [f"{100 * q:g} % below" for q in QUANTILES]
+        show("Atoms of large frames", ["frame", "score", *shares, "largest", "atoms flagged"], rows)
 
 
 def _risks(frame: dict[str, Any], summary: dict[str, Any]) -> list[str]:

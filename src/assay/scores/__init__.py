@@ -6,7 +6,7 @@ neighbourhoods and frames.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -42,3 +42,14 @@ class FittedScore(Protocol):
 
     def state(self) -> dict[str, Any]:
         """A tree of JSON values and arrays."""
+
+
+@runtime_checkable
+class Companioned(Protocol):
+    """A score of atoms that says something else of each beside its value: the column `companion`."""
+
+    @property
+    def companion(self) -> str: ...
+
+    def values_and_companion(self, evaluation: Evaluation, numbers: NDArray[Any]) -> tuple[Array, NDArray[Any]]:
+        """`values`, and the companion column, two `(A,)`."""

@@ -13,95 +13,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lu, solve
 
 from assay.prediction import Array
+from assay.scores.maxvol import MaxVol, default_floor, grades
 from assay.sources import Evaluation
 
-TOLERANCE = 1.01
-UNSPANNED = 1e-6
-"""Relative size of the rows of the scaled identity that stand in for directions which no environment spans."""
 NOISE = 1e-10
-"""Columns smaller than this times the largest are not scaled up: they are rounding errors."""
-
-
-BUFFER_ROWS = 4096
-
-
-class MaxVol:
-    """Active set of one species as a fold over chunks of features `(n, D)`: `update(chunk)`, `merge(other)`.
-
-    Columns are scaled by the largest absolute value seen, and `UNSPANNED` times the identity is always among the
-    candidates, so that the set is never singular: fewer environments than features, duplicated rows and constant
-    columns are ordinary, and a direction outside the training set keeps its tiny row and hence gets a large γ.
-    One pass leaves grades of training environments slightly above 1 possible.
-    """
-
-    def __init__(self, features: int) -> None:
-        self._largest = np.zeros(features)
-        self._rows = UNSPANNED * np.eye(features)  # in units of the scale
-        self._real = np.zeros(features, dtype=bool)
-        self._buffer: list[Array] = []
-        self._buffered = 0
-
-    def update(self, chunk: Array) -> None:
-        self._buffer.append(chunk)
-        self._buffered += len(chunk)
-        if self._buffered >= BUFFER_ROWS:
-            self._flush()
-
-    def merge(self, other: MaxVol) -> None:
-        """Add the environments in another's active set."""
-        other._flush()
-        self.update(other._rows[other._real] * other._scale())
-
-    def _scale(self) -> Array:
-        largest = self._largest.max() or 1.0
-        return np.where(self._largest > NOISE * largest, self._largest, largest)
-
-    def _flush(self) -> None:
-        if not self._buffered:
-            return
-        chunk = np.concatenate(self._buffer)
-        self._buffer, self._buffered = [], 0
-        before = self._scale()
-        self._largest = np.maximum(self._largest, np.abs(chunk).max(axis=0))
-        self._rows[self._real] *= before / self._scale()
-        artificial = UNSPANNED * np.eye(len(before))
-        candidates = np.concatenate([self._rows, artificial, chunk / self._scale()])
-        real = np.concatenate([self._real, np.zeros(len(before), bool), np.ones(len(chunk), bool)])
-        chosen = maxvol(candidates)
-        self._rows, self._real = candidates[chosen], real[chosen]
-
-    def inverse(self) -> Array:
-        """`A⁻¹`, `(D, D)`: γ is the largest absolute value of `f @ A⁻¹`. The published artefact, hence explicit."""
-        self._flush()
-        return np.asarray(solve(self._rows, np.eye(len(self._rows))) / self._scale()[:, None])
-
-
-def maxvol(candidates: Array, tolerance: float = TOLERANCE) -> NDArray[np.int64]:
-    """D rows of `candidates` `(n, D)` whose determinant no single swap raises by more than `tolerance`.
-
-    Pivoted LU finds a start; then row i replaces row j while `|C_ij| > tolerance`, `C = F A⁻¹`
-    (Goreinov et al. 2010, doi:10.1142/9789812836021_0015). Needs rank D.
-    """
-    d = candidates.shape[1]
-    order, _, _ = lu(candidates, p_indices=True)
-    chosen = np.argsort(order)[:d]
-    while True:
-        c = solve(candidates[chosen].T, candidates.T).T
-        swapped = False
-        for _ in range(10 * d):
-            i, j = np.unravel_index(np.argmax(np.abs(c)), c.shape)
-            if abs(c[i, j]) <= tolerance:
-                break
-            swapped = True
-            chosen[j] = i
-            step = c[i].copy()
-            step[j] -= 1.0
-            c -= np.outer(c[:, j] / c[i, j], step)
-        if not swapped:
-            return chosen
+"""Columns smaller than this times the largest are taken for rounding errors by the leverage."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +50,7 @@ class ExtrapolationGrade:
         for z, inverse in self.inverses.items():
             of_species = numbers == z
             if of_species.any():
-                gamma[of_species] = np.abs(features[of_species] @ inverse).max(axis=1)
+                gamma[of_species] = grades(features[of_species], [inverse])[0]
         return gamma
 
     def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
@@ -155,7 +73,9 @@ class GradeFold:
 
     def update(self, features: Array, numbers: NDArray[Any]) -> None:
         for z in np.unique(numbers):
-            self._sets.setdefault(int(z), MaxVol(features.shape[1])).update(features[numbers == z])
+            if int(z) not in self._sets:
+                self._sets[int(z)] = MaxVol(features.shape[1], floor=default_floor(features.dtype))
+            self._sets[int(z)].update(features[numbers == z])
 
     def merge(self, other: GradeFold) -> None:
         for z, theirs in other._sets.items():

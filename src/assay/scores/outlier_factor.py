@@ -1,15 +1,15 @@
 """Outlier factor: the distance to the training set, in units of how far apart its members are around there.
 
-A data set of strained unit cells and hot surfaces has no one scale: what is far from a unit cell is near for a surface.
+Strained unit cells and hot surfaces have no common scale: what is far from a unit cell is near for a surface.
 With `d(x)` the mean distance to the k nearest training points, and `s_i` the same for training point i among the
 others,
 
     o(x) = d(x) / (s_loc^α s_med^(1-α)),
 
-`s_loc` the geometric mean of `s_i` over the neighbours of x, `s_med` the median over all. α = 0 is the plain distance;
-α = 1 is the local outlier factor of Breunig et al. 2000 (doi:10.1145/342009.335388) but for their smoothing; between
-them, the noise in a spacing estimated from k points is shrunk towards the common one. `docs/decisions/outlier-factor.md`
-says how k and α were chosen.
+`s_loc` the geometric mean of `s_i` over the neighbours of x, `s_med` the median over all. α = 0 is the plain distance,
+α = 1 the local outlier factor of Breunig et al. 2000 (doi:10.1145/342009.335388) but for their smoothing; between
+the two, the noise in a spacing estimated from k points is shrunk towards the common one
+(`docs/decisions/outlier-factor.md` says how k and α were chosen).
 
 Points are whole frames, by the means and standard deviations of their atoms' features (`frame_outlier_factor`), or
 atoms (`outlier_factor`).
@@ -82,7 +82,7 @@ class Reference:
 def distances(a: Array, b: Array) -> Array:
     """Euclidean distances of `(m, V)` and `(n, V)` points, `(m, n)`."""
     square = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2.0 * (a @ b.T)
-    return np.sqrt(np.maximum(square, 0.0))
+    return np.asarray(np.sqrt(np.maximum(square, 0.0)))
 
 
 def _nearest(distance: Array) -> tuple[Array, NDArray[np.int64]]:

@@ -1,17 +1,22 @@
-"""Scores by name: which need a fit to features, and which only read the members."""
+"""Scores by name: which are fitted to features, and which only read the members."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
 
-from assay.prediction import Array
 from assay.scores import FittedScore
+from assay.scores.cluster_wise import ClusterWise
 from assay.scores.committee import CommitteeEnergy, CommitteeForce
-from assay.scores.d_optimality import ExtrapolationGrade, GradeFold
+from assay.scores.d_optimality import ExtrapolationGrade
 from assay.scores.leverage import Leverage, LeverageFold
+from assay.scores.local import LocalGrade
+from assay.scores.maxvol import active_set
+from assay.scores.outlier_factor import FrameOutlierFactor, OutlierFactor
+from assay.scores.partition import partition
+from assay.scores.training import TrainingFeatures
 
 COMMITTEE: Mapping[str, FittedScore] = {
     score.name: score
@@ -22,43 +27,51 @@ COMMITTEE: Mapping[str, FittedScore] = {
         CommitteeEnergy(largest=True),
     )
 }
-FOLDS: Mapping[str, type[GradeFold] | type[LeverageFold]] = {
-    ExtrapolationGrade.name: GradeFold,
-    Leverage.name: LeverageFold,
+FROM_FEATURES: Mapping[str, Callable[[TrainingFeatures, str | None], FittedScore]] = {
+    ExtrapolationGrade.name: lambda training, clusters: _grade(training),
+    Leverage.name: lambda training, clusters: _leverage(training),
+    LocalGrade.name: lambda training, clusters: LocalGrade.fit(training, partition(training, clusters)),
+    FrameOutlierFactor.name: lambda training, clusters: FrameOutlierFactor.fit(training),
+    OutlierFactor.name: lambda training, clusters: OutlierFactor.fit(training),
 }
-NAMES = (*COMMITTEE, *FOLDS)
+BY_DEFAULT = (*COMMITTEE, *(name for name in FROM_FEATURES if name != OutlierFactor.name))
+NAMES = (*COMMITTEE, *FROM_FEATURES)
+CHUNK = 4096
 
 _CLASSES: Mapping[str, Any] = {
     **{name: type(score) for name, score in COMMITTEE.items()},
-    ExtrapolationGrade.name: ExtrapolationGrade,
-    Leverage.name: Leverage,
+    ClusterWise.name: ClusterWise,
+    **{each.name: each for each in (ExtrapolationGrade, Leverage, LocalGrade, FrameOutlierFactor, OutlierFactor)},
 }
 
 
-class FeatureFold(Protocol):
-    """What a score learns from features, chunk by chunk."""
-
-    def update(self, features: Array, numbers: NDArray[Any]) -> None: ...
-
-    def result(self) -> FittedScore: ...
+def _grade(training: TrainingFeatures) -> ExtrapolationGrade:
+    return ExtrapolationGrade({z: active_set(training.rows(z)).inverse for z in training.species})
 
 
-class ScoresFold:
-    """Fits several scores on one pass over features: `update(features, numbers)`, then `result()`."""
+def _leverage(training: TrainingFeatures) -> Leverage:
+    fold = LeverageFold()
+    for z in training.species:
+        rows = training.rows(z)
+        for start in range(0, len(rows), CHUNK):
+            chunk = rows[start : start + CHUNK]
+            fold.update(chunk, np.full(len(chunk), z))
+    return fold.result()
 
-    def __init__(self, names: Sequence[str]) -> None:
-        unknown = [name for name in names if name not in NAMES]
-        if unknown:
-            raise ValueError(f"unknown score {', '.join(unknown)}; there are {', '.join(NAMES)}")
-        self._names = tuple(dict.fromkeys(names))
-        self._folds: dict[str, FeatureFold] = {name: FOLDS[name]() for name in self._names if name in FOLDS}
 
-    def update(self, features: Array, numbers: NDArray[Any]) -> None:
-        for fold in self._folds.values():
-            fold.update(features, numbers)
+def checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names once each, in order; raises `ValueError` for one that is not known."""
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise ValueError(f"unknown score {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    return tuple(dict.fromkeys(names))
 
-    def result(self) -> tuple[FittedScore, ...]:
-        return tuple(COMMITTEE[n] if n in COMMITTEE else self._folds[n].result() for n in self._names)
+
+def fit_scores(
+    names: Sequence[str], training: TrainingFeatures, clusters: str | None = None
+) -> tuple[FittedScore, ...]:
+    """The named scores, fitted; `clusters` as in `assay.scores.partition.partition`, for those that need clusters."""
+    return tuple(COMMITTEE[n] if n in COMMITTEE else FROM_FEATURES[n](training, clusters) for n in checked_names(names))
 
 
 def score_from_state(name: str, state: Mapping[str, Any]) -> FittedScore:

@@ -5,8 +5,10 @@ Axis letters: F frames, n atoms of one species, D features, S species.
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,8 @@ class TrainingFeatures:
     def __init__(self) -> None:
         self.kinds: list[str] = []
         self.numbers: list[NDArray[np.int64]] = []
-        self._folder = TemporaryDirectory(prefix="assay-features-")
+        self._folder = Path(mkdtemp(prefix="assay-features-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._columns = 0
         self._keep: NDArray[np.bool_] | None = None
 
@@ -58,7 +61,8 @@ class TrainingFeatures:
         """The frame that each of `rows(z)` belongs to, `(n,)`."""
         numbers = np.concatenate(self.numbers)
         frames = np.repeat(np.arange(len(self.numbers)), [len(each) for each in self.numbers])
-        return frames[(numbers == z) if self._keep is None else (numbers == z) & self._keep]
+        here = numbers == z
+        return np.asarray(frames[here if self._keep is None else here & self._keep])
 
     def signatures(self) -> Array:
         """`signature` of every frame, `(F, 2 S D)`."""
@@ -72,8 +76,13 @@ class TrainingFeatures:
             parts.append(moments)
         return np.concatenate(parts, axis=1)
 
+    def means(self) -> Array:
+        """Features of every frame averaged over the atoms of each species, `(F, S D)`."""
+        shape = (len(self.numbers), len(self.species), 2, self._columns)
+        return self.signatures().reshape(shape)[:, :, 0].reshape(shape[0], -1)
+
     def _file(self, z: int) -> Path:
-        return Path(self._folder.name) / f"{z}.f64"
+        return self._folder / f"{z}.f64"
 
 
 def signature(features: Array, numbers: NDArray[Any], species: tuple[int, ...]) -> Array:

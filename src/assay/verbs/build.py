@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 
 from assay.assessment import NO_PREDICTIONS
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
-from assay.gauge import Gauge, split_bar
+from assay.gauge import Gauge
 from assay.gauge_file import require_folders
-from assay.linear.fit import fit_linear
 from assay.linear.weights import Weights
 from assay.parallel import Progress
 from assay.provenance import versions
-from assay.score_fit import fit_features
-from assay.scores import FittedScore
-from assay.scores.registry import COMMITTEE, FOLDS, ScoresFold
+from assay.scores.cluster_wise import ClusterWise
+from assay.scores.local import LocalGrade
 from assay.scoring import Batch
 from assay.sources import Source
 from assay.sources.ase_committee import AseCommittee
@@ -33,7 +31,8 @@ from assay.sources.python_callable import PythonCallable
 from assay.sources.recorded import Recorded
 from assay.sources.registry import FeatureSource, feature_source, parse_spec
 from assay.survey import Survey
-from assay.thresholds import thresholds
+from assay.thresholds import cluster_fences, thresholds
+from assay.verbs.fitting import ScoreChoice, fit_committee, fit_features, fit_potential
 from assay.verbs.inputs import Paths, Stage, labelled, listed
 
 SAMPLE_ATOMS = 10_000
@@ -72,6 +71,10 @@ def build(
     train_members: Paths | None = None,
     heldout_members: Paths | None = None,
     scores: Sequence[str] | None = None,
+    clusters: str | None = None,
+    cluster_thresholds: bool = False,
+    without_outliers: bool = False,
+    core: str | None = None,
     error_bar: str | None = None,
     out: str | Path | None = None,
     keys: LabelKeys | None = None,
@@ -102,7 +105,16 @@ def build(
     train_members, heldout_members
         members files of the `recorded` source, or features files of `features`, one for each frames file
     scores
-        names of scores; all that the source supports by default
+        names of scores; all that the source supports by default, but for `outlier_factor`
+    clusters
+        of local scores: `config_type`, `kmeans` or `birch`, with `:K` clusters and `:atoms` to divide atoms instead of
+        frames; by default config_type where frames name several, else k-means
+    cluster_thresholds
+        add `committee_force_local`, the spread in units of a threshold of the atom's cluster
+    without_outliers
+        leave atoms out of the scores' fit whose force error is above `Q3 + 1.5 (Q3 - Q1)`; takes a second pass
+    core
+        array of the frames that is true for the atoms to fit scores to, such as the core of a cut-out cluster
     error_bar
         `SCORE:CALIBRATOR`; `committee_force:scale` by default, and none without predictions
     weights, ensemble_size, seed
@@ -160,21 +172,39 @@ def build(
     if settings["source"] == "recorded" and "models" not in settings:
         settings["models"] = list(Recorded.from_frame(next(frames(train, train_members)).atoms, keys).models)
     potential: Source
+    choice = ScoreChoice(tuple(scores) if scores else None, clusters, without_outliers, core)
+    left_out, bar_score = skipped if skip_bad else None, bar.partition(":")[0]
+    own = {key: value for key, value in settings.items() if key != "source"}
     if featured is not None:
         potential, fitted_scores = fit_features(
-            frames(train, train_members), featured, chosen=fitted_frames, species=survey.species, scores=scores,
-            workers=workers, progress=stage("features", int(fitted_frames.sum())), failed=skipped if skip_bad else None,
+            frames(train, train_members), featured, choice, chosen=fitted_frames, species=survey.species,
+            workers=workers, progress=stage("features", int(fitted_frames.sum())), failed=left_out,
         )  # fmt: skip
+    elif settings["source"] in LINEAR:
+        rows = LINEAR[settings["source"]].from_state(own).for_species(survey.species)
+        potential, fitted_scores = fit_potential(
+            lambda: frames(train, train_members), survey, rows, choice, bar_score=bar_score, chosen=fitted_frames,
+            weights=weights, members=ensemble_size, seed=seed, workers=workers, stage=stage, failed=left_out,
+        )  # fmt: skip
+    elif settings["source"] == "recorded":
+        potential, fitted_scores = fit_committee(Recorded(tuple(own["models"])), choice, bar_score)
     else:
-        potential, fitted_scores = _fit(
-            settings, survey, fitted_frames, lambda: frames(train, train_members), scores, bar, weights,
-            ensemble_size, seed, workers, allow_import, stage, skipped if skip_bad else None,
-        )  # fmt: skip
+        committee = AseCommittee.from_toml(settings, allow_import=allow_import)
+        potential, fitted_scores = fit_committee(committee, choice, bar_score)
     gauge = Gauge(potential, fitted_scores, r_cut, bar, survey.species)
 
     sample = fitted_frames & _sample(survey.natoms, fitted_frames)
     training_frames = _chosen(frames(train, train_members), sample)
     training = _scored(gauge, training_frames, workers, stage("training errors", int(sample.sum())), skipped, skip_bad)
+    if cluster_thresholds:
+        local = next((score for score in fitted_scores if isinstance(score, LocalGrade)), None)
+        if local is None or not training.members:
+            raise ValueError("thresholds by cluster need a source with members and features, and the score gamma_local")
+        fitted_scores += (ClusterWise(local, cluster_fences(training, len(local.names))),)
+        gauge = replace(gauge, scores=fitted_scores)
+        training_frames = _chosen(frames(train, train_members), sample)
+        progress = stage("training scores", int(sample.sum()))
+        training = _scored(gauge, training_frames, workers, progress, skipped, skip_bad)
     duplicates = survey.duplicates()
     fitted_hashes = {digest for digest, fitted in zip(survey.hashes, fitted_frames, strict=True) if fitted}
     if heldout is None:
@@ -259,52 +289,6 @@ def _sample(natoms: NDArray[np.int64], among: NDArray[np.bool_]) -> NDArray[np.b
     sample = np.zeros(len(natoms), dtype=bool)
     sample[where[np.linspace(0, len(where) - 1, count).round().astype(int)]] = True
     return sample
-
-
-def _fit(
-    settings: dict[str, Any],
-    survey: Survey,
-    chosen: NDArray[np.bool_],
-    frames: Callable[[], Iterator[Frame]],
-    scores: Sequence[str] | None,
-    error_bar: str,
-    weights: Weights,
-    ensemble_size: int,
-    seed: int,
-    workers: int,
-    allow_import: tuple[str, ...],
-    stage: Stage,
-    failed: Skipped | None,
-) -> tuple[Source, tuple[FittedScore, ...]]:
-    """The potential and the fitted scores, from one pass over the chosen frames."""
-    own = {key: value for key, value in settings.items() if key != "source"}
-    if settings["source"] in LINEAR:
-        fold = ScoresFold([*(scores or (*COMMITTEE, *FOLDS)), split_bar(error_bar)[0]])
-        rows = LINEAR[settings["source"]].from_state(own).for_species(survey.species)
-        potential = fit_linear(
-            frames(),
-            survey,
-            rows,
-            chosen=chosen,
-            weights=weights,
-            members=ensemble_size,
-            seed=seed,
-            workers=workers,
-            progress=stage("design rows and fit", int(chosen.sum())),
-            on_design=lambda frame, design: fold.update(design.features, frame.atoms.numbers),
-            failed=failed,
-        )
-        return potential, fold.result()
-    source: Source
-    if settings["source"] == "recorded":
-        source = Recorded(tuple(own["models"]))
-    else:
-        source = AseCommittee.from_toml(settings, allow_import=allow_import)
-    wanted = [*(scores or COMMITTEE), split_bar(error_bar)[0]]
-    if any(name in FOLDS for name in wanted):
-        without = ", ".join(name for name in wanted if name in FOLDS)
-        raise ValueError(f"{without} needs features, which the source {settings['source']!r} does not have")
-    return source, ScoresFold(wanted).result()
 
 
 def _scored(

@@ -16,16 +16,24 @@ Stage = Callable[[str, int | None], Progress | None]
 
 
 def labelled(
-    paths: Paths, members: Paths | None, keys: LabelKeys, skipped: Skipped | None, labels: Labelled = "needed"
+    paths: Paths,
+    members: Paths | None,
+    keys: LabelKeys,
+    skipped: Skipped | None,
+    labels: Labelled = "needed",
+    species: Sequence[str] | None = None,
 ) -> Iterator[Frame]:
-    """Frames of one or more files, each with its members or features file where there are any."""
+    """Frames of one or more files, each with its members or features file where there are any.
+
+    `species` as in `assay.frames.read_frames`.
+    """
     files, member_files = listed(paths), listed(members)
     if member_files and len(member_files) != len(files):
         raise ValueError(f"{len(member_files)} members files for {len(files)} frames files; give one for each")
     if not member_files:
-        yield from read_frames(files, keys=keys, labels=labels, skipped=skipped)
+        yield from read_frames(files, keys=keys, labels=labels, skipped=skipped, species=species)
     for file, member_file in zip(files, member_files, strict=False):
-        frames = read_frames(file, keys=keys, labels=labels, skipped=skipped)
+        frames = read_frames(file, keys=keys, labels=labels, skipped=skipped, species=species)
         attach = attach_features if is_features_file(member_file) else attach_members
         yield from attach(frames, member_file, skipped=skipped)
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from assay.assessment import Assessment
+from assay.block_scoring import Blocks, stream
+from assay.blocks import surroundings
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders, write_atomically
@@ -26,9 +23,17 @@ from assay.prediction import ONE_SIGMA, Array
 from assay.provenance import versions
 from assay.scoring import Batch, Scored
 from assay.sources.features_file import ATTACHED
+from assay.verbs.frames_out import frames_out
 from assay.verbs.inputs import Paths, Stage, labelled, listed
 
 BAR = "largest_force_error_bar_eV_per_A"
+FORCE_BAR = "force_error_bar"
+"""The array of the frame in the picture: `assay.report.quantities.FORCE_BAR`."""
+MANY = 10_000
+"""Atoms of a frame beyond which a summary has quantiles over them, and a picture shows the surroundings of one."""
+PICTURED = 12.0
+"""Å around the riskiest atom of such a frame."""
+QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 
 def predict(
@@ -40,6 +45,9 @@ def predict(
     report: str | Path | None = None,
     json_file: str | Path | None = None,
     keys: LabelKeys | None = None,
+    species: Sequence[str] | None = None,
+    block_atoms: int = Blocks.most,
+    forces: bool = False,
     workers: int = 1,
     allow_import: tuple[str, ...] = (),
     stage: Stage | None = None,
@@ -48,12 +56,16 @@ def predict(
     """Assess frames with a gauge, and write them with predictions, error bars and scores (scores alone where the source
     has features and no predictions).
 
-    Frames that can't be read or evaluated are listed in `failed`; the others are not lost.
+    Frames that can't be read or evaluated are listed in `failed`; the others are not lost. Frames of more than
+    `block_atoms` atoms are evaluated in blocks of so many: they get the scores of atoms that need features only, and
+    with `forces` (linear potentials) forces, their error bars and all scores of atoms; no energy and no stress.
 
     Parameters
     ----------
+    species
+        chemical symbols of LAMMPS's atom types, in their order, for dumps and data files that don't say
     out
-        extended XYZ: `energy`, `forces`, `stress` as calculator results; `energy_uncertainty` (total, eV),
+        `.dump` or `.lammpstrj`: LAMMPS dump with all that belongs to atoms. Else extended XYZ: `energy`, `forces`, `stress` as calculator results; `energy_uncertainty` (total, eV),
         `forces_uncertainty`, `stress_uncertainty`; scores of atoms as arrays, of frames in `info`; `max_gamma`
     report, json_file
         a self-contained HTML page; a summary with the frames by risk
@@ -61,8 +73,9 @@ def predict(
     require_folders(out, report, json_file)
     gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
     skipped: Skipped = []
-    source = labelled(frames, members, keys or LabelKeys(), skipped, labels="if present")
-    assessment, worst = assess_stream(gauge, source, skipped, workers=workers, out=out, stage=stage)
+    source = labelled(frames, members, keys or LabelKeys(), skipped, labels="if present", species=species)
+    how = Blocks(block_atoms, forces)
+    assessment, worst = assess_stream(gauge, source, skipped, workers=workers, out=out, stage=stage, in_blocks=how)
     if json_file is not None:
         write_json(json_file, risk_summary(assessment))
     if report is not None:
@@ -87,21 +100,25 @@ def assess_stream(
     workers: int = 1,
     out: str | Path | None = None,
     stage: Stage | None = None,
+    in_blocks: Blocks | None = None,
 ) -> tuple[Assessment, Atoms | None]:
-    """Assess frames as they come, writing each to `out`; also the frame with the riskiest atom, for a picture."""
+    """Assess frames as they come, writing each to `out`; also the frame with the riskiest atom, for a picture.
+
+    Large frames are evaluated `in_blocks`. With such among them the assessment has what every frame has; what is
+    written of the others is not less for it.
+    """
     scored: list[tuple[Frame, Scored]] = []
-    worst, largest = None, -np.inf
+    worst: dict[str, Atoms] = {}  # by the array that the picture shows
+    largest: dict[str, float] = {}
     progress = stage("assessing", None) if stage else None
-    with _extxyz(out) as write:
-        for frame, result in gauge.stream(frames, workers=workers, progress=progress):
+    with frames_out(out) as write:
+        for frame, result in stream(gauge.scorer, frames, in_blocks, workers=workers, progress=progress):
             if isinstance(result, Failure):
                 skipped.append((result.origin, result.reason))
                 continue
             name, risk = _risk_of_atoms(gauge, result)
-            if risk is not None and risk.max() > largest:
-                worst, largest = frame.atoms.copy(), float(risk.max())
-                worst.info = {"origin": frame.origin}
-                worst.arrays[name] = risk
+            if risk is not None and risk.max() > largest.get(name, -np.inf):
+                worst[name], largest[name] = _pictured(frame, name, risk), float(risk.max())
             if out is not None:
                 write(annotated(gauge, frame, result))
             bare = Atoms(frame.atoms.numbers)  # positions and other arrays of frames that are done are let go
@@ -109,7 +126,43 @@ def assess_stream(
         if not scored:  # before the file is written
             first = ": ".join(skipped[0]) if skipped else "no frames"
             raise FrameError(f"no frame could be evaluated; the first: {first}")
-    return gauge.assessment(Batch.collect(scored), tuple(skipped)), worst
+    if any(result.force_spread is None for _, result in scored):
+        gauge = replace(gauge, bar="")
+        scored = _in_common(scored)
+    assessment = gauge.assessment(Batch.collect(scored), tuple(skipped))
+    first = next((name for name, level in assessment.scores if level == "atom"), "")
+    return assessment, worst.get(first if assessment.forces is None else FORCE_BAR)
+
+
+def _in_common(scored: list[tuple[Frame, Scored]]) -> list[tuple[Frame, Scored]]:
+    """The scores, and what they say beside their values, that every frame has."""
+    scores = set.intersection(*(set(result.scores) for _, result in scored))
+    companions = set.intersection(*(set(result.companions) for _, result in scored))
+    return [
+        (
+            frame,
+            replace(
+                result,
+                scores={key: values for key, values in result.scores.items() if key in scores},
+                companions={name: values for name, values in result.companions.items() if name in companions},
+            ),
+        )
+        for frame, result in scored
+    ]
+
+
+def _pictured(frame: Frame, name: str, risk: Array) -> Atoms:
+    """The frame with the risk of its atoms; of a large one, what surrounds the riskiest atom."""
+    if len(frame.atoms) <= MANY:
+        atoms: Atoms = frame.atoms.copy()
+        atoms.info = {"origin": frame.origin}
+        atoms.arrays[name] = risk
+        return atoms
+    top = int(risk.argmax())
+    atoms, index = surroundings(frame.atoms, top, PICTURED)
+    atoms.info = {"origin": f"{frame.origin}, around atom {top}"}
+    atoms.arrays[name] = risk[index]
+    return atoms
 
 
 def annotated(gauge: Gauge, frame: Frame, scored: Scored) -> Atoms:
@@ -118,7 +171,7 @@ def annotated(gauge: Gauge, frame: Frame, scored: Scored) -> Atoms:
     atoms: Atoms = frame.atoms.copy()
     atoms.arrays.pop(ATTACHED, None)
     evaluation = scored.evaluation
-    if evaluation.energy is not None:
+    if evaluation.forces is not None:
         results = {"energy": evaluation.energy, "forces": evaluation.forces, "stress": evaluation.stress}
         atoms.calc = SinglePointCalculator(atoms, **{k: v for k, v in results.items() if v is not None})
     if one.energy_bar is not None:
@@ -132,6 +185,7 @@ def annotated(gauge: Gauge, frame: Frame, scored: Scored) -> Atoms:
             atoms.info[f"max_{name}" if (name, "atom") in one.scores else name] = float(score.values[0])
         else:
             atoms.arrays[name if level == "atom" else f"{name}_neighbourhood"] = score.values
+    atoms.arrays |= one.companions
     return atoms
 
 
@@ -143,32 +197,7 @@ def _risk_of_atoms(gauge: Gauge, scored: Scored) -> tuple[str, Array | None]:
         return name, scored.scores.get((name, "atom"))
     calibrator = gauge.calibrators.get("force")
     bars = spread if calibrator is None else calibrator.bar(forces, spread, "eV/Å").half_width(ONE_SIGMA)
-    return "force_error_bar", np.asarray(np.linalg.norm(bars, axis=1))
-
-
-@contextmanager
-def _extxyz(path: str | Path | None) -> Iterator[Any]:
-    """A function that appends frames to an extended-XYZ file, which appears whole at the end or not at all."""
-    if path is None:
-        yield lambda atoms: None
-        return
-    from ase.io.extxyz import write_extxyz  # slow to import
-
-    with TemporaryFile("w+b") as buffer:
-        text = io.TextIOWrapper(buffer, encoding="utf-8", write_through=True)
-        yield lambda atoms: write_extxyz(text, [atoms])
-        text.flush()
-        buffer.seek(0)
-        write_atomically(path, lambda file: _copy(buffer, file, compressed=Path(path).suffix == ".gz"))
-        text.detach()
-
-
-def _copy(source: IO[bytes], target: IO[bytes], compressed: bool) -> None:
-    if compressed:
-        with gzip.GzipFile("", "wb", 6, target, mtime=0) as packed:
-            shutil.copyfileobj(source, packed)
-    else:
-        shutil.copyfileobj(source, target)
+    return FORCE_BAR, np.asarray(np.linalg.norm(bars, axis=1))
 
 
 def risk_summary(assessment: Assessment) -> dict[str, Any]:
@@ -196,6 +225,8 @@ def risk_summary(assessment: Assessment) -> dict[str, Any]:
             row[BAR] = _finite(width[atoms].max())
         if of_atoms is not None:
             row["riskiest_atom"] = int(of_atoms[atoms].argmax())
+        if assessment.natoms[f] > MANY:
+            row["over_atoms"] = _over_atoms(assessment, atoms)
         row |= {n: _finite(s.values[f]) for (n, level), s in assessment.scores.items() if level == "frame"}
         row["flagged_by"] = [n for (n, level), s in assessment.scores.items() if level == "frame" and s.flagged[f]]
         frames.append(row)
@@ -212,6 +243,17 @@ def risk_summary(assessment: Assessment) -> dict[str, Any]:
         "flagged": flagged,
         "by_risk": frames,
     }
+
+
+def _over_atoms(assessment: Assessment, atoms: slice) -> dict[str, dict[str, Any]]:
+    """Quantiles of the scores of a frame's atoms, and how many are flagged."""
+    found: dict[str, dict[str, Any]] = {}
+    for (name, level), score in assessment.scores.items():
+        if level == "atom":
+            levels = np.quantile(score.values[atoms], [*QUANTILES, 1.0], method="inverted_cdf")
+            found[name] = {str(q): _finite(value) for q, value in zip(QUANTILES, levels, strict=False)}
+            found[name] |= {"largest": _finite(levels[-1]), "flagged": int(score.flagged[atoms].sum())}
+    return found
 
 
 def _finite(value: Any) -> float | None:

@@ -1,0 +1,210 @@
+"""Fit a source and its scores to training frames, in one pass over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.assessment import NO_PREDICTIONS
+from assay.frames import Frame, FrameError, Skipped
+from assay.linear.fit import fit_linear
+from assay.linear.weights import Weights
+from assay.parallel import Failure, Progress, map_frames
+from assay.prediction import Array
+from assay.scores import FittedScore
+from assay.scores.registry import BY_DEFAULT, COMMITTEE, FROM_FEATURES, checked_names, fit_scores
+from assay.scores.training import TrainingFeatures
+from assay.sources import LinearSource, Source
+from assay.sources.registry import FeatureSource
+from assay.sources.soap import Soap
+from assay.survey import Survey
+from assay.thresholds import tukey_fence
+from assay.verbs.inputs import Stage
+
+
+@dataclass(frozen=True)
+class ScoreChoice:
+    """Which scores to fit, and to which atoms.
+
+    | field | meaning |
+    |---|---|
+    | names | of scores; all that the source supports by default, but for `outlier_factor` |
+    | clusters | as in `assay.scores.partition.partition`, for `gamma_local` |
+    | without_outliers | leave out atoms whose force error is above `Q3 + 1.5 (Q3 - Q1)`, as pacemaker does |
+    | core | array of the frames that is true for the atoms to fit scores to: the core of a cut-out cluster |
+    """
+
+    names: tuple[str, ...] | None = None
+    clusters: str | None = None
+    without_outliers: bool = False
+    core: str | None = None
+
+
+@dataclass
+class _Collected:
+    """Features of the frames as they come, for the scores of `choice` that need them."""
+
+    choice: ScoreChoice
+    names: tuple[str, ...]
+    training: TrainingFeatures = field(default_factory=TrainingFeatures)
+    core: list[NDArray[np.bool_]] = field(default_factory=list)
+
+    @property
+    def needed(self) -> bool:
+        return any(name in FROM_FEATURES for name in self.names)
+
+    def append(self, frame: Frame, features: Array) -> None:
+        """Raises `FrameError` for a frame without the array that names the core."""
+        if not self.needed:
+            return
+        key, atoms = self.choice.core, frame.atoms
+        if key is not None and key not in atoms.arrays:
+            raise FrameError(
+                f"{frame.origin}: no array {key!r}, which says what the core is; it has {list(atoms.arrays)}"
+            )
+        self.core.append(np.ones(len(atoms), bool) if key is None else np.asarray(atoms.arrays[key], dtype=bool))
+        self.training.append(features, atoms.numbers, frame.config_type)
+
+    def scores(self, errors: Array | None = None) -> tuple[FittedScore, ...]:
+        """Fit them; `errors`: norms of the force errors of all atoms, `(A,)`, eV/Å, where outliers are left out."""
+        if self.needed:
+            keep = np.concatenate(self.core)
+            if errors is not None:
+                keep &= errors <= tukey_fence(errors)
+            if not keep.any():
+                raise FrameError(f"no atom to fit scores to: the array {self.choice.core!r} is false for all")
+            if not keep.all():
+                self.training.keep_only(keep)
+        return fit_scores(self.names, self.training, self.choice.clusters)
+
+
+@dataclass(frozen=True)
+class _ForceErrors:
+    source: Source
+
+    def __call__(self, frame: Frame) -> Array:
+        forces = self.source.evaluate(frame.atoms).forces
+        assert forces is not None
+        assert frame.forces is not None
+        return np.asarray(np.linalg.norm(forces - frame.forces, axis=1))
+
+
+def fit_potential(
+    frames: Callable[[], Iterator[Frame]],
+    survey: Survey,
+    rows: LinearSource,
+    choice: ScoreChoice,
+    *,
+    bar_score: str,
+    chosen: NDArray[np.bool_],
+    weights: Weights,
+    members: int,
+    seed: int,
+    workers: int,
+    stage: Stage,
+    failed: Skipped | None,
+) -> tuple[Source, tuple[FittedScore, ...]]:
+    """A linear potential and the scores of its features; a second pass finds the outliers, if they are to be left out.
+
+    Parameters as in `assay.linear.fit.fit_linear`; `bar_score`: the score of the error bar.
+    """
+    collected = _Collected(choice, checked_names([*(choice.names or BY_DEFAULT), bar_score]))
+    potential = fit_linear(
+        frames(),
+        survey,
+        rows,
+        chosen=chosen,
+        weights=weights,
+        members=members,
+        seed=seed,
+        workers=workers,
+        progress=stage("design rows and fit", int(chosen.sum())),
+        on_design=lambda frame, design: collected.append(frame, design.features),
+        failed=failed,
+    )
+    if not choice.without_outliers:
+        return potential, collected.scores()
+    selected = (frame for frame, use in zip(frames(), chosen, strict=True) if use)
+    progress = stage("force errors", int(chosen.sum()))
+    found = map_frames(_ForceErrors(potential), selected, workers=workers, progress=progress)
+    return potential, collected.scores(np.concatenate([e for _, e in found if not isinstance(e, Failure)]))
+
+
+def fit_committee(source: Source, choice: ScoreChoice, bar_score: str) -> tuple[Source, tuple[FittedScore, ...]]:
+    """Scores of a source that has members and no features. Raises `ValueError` for one that needs features."""
+    wanted = checked_names([*(choice.names or COMMITTEE), bar_score])
+    if without := [name for name in wanted if name in FROM_FEATURES]:
+        raise ValueError(f"{', '.join(without)} needs features, which the source {source.kind!r} does not have")
+    return source, fit_scores(wanted, TrainingFeatures())
+
+
+@dataclass(frozen=True)
+class _Features:
+    source: FeatureSource
+
+    def __call__(self, frame: Frame) -> Array:
+        features = self.source.evaluate(frame.atoms).features
+        assert features is not None
+        if not np.isfinite(features).all():
+            i, k = np.argwhere(~np.isfinite(features))[0]
+            raise FrameError(f"atom {i}: feature {k} is not finite: {features[i, k]}")
+        return features
+
+
+def fit_features(
+    frames: Iterable[Frame],
+    source: FeatureSource,
+    choice: ScoreChoice,
+    *,
+    chosen: NDArray[np.bool_],
+    species: Sequence[str],
+    workers: int = 1,
+    progress: Progress | None = None,
+    failed: Skipped | None = None,
+) -> tuple[FeatureSource, tuple[FittedScore, ...]]:
+    """A source of features alone with what it learnt (species, number of features), and its scores.
+
+    Parameters
+    ----------
+    chosen
+        which of the frames to fit, `(F,)`; the others are passed over
+    species
+        chemical symbols of all training frames
+    failed
+        receives `(origin, reason)` of frames that could not be evaluated; without it they raise `FrameError`
+
+    Raises
+    ------
+    ValueError
+        a score that needs members
+    FrameError
+        frames whose numbers of features differ, or none that can be evaluated
+    """
+    names = checked_names(choice.names or [name for name in BY_DEFAULT if name in FROM_FEATURES])
+    if members := [name for name in names if name not in FROM_FEATURES]:
+        raise ValueError(f"{', '.join(members)} needs predictions of members; {source.kind} gives features alone")
+    if choice.without_outliers:
+        raise ValueError(f"no force errors to tell outliers by: {NO_PREDICTIONS}")
+    if isinstance(source, Soap):
+        source = source.for_species(species)
+    collected = _Collected(choice, names)
+    columns: int | None = None
+    selected = (frame for frame, use in zip(frames, chosen, strict=True) if use)
+    for frame, features in map_frames(_Features(source), selected, workers=workers, progress=progress):
+        if isinstance(features, Failure):
+            if failed is None:
+                raise FrameError(f"{features.origin}: {features.reason}")
+            failed.append((features.origin, features.reason))
+            continue
+        columns = columns or features.shape[1]
+        if features.shape[1] != columns:
+            raise FrameError(
+                f"{frame.origin}: {features.shape[1]} features per atom, but {columns} in frames before it"
+            )
+        collected.append(frame, features)
+    if columns is None:
+        raise FrameError("no training frame could be evaluated")
+    return source if isinstance(source, Soap) else replace(source, columns=columns), collected.scores()
