@@ -202,12 +202,12 @@ def methods(pool: Pool, training: TrainingFeatures) -> dict[str, Scored]:
         ),
         "distance to the nearest atom, 100 components": atoms(by_species(pool, training, nearest_distance)),
         "local outlier factor of atoms, k = 5, 100 components": atoms(by_species(pool, training, local_outlier_factor)),
-        "γ, least over kinds, identity eps^(2/3)": atoms(
+        "γ, least over kinds, identity 1e-6": atoms(
             by_species(
                 pool,
                 training,
                 lambda rows, fr, f: grades(
-                    f, [active_set(r).inverse for r in by_kind(training, rows, fr).values()]
+                    f, [active_set(r, floor=1e-6).inverse for r in by_kind(training, rows, fr).values()]
                 ).min(axis=0),
             )
         ),

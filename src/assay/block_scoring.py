@@ -59,12 +59,12 @@ def stream(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Iterator[tuple[Frame, Scored | Failure]]:
-    """Frames with what the scorer says of them, in order; large ones in blocks, if `how`, with the workers to itself."""
+    """Frames with what the scorer says of them, in order; with `how`, large ones one after the other in blocks."""
     frames_done = atoms_done = 0
 
-    def tell(frames: int, atoms: int) -> None:
+    def tell(more: int = 0) -> None:
         if progress:
-            progress(frames, atoms)
+            progress(frames_done, atoms_done + more)
 
     def large(frame: Frame) -> bool:
         return how is not None and how.needed(frame, scorer.source)
@@ -72,13 +72,12 @@ def stream(
     for in_blocks, some in groupby(frames, large):
         results: Iterator[tuple[Frame, Scored | Failure]] = map_frames(scorer, some, workers=workers)
         if in_blocks and how is not None:
-            within = lambda atoms: tell(frames_done, atoms_done + atoms)  # noqa: E731
-            results = ((f, score_in_blocks(scorer, f, how, workers=workers, progress=within)) for f in some)
+            results = ((f, score_in_blocks(scorer, f, how, workers=workers, progress=tell)) for f in some)
         for frame, result in results:
             yield frame, result
             frames_done += 1
             atoms_done += len(frame.atoms)
-            tell(frames_done, atoms_done)
+            tell()
 
 
 def score_in_blocks(
@@ -163,7 +162,7 @@ class _OfCore:
                 forces=whole.forces[core], forces_members=whole.forces_members[:, core], features=whole.features[core]
             )
         elif hasattr(self.source, "features"):
-            evaluation = Evaluation(features=self.source.features(atoms)[core])
+            evaluation = Evaluation(features=self.source.features(atoms, core.stop))
         else:
             evaluation = Evaluation(features=self.source.evaluate(atoms).features[core])
         for name in ("forces", "forces_members", "features"):

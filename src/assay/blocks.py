@@ -66,7 +66,7 @@ def blocks(atoms: Atoms, most: int, halo: float) -> Iterator[Block]:
     images = _images(whole, box, np.ceil(reach).astype(int) * atoms.pbc, reach)
     for core, around in _halves(whole, images, -(-len(atoms) // most), reach, widths):
         both = core + around
-        yield Block(Atoms(atoms.numbers[both.index], both.position), both.index, len(core.index))
+        yield Block(Atoms(numbers=atoms.numbers[both.index], positions=both.position), both.index, len(core.index))
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,14 @@ def _halves(
 
 
 def surroundings(atoms: Atoms, centre: int, radius: float) -> tuple[Atoms, NDArray[np.int64]]:
-    """The atoms, or their nearest images, within `radius` (Å) of an atom, it first, and their places in the frame."""
+    """The atoms, or their nearest images, within `radius` (Å) of an atom, it first, and their places in the frame.
+
+    `radius` is to be less than half the width of the cell.
+    """
     box = complete_cell(atoms.cell.array * atoms.pbc[:, None])
     away = np.linalg.solve(box.T, (atoms.positions - atoms.positions[centre]).T).T
     away = (away - np.round(away) * atoms.pbc) @ box
     distance = np.linalg.norm(away, axis=1)
     near = np.flatnonzero(distance <= radius)
     index = near[np.argsort(distance[near], kind="stable")]
-    return Atoms(atoms.numbers[index], away[index]), index
+    return Atoms(numbers=atoms.numbers[index], positions=away[index]), index

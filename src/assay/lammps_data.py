@@ -117,8 +117,8 @@ class _Reader:
         table = self._table[np.argsort(self._table["id"], kind="stable")]
         box, origin = self._box()
         atoms = Atoms(
-            self._numbers(table["type"], species),
-            np.stack([table[axis] for axis in "xyz"], axis=1),
+            numbers=self._numbers(table["type"], species),
+            positions=np.stack([table[axis] for axis in "xyz"], axis=1),
             cell=box,
             pbc=True,
             celldisp=origin,

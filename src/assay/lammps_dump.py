@@ -89,9 +89,17 @@ def _box(words: list[str], lines: list[str]) -> tuple[Array, Array, NDArray[np.b
     if words[:1] == ["abc"]:
         return bounds[:, :3], bounds[:, 3], periodic
     xy, xz, yz = bounds[:, 2] if bounds.shape[1] == 3 else (0.0, 0.0, 0.0)
-    low = bounds[:, 0] - [min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0]
-    high = bounds[:, 1] - [max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0]
+    below, above = _overhang(xy, xz, yz)
+    low, high = bounds[:, 0] - below, bounds[:, 1] - above
     return restricted(high - low, xy, xz, yz), low, periodic
+
+
+def _overhang(xy: float, xz: float, yz: float) -> tuple[Array, Array]:
+    """How far a tilted box reaches below its origin and beyond its lengths: `BOX BOUNDS` are those of what holds it."""
+    return (
+        np.array([min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0]),
+        np.array([max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0]),
+    )
 
 
 def restricted(lengths: Array, xy: float, xz: float, yz: float) -> Array:
@@ -134,7 +142,8 @@ def _atoms(
     x = np.stack([table[axis] for axis in axes], axis=1)
     if axes[0].startswith("xs"):
         x = origin + x @ box
-    atoms = Atoms(_numbers(table, species), x, cell=box, pbc=periodic, celldisp=origin, info={"timestep": timestep})
+    numbers, info = _numbers(table, species), {"timestep": timestep}
+    atoms = Atoms(numbers=numbers, positions=x, cell=box, pbc=periodic, celldisp=origin, info=info)
     for name in {"id", "type"} & set(names):
         atoms.set_array(name, np.ascontiguousarray(table[name]))
     return atoms
@@ -165,8 +174,8 @@ def write_dump(file: TextIO, atoms: Atoms, columns: Mapping[str, NDArray[Any]]) 
         rows = np.column_stack([box, origin])
     else:
         (xy, xz), yz = box[1:, 0], box[2, 1]
-        low = origin + (min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0)
-        high = origin + np.diag(box) + (max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0)
+        below, above = _overhang(xy, xz, yz)
+        low, high = origin + below, origin + np.diag(box) + above
         tilted = any((xy, xz, yz))
         lines.append(f"ITEM: BOX BOUNDS {'xy xz yz ' if tilted else ''}{boundary}")
         rows = np.column_stack([low, high, *([[xy, xz, yz]] if tilted else [])])

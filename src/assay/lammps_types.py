@@ -45,4 +45,5 @@ def numbers_of_masses(masses: Array) -> NDArray[np.int64]:
     off = distance.min(axis=1) > MASS_TOLERANCE
     if off.any():
         raise ValueError(f"no element has the mass {present[off][0]:g} g/mol. {ADVICE}")
-    return (1 + distance.argmin(axis=1))[where]
+    numbers: NDArray[np.int64] = 1 + distance.argmin(axis=1)
+    return numbers[where]

@@ -50,9 +50,9 @@ class LinearPotential:
             features=told.features,
         )
 
-    def features(self, frame: Atoms) -> Array:
-        """The features of `evaluate`, `(A, D)`, and nothing else: cheaper."""
-        return self.rows.features(frame)
+    def features(self, frame: Atoms, first: int | None = None) -> Array:
+        """The features of `evaluate`, `(A, D)`, and nothing else: cheaper. `first`: as in `LinearSource`."""
+        return self.rows.features(frame, first)
 
     @property
     def cutoff(self) -> float:

@@ -19,7 +19,7 @@ import numpy as np
 from assay.prediction import Array
 from assay.scores.coarse import Coarse, follow_swaps
 from assay.scores.exchange import Basis, Indices
-from assay.scores.row_blocks import block_threads, blocks, column_maxima, each_block, float64, largest, top
+from assay.scores.row_blocks import block_threads, column_maxima, each_block, float64, largest, top
 
 TOLERANCE = 1.01
 INNER = 0.9
@@ -69,7 +69,7 @@ def active_set(
     basis = Basis(d, default_floor(features.dtype) if floor is None else floor)
     until = 1.0 + INNER * (tolerance - 1.0)
     basis.widen(column_maxima(features))
-    with block_threads() as threads:
+    with block_threads(len(features)) as threads:
         _start(basis, features, threads)
         passes, found = 0, np.inf
         while found > tolerance or basis.settle(tolerance):
@@ -225,8 +225,17 @@ def grades(features: Array | Iterable[Array], inverses: Array | Sequence[Array])
     is too ill-conditioned for less. `inverses`: `(K, D, D)` or a list of `(D, D)`.
     """
     chunks = [features] if isinstance(features, np.ndarray) else features
-    found = [
-        [largest(f @ inverse) for inverse in inverses]
-        for f in (float64(chunk[b]) for chunk in chunks for b in blocks(len(chunk)))
-    ]
-    return np.concatenate([np.empty((len(inverses), 0)), *found], axis=1)
+    return np.concatenate([np.empty((len(inverses), 0)), *(_grades(chunk, inverses) for chunk in chunks)], axis=1)
+
+
+def _grades(features: Array, inverses: Array | Sequence[Array]) -> Array:
+    gamma = np.empty((len(inverses), len(features)))
+
+    def fill(rows: slice) -> None:
+        f = float64(features[rows])
+        for k, inverse in enumerate(inverses):
+            gamma[k, rows] = largest(f @ inverse)
+
+    with block_threads(len(features)) as threads:
+        each_block(fill, len(features), threads)
+    return gamma

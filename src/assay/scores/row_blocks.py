@@ -23,11 +23,14 @@ def blocks(n: int) -> Iterator[slice]:
 
 
 @contextmanager
-def block_threads() -> Iterator[int]:
-    """How many threads BLAS has; inside it has one, for blocks in threads.
+def block_threads(n: int) -> Iterator[int]:
+    """How many threads BLAS has; inside it has one, for blocks in threads. With one block of n rows nothing changes.
 
     Two BLAS libraries (NumPy's and SciPy's) whose idle threads spin make every small product slower than on one thread.
     """
+    if n <= BLOCK:
+        yield 1
+        return
     threads = max((each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"), default=1)
     with threadpool_limits(1, user_api="blas"):
         yield threads
@@ -35,7 +38,7 @@ def block_threads() -> Iterator[int]:
 
 def each_block(work: Callable[[slice], object], n: int, threads: int) -> None:
     """`work(rows)` for each block of n rows."""
-    if threads == 1 or n <= BLOCK:
+    if threads == 1:
         for rows in blocks(n):
             work(rows)
     else:

@@ -1,9 +1,7 @@
-"""What a selection found: frames, what each adds, and the file of them."""
+"""What a selection found: frames, and what each adds."""
 
 from __future__ import annotations
 
-import gzip
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,6 @@ import numpy as np
 from ase import Atoms
 
 from assay.extxyz import frame_texts, is_extxyz, parse
-from assay.gauge_file import write_atomically
 
 MEASURES = ("gain", "grade", "score", "distance")
 
@@ -101,17 +98,11 @@ class Selection:
             "failed": [{"frame": origin, "reason": reason} for origin, reason in self.failed],
         }
 
-    def write(self, path: str | Path, pool: Iterable[str | Path]) -> None:
-        """The frames, read again from the files of the pool, as extended XYZ; whole or not at all."""
-        from ase.io.extxyz import write_extxyz  # slow to import
-
+    def structures(self, pool: Iterable[str | Path]) -> Iterator[Atoms]:
+        """The frames, read again from the files of the pool, with what was found of each in `info` and `arrays`."""
         originals = dict(_originals(pool, {frame.origin for frame in self.frames}))
-        text = io.StringIO()
         for rank, frame in enumerate(self.frames, 1):
-            write_extxyz(text, [self._annotated(originals[frame.origin], rank, frame)])
-        data = text.getvalue().encode()
-        content = gzip.compress(data, mtime=0) if Path(path).suffix == ".gz" else data
-        write_atomically(path, lambda file: file.write(content))
+            yield self._annotated(originals[frame.origin], rank, frame)
 
     def _annotated(self, atoms: Atoms, rank: int, frame: Selected) -> Atoms:
         atoms.info |= {"selected_by": self.by, "selection_rank": rank}

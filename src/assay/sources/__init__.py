@@ -141,7 +141,8 @@ class LinearSource(Protocol):
     def predictions(self, frame: Atoms, coefficients: Array) -> Predictions:
         """What N coefficient vectors `(N, P)` predict for one frame, in the way that is fastest."""
 
-    def features(self, frame: Atoms) -> Array:
-        """The features of `design`, `(A, D)`, without the cost of force rows."""
+    def features(self, frame: Atoms, first: int | None = None) -> Array:
+        """The features of `design`, `(A, D)`, without the cost of force rows; of the `first` atoms only, `(first, D)`,
+        where the others are there as neighbours."""
 
     def state(self) -> dict[str, Any]: ...

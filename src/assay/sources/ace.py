@@ -197,10 +197,13 @@ class Ace:
             features=self.features(frame),
         )
 
-    def features(self, frame: Atoms) -> Array:
-        """B-functions of every atom, `(A, D)`: those of `design`, without force rows. Raises as `design`."""
+    def features(self, frame: Atoms, first: int | None = None) -> Array:
+        """B-functions of every atom, `(A, D)`: those of `design`, without force rows. Raises as `design`.
+
+        With `first` of the first atoms only, `(first, D)`.
+        """
         self._counts(frame)
-        return self._padded(engine(self.configuration).projections(frame))
+        return self._padded(engine(self.configuration).projections(frame, first))
 
     def _counts(self, frame: Atoms) -> Array:
         """Atoms of each species, `(S,)`; raises as `design`."""

@@ -95,9 +95,10 @@ class Engine:
         return energies, forces, virials
 
     @_fault_of_the_frame()
-    def projections(self, frame: Atoms) -> list[Array]:
-        """B-functions of each atom, as many as its species has."""
-        self._calculator.compute(self._whole(frame), compute_projections=True)
+    def projections(self, frame: Atoms, first: int | None = None) -> list[Array]:
+        """B-functions of each atom, as many as its species has; of the `first` atoms only, where the others are there
+        as neighbours."""
+        self._calculator.compute(self._whole(frame, first), compute_projections=True)
         return [np.array(each) for each in self._calculator.projections]
 
     @_fault_of_the_frame()
@@ -130,9 +131,11 @@ class Engine:
         assert virial is not None
         return forces.transpose(0, 2, 1).reshape(3 * n, -1), virial[VOIGT[0], :, VOIGT[1]]
 
-    def _whole(self, frame: Atoms) -> Any:
-        environment, origins = self._environment(frame, np.arange(len(frame)), neighbour_images(frame, self._cutoff))
-        environment.origins = origins.tolist()
+    def _whole(self, frame: Atoms, first: int | None = None) -> Any:
+        """The neighbourhoods of all atoms, or of the `first` ones: then forces are not those of the frame."""
+        n = len(frame) if first is None else first
+        environment, origins = self._environment(frame, np.arange(n), neighbour_images(frame, self._cutoff))
+        environment.origins = np.minimum(origins, n - 1).tolist()
         return environment
 
     def _environment(

@@ -219,11 +219,16 @@ class Snap:
         """Energies, forces and stresses of N coefficient vectors `(N, P)` from one evaluation of the rows."""
         return self.design(frame).predictions(coefficients)
 
-    def features(self, frame: Atoms) -> Array:
-        """Bispectrum components of every atom, `(A, D)`: those of `design`, without force rows."""
-        lmp, _ = self._run(frame, f"compute snap all sna/atom {self.feature_arguments()}")
+    def features(self, frame: Atoms, first: int | None = None) -> Array:
+        """Bispectrum components of every atom, `(A, D)`: those of `design`, without force rows.
+
+        With `first` of the first atoms only, `(first, D)`.
+        """
+        count = len(frame) if first is None else first
+        compute = f"group first id <= {count}\ncompute snap first sna/atom {self.feature_arguments()}"
+        lmp, _ = self._run(frame, compute)
         components = np.array(lmp.numpy.extract_compute("snap", 1, 2)[: len(frame)])
-        return components[np.argsort(_ids(lmp, len(frame)))]
+        return components[np.argsort(_ids(lmp, len(frame)))[:count]]
 
     def _types(self, frame: Atoms) -> Any:
         return species_index(frame, self.species) + 1

@@ -56,7 +56,8 @@ def _append_dump(text: io.TextIOWrapper, atoms: Atoms) -> None:
             columns[name] = array
         else:
             parts = array.reshape(len(array), -1).T
-            columns |= {f"{name}_{k}": part for k, part in zip("xyz" if len(parts) == 3 else range(len(parts)), parts)}
+            names = "xyz" if len(parts) == 3 else [*map(str, range(len(parts)))]
+            columns |= {f"{name}_{k}": part for k, part in zip(names, parts, strict=True)}
     write_dump(text, atoms, columns)
 
 

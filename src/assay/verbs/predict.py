@@ -65,8 +65,9 @@ def predict(
     species
         chemical symbols of LAMMPS's atom types, in their order, for dumps and data files that don't say
     out
-        `.dump` or `.lammpstrj`: LAMMPS dump with all that belongs to atoms. Else extended XYZ: `energy`, `forces`, `stress` as calculator results; `energy_uncertainty` (total, eV),
-        `forces_uncertainty`, `stress_uncertainty`; scores of atoms as arrays, of frames in `info`; `max_gamma`
+        `.dump` or `.lammpstrj`: LAMMPS dump with all that belongs to atoms. Else extended XYZ: `energy`, `forces`,
+        `stress` as calculator results; `energy_uncertainty` (total, eV), `forces_uncertainty`, `stress_uncertainty`;
+        scores of atoms as arrays, of frames in `info`; `max_gamma`
     report, json_file
         a self-contained HTML page; a summary with the frames by risk
     """
@@ -121,14 +122,14 @@ def assess_stream(
                 worst[name], largest[name] = _pictured(frame, name, risk), float(risk.max())
             if out is not None:
                 write(annotated(gauge, frame, result))
-            bare = Atoms(frame.atoms.numbers)  # positions and other arrays of frames that are done are let go
+            bare = Atoms(numbers=frame.atoms.numbers)  # positions and other arrays of frames that are done are let go
             scored.append((replace(frame, atoms=bare), result))
         if not scored:  # before the file is written
             first = ": ".join(skipped[0]) if skipped else "no frames"
             raise FrameError(f"no frame could be evaluated; the first: {first}")
     if any(result.force_spread is None for _, result in scored):
         gauge = replace(gauge, bar="")
-        scored = _in_common(scored)
+    scored = _in_common(scored)
     assessment = gauge.assessment(Batch.collect(scored), tuple(skipped))
     first = next((name for name, level in assessment.scores if level == "atom"), "")
     return assessment, worst.get(first if assessment.forces is None else FORCE_BAR)

@@ -21,6 +21,7 @@ from assay.sources import Source
 from assay.sources.features_file import Features, goes_by_order
 from assay.sources.python_callable import PythonCallable
 from assay.sources.registry import parse_spec
+from assay.verbs.frames_out import frames_out
 from assay.verbs.inputs import Paths, Stage, labelled, listed
 from assay.verbs.predict import write_json
 
@@ -98,7 +99,7 @@ def select(
     if score and by != "score":
         raise ValueError(f"score {score!r} is for selection by score, not by {by}")
     stage = stage or (lambda name, total: None)
-    training, members = _training(gauge, source, pool, members, train, train_members, workers, allow_import, stage)
+    training = _training(gauge, source, pool, members, train, train_members, workers, allow_import, stage)
     frames = Pool(lambda failed: labelled(pool, members, UNLABELLED, failed, "if present"), training.hashes)
     search = Search(training, frames, n, atoms)
     name: str = by
@@ -121,7 +122,9 @@ def select(
         failed=tuple(frames.failed),
     )
     if out is not None:
-        selection.write(out, listed(pool))
+        with frames_out(out) as append:
+            for structure in selection.structures(listed(pool)):
+                append(structure)
     if json_file is not None:
         write_json(json_file, selection.summary())
     return selection
@@ -137,8 +140,7 @@ def _training(
     workers: int,
     allow_import: tuple[str, ...],
     stage: Stage,
-) -> tuple[TrainingSet, Paths | None]:
-    """The training set, and the members files of the pool."""
+) -> TrainingSet:
     if (gauge is None) == (source is None):
         raise ValueError("give either a gauge or a source")
 
@@ -147,7 +149,7 @@ def _training(
 
     if gauge is not None:
         gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
-        return TrainingSet.of_gauge(gauge, frames if train else None, workers, stage), members
+        return TrainingSet.of_gauge(gauge, frames if train else None, workers, stage)
     if callable(source):
         function = PythonCallable.of(source)
         make: Callable[[Sequence[str]], Source] = lambda species: function  # noqa: E731
@@ -162,7 +164,7 @@ def _training(
     def unread() -> Iterator[Frame]:
         return labelled(pool, members, UNLABELLED, [], "if present")
 
-    return TrainingSet.of_files(make, frames if train else None, unread, workers, stage), members
+    return TrainingSet.of_files(make, frames if train else None, unread, workers, stage)
 
 
 def _nothing(pool: Pool) -> str:
