@@ -15,7 +15,7 @@ class Coarse:
     def __init__(self, features: Array, basis: Basis, threads: int = 1) -> None:
         """One product with all rows; `gamma` `(n,)` is exact."""
         n, d = features.shape
-        self._reference, self._inverse, self._threads = basis.active.copy(), basis.inverse(), threads
+        self._reference, self._inverse, self.threads = basis.active.copy(), basis.inverse(), threads
         self._q = np.empty((n, d), np.int8)
         self.gamma, self._step = np.empty(n), np.empty(n)
 
@@ -46,36 +46,70 @@ class Coarse:
             q -= q[:, j] @ w
             bound[b] = (largest(q) + slack) * self._step[rows[b]]
 
-        each_block(fill, len(rows), self._threads)
+        each_block(fill, len(rows), self.threads)
         return bound
 
 
-def follow_swaps(basis: Basis, features: Array, coarse: Coarse, candidates: int, until: float) -> float:
+class Pool:
+    """The rows that swaps choose from, at most 3/2 m of them, and their coefficients."""
+
+    def __init__(self, features: Array, m: int, threads: int) -> None:
+        self._features, self._m, self._threads = features, m, threads
+        self._c = np.empty((min(m + max(1, m // 2), len(features)), features.shape[1]))
+        self.rows = np.empty(0, np.int64)
+        self.inside = np.zeros(len(features), dtype=bool)
+
+    def add(self, rows: Indices, inverse: Array) -> None:
+        """At most m rows at first, and m/2 later; without room for them, the m of the largest coefficients stay."""
+        held = len(self.rows)
+        if held + len(rows) > len(self._c):
+            keep = top(largest(self._c[:held]), self._m)
+            self.inside[self.rows] = False
+            self.rows, held = self.rows[keep], len(keep)
+            self._c[:held] = self._c[keep]
+        np.matmul(float64(self._features[rows]), inverse, out=self._c[held : held + len(rows)])
+        self.rows = np.concatenate([self.rows, rows])
+        self.inside[self.rows] = True
+
+    def swap(self, basis: Basis, until: float) -> None:
+        taken = swaps(self._c[: len(self.rows)], until)
+        places = np.flatnonzero(taken >= 0)
+        numbers = self.rows[taken[places]]
+        basis.put(places, float64(self._features[numbers]), numbers)
+
+    def gamma(self, rows: Indices, inverse: Array) -> Array:
+        """Of any rows."""
+        found = np.empty(len(rows))
+
+        def fill(b: slice) -> None:
+            found[b] = largest(float64(self._features[rows[b]]) @ inverse)
+
+        each_block(fill, len(rows), self._threads)
+        return found
+
+
+def follow_swaps(basis: Basis, features: Array, coarse: Coarse, m: int, until: float) -> float:
     """Swap until no row has a coefficient above `until`; the largest |coefficient| of all rows.
 
-    The pool are the `candidates` rows of largest coefficient, joined by every row that may have come to exceed 1. The
-    quarter of the rows with the largest bounds is watched; when nothing more comes from there, all rows are.
-    Infinite where so many rows may exceed 1 that the 8-bit copy is of no use.
+    Candidates are the m rows of largest coefficient, joined by rows that may have come to exceed 1. The quarter of the
+    rows with the largest bounds is watched; when nothing more comes from there, all rows are. Infinite where so many
+    rows may exceed 1 that the 8-bit copy is of no use.
     """
     n = len(features)
-    bounds, inside = coarse.gamma.copy(), np.zeros(n, dtype=bool)
-    pool = top(bounds, candidates)
-    c = float64(features[pool]) @ basis.inverse()
-    everything = np.arange(n)
+    bounds, everything = coarse.gamma.copy(), np.arange(n)
+    pool = Pool(features, m, coarse.threads)
+    pool.add(top(bounds, m), basis.inverse())
     while True:
-        taken = swaps(c, until)
-        places = np.flatnonzero(taken >= 0)
-        basis.put(places, float64(features[pool[taken[places]]]), pool[taken[places]])
-        inside[pool] = True
+        pool.swap(basis, until)
         for rows in (top(bounds, n // 4), everything):
             bounds[rows] = coarse.bounds(basis, rows)
-            near = np.flatnonzero((bounds > 1.0) & ~inside)
-            if len(pool) + len(near) > n // 4 + candidates:
+            near = np.flatnonzero((bounds > 1.0) & ~pool.inside)
+            if len(near) > n // 4 + m:
                 return np.inf
-            joining = float64(features[near]) @ basis.inverse()
-            inside[near] = True
-            pool, c = np.concatenate([pool, near]), np.concatenate([c, joining])
-            if largest(joining).max(initial=0.0) > until:
+            gamma = pool.gamma(near, basis.inverse())
+            if gamma.max(initial=0.0) > until:
+                pool.add(near[top(gamma, max(1, m // 2))], basis.inverse())
                 break
         else:
-            return float(largest(float64(features[pool]) @ basis.renew()).max(initial=0.0))
+            near = np.concatenate([pool.rows, near])
+            return float(pool.gamma(near, basis.renew()).max(initial=0.0))

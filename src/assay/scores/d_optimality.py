@@ -18,9 +18,6 @@ from assay.prediction import Array
 from assay.scores.maxvol import MaxVol, default_floor, grades
 from assay.sources import Evaluation
 
-NOISE = 1e-10
-"""Columns smaller than this times the largest are taken for rounding errors by the leverage."""
-
 
 @dataclass(frozen=True)
 class ExtrapolationGrade:

@@ -12,6 +12,8 @@ Indices = NDArray[np.int64]
 
 NOISE = 4 * float(np.finfo(float).eps)
 """Columns smaller than this times the largest are not scaled up: they are rounding errors."""
+WORTHLESS = 1e-3
+"""Largest element of A A⁻¹ − 1 that is taken for an inverse."""
 TIE = 1e-6
 """Relative difference of coefficients that rounding errors may make."""
 
@@ -40,9 +42,28 @@ class Basis:
 
     def inverse(self) -> Array:
         """A⁻¹, `(D, D)`: what is published, hence explicit."""
-        if self._inverse is None:
-            self._inverse = np.linalg.inv(self.active / self.scale) / self.scale[:, None]
+        while self._inverse is None:
+            inverse = _inverted(self.active / self.scale)
+            if inverse is None:
+                self._drop_dependent()
+            else:
+                self._inverse = inverse / self.scale[:, None]
         return self._inverse
+
+    def _drop_dependent(self) -> None:
+        """Put rows of a tenfold identity in place of rows that depend on others but for rounding errors.
+
+        Rows that span few directions leave such errors; divided by a small identity, they may pass for rows.
+        """
+        d = len(self.rows)
+        self.floor *= 10.0
+        candidates = np.concatenate([self.active / self.scale, self.floor * np.eye(d)])
+        order = np.arange(2 * d)
+        for i, j in enumerate(lapack.dgetrf(candidates)[1]):
+            order[i], order[j] = order[j], order[i]
+        kept = order[:d]
+        self.active = candidates[kept] * self.scale
+        self.rows = np.where(kept < d, self.rows[kept % d], -1)
 
     def log_volume(self) -> float:
         """log |det A|, columns in units of the scale."""
@@ -80,6 +101,16 @@ class Basis:
     def _take(self, taken: Indices, candidates: Array, numbers: Indices) -> None:
         places = np.flatnonzero(taken >= 0)
         self.put(places, candidates[taken[places]], numbers[taken[places]])
+
+
+def _inverted(matrix: Array) -> Array | None:
+    """The inverse, or `None` where rounding errors make it worthless."""
+    try:
+        inverse = np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    wrong = np.abs(matrix @ inverse - np.eye(len(matrix))).max()
+    return np.asarray(inverse) if wrong < WORTHLESS else None
 
 
 def update(s: Array, j: Indices) -> Array:

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 
 from assay.prediction import Array
-from assay.scores.d_optimality import NOISE, features_of
+from assay.scores.d_optimality import features_of
 from assay.sources import Evaluation
 
 RIDGE = 1e-10
+NOISE = 1e-10
+"""Columns smaller than this times the largest are rounding errors."""
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,9 @@ def active_set(
     basis.widen(column_maxima(features))
     with block_threads(len(features)) as threads:
         _start(basis, features, threads)
-        passes, found = 0, np.inf
-        while found > tolerance or basis.settle(tolerance):
+        passes, found, floor = 0, np.inf, basis.floor
+        while found > tolerance or basis.settle(tolerance) or basis.floor > floor:
+            floor = basis.floor
             coarse = Coarse(features, basis, threads)
             passes, found = passes + 1, float(coarse.gamma.max(initial=0.0))
             if progress:

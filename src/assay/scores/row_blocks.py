@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from assay.prediction import Array
 
-BLOCK = 1024
+BLOCK = 512
 """Rows of one matrix product."""
 
 
