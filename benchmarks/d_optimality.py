@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from timing import ROOT, case, main, missing, paired, peak_memory, timed
+from timing import ROOT, case, limit, main, missing, paired, peak_memory, timed
 
 from assay.scores.maxvol import MaxVol, active_set, grades
 
@@ -74,15 +74,6 @@ def features(quick: bool) -> np.ndarray:
         Path(file.name).replace(path)
     found = np.load(path)
     return np.ascontiguousarray(found[::4, ::3]) if quick else found
-
-
-def limit(name: str, value: float, allowed: float, unit: str, bound: float = 1.0, **facts: Any) -> dict[str, Any]:
-    """A case against a limit: `value` is at most `bound` of what is allowed."""
-    ratio = value / allowed
-    return {
-        "case": name, "ours": value, "peer": allowed, "ratio": ratio, "bound": bound, "met": ratio <= bound,
-        "unit": unit, "cpu_ratio": ratio, **facts,
-    }  # fmt: skip
 
 
 def log_volume(rows: np.ndarray, scale: np.ndarray) -> float:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
-from timing import Seconds, case, main, peak_memory, timed
+from timing import Seconds, case, limit, main, peak_memory, timed
 
 import assay
 from assay.gauge import Gauge
@@ -101,11 +101,7 @@ def run(quick: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
         "dump_in_MB": sizes["si"],
         "dump_out_MB": sizes["out"],
     }
-    ratio = total / MEMORY_GB
-    memory = {
-        "case": f"memory, {len(atoms)} atoms", "ours": total, "peer": MEMORY_GB, "ratio": ratio, "bound": 1.0,
-        "met": ratio <= 1.0, "unit": "GB", "cpu_ratio": ratio, **facts,
-    }  # fmt: skip
+    memory = limit(f"memory, {len(atoms)} atoms", total, MEMORY_GB, "GB", **facts)
     if peer is None:
         return [memory], {}
     pairs = [(ours["seconds"], peer["seconds"])]

@@ -61,6 +61,15 @@ def case(name: str, pairs: Sequence[tuple[Seconds, Seconds]], bound: float, **fa
     }
 
 
+def limit(name: str, value: float, allowed: float, unit: str, bound: float = 1.0, **facts: Any) -> dict[str, Any]:
+    """A case against a limit: `value` is at most `bound` of what is allowed."""
+    ratio = value / allowed
+    return {
+        "case": name, "ours": value, "peer": allowed, "ratio": ratio, "bound": bound, "met": ratio <= bound,
+        "unit": unit, "cpu_ratio": ratio, "limit": True, **facts,
+    }  # fmt: skip
+
+
 def missing(name: str, bound: float, what: str) -> dict[str, Any]:
     """A case whose peer is not installed."""
     return {
@@ -112,6 +121,11 @@ def _line(each: dict[str, Any]) -> str:
     if each["met"] is None:
         return f"{each['case']}: {each['missing']} is missing, so not met"
     verdict = "met" if each["met"] else "NOT MET"
+    if each.get("limit"):
+        return (
+            f"{each['case']}: {each['ours']:.3g} {each['unit']}, limit {each['peer']:.3g}, ratio {each['ratio']:.3f} "
+            f"(bound {each['bound']:.3f}): {verdict}"
+        )
     return (
         f"{each['case']}: ours {each['ours']:.3g} s, peer {each['peer']:.3g} s, peer/ours {each['ratio']:.3f} "
         f"(CPU {each['cpu_ratio']:.3f}; bound {each['bound']:.3f}): {verdict}"

@@ -33,6 +33,7 @@ report = click.option("--report", type=OUTPUT, metavar="R.html", help="Write a s
 allow_import = click.option(
     "--allow-import", multiple=True, metavar="MODULE", help="Module that calculators may be imported from."
 )
+species = click.option("--species", metavar="W,Mo,…", help="Species of LAMMPS's atom types, in their order.")
 error_bar = click.option("--error-bar", metavar="SCORE:CALIBRATOR", help="What makes the error bar.")
 _keys = (
     click.option("--energy-key", default=LabelKeys.energy, show_default=True, help="Label of the energy, eV."),

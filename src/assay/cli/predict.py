@@ -42,7 +42,7 @@ EXCEEDED = 3
     metavar="X",
     help="Exit with 3 if a force error bar (norm, eV/Å) exceeds X, or with SCORE=X if that score does.",
 )
-@click.option("--species", metavar="W,Mo,…", help="Species of LAMMPS's atom types, in their order.")
+@options.species
 @click.option(
     "--block-atoms",
     type=click.IntRange(1),

@@ -31,6 +31,7 @@ COLUMNS = {"gain": "adds to log volume", "grade": "largest γ", "score": "score"
 @click.option("-t", "--train", type=options.INPUT, multiple=True, help="Training frames (beside those of a gauge).")
 @click.option("-m", "--train-members", type=options.INPUT, multiple=True, help="Features file (.npz) of each -t.")
 @options.members
+@options.species
 @click.option("--seed", type=int, default=0, show_default=True, help="Of --by random.")
 @options.json_option
 @options.workers
@@ -43,6 +44,7 @@ def select(
     train: tuple[Path, ...],
     train_members: tuple[Path, ...],
     members: tuple[Path, ...],
+    species: str | None,
     json_file: Path | None,
     skip_bad: bool,
     **arguments: Any,
@@ -65,6 +67,7 @@ def select(
             train=train or None,
             train_members=train_members or None,
             members=members or None,
+            species=species.split(",") if species else None,
             stage=stage,
             **arguments,
         )

@@ -42,6 +42,7 @@ def select(
     train: Paths | None = None,
     members: Paths | None = None,
     train_members: Paths | None = None,
+    species: Sequence[str] | None = None,
     out: str | Path | None = None,
     json_file: str | Path | None = None,
     seed: int = 0,
@@ -75,6 +76,8 @@ def select(
         files of training frames; with a gauge, in addition to those that it was fitted to
     members, train_members
         features or members files of the pool and of `train`, one for each
+    species
+        chemical symbols of LAMMPS's atom types in the pool, in their order, where its files don't name them
     out
         extended XYZ of the selected frames, unchanged but for `selected_by`, `selection_rank` and what was measured of
         `selection_gain`, `selection_grade`, `selection_score`, `selection_distance` in `info`; with `atoms` the array
@@ -99,8 +102,8 @@ def select(
     if score and by != "score":
         raise ValueError(f"score {score!r} is for selection by score, not by {by}")
     stage = stage or (lambda name, total: None)
-    training = _training(gauge, source, pool, members, train, train_members, workers, allow_import, stage)
-    frames = Pool(lambda failed: labelled(pool, members, UNLABELLED, failed, "if present"), training.hashes)
+    training = _training(gauge, source, pool, members, train, train_members, species, workers, allow_import, stage)
+    frames = Pool(lambda failed: labelled(pool, members, UNLABELLED, failed, "if present", species), training.hashes)
     search = Search(training, frames, n, atoms)
     name: str = by
     if by == "maxvol":
@@ -137,6 +140,7 @@ def _training(
     members: Paths | None,
     train: Paths | None,
     train_members: Paths | None,
+    species: Sequence[str] | None,
     workers: int,
     allow_import: tuple[str, ...],
     stage: Stage,
@@ -162,7 +166,7 @@ def _training(
         make = partial(source_of_features, settings, allow_import=allow_import)
 
     def unread() -> Iterator[Frame]:
-        return labelled(pool, members, UNLABELLED, [], "if present")
+        return labelled(pool, members, UNLABELLED, [], "if present", species)
 
     return TrainingSet.of_files(make, frames if train else None, unread, workers, stage)
 
