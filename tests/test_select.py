@@ -548,3 +548,19 @@ def test_bad_frames_are_the_users_to_accept(gauge: Path, tmp_path: Path) -> None
     assert "--skip-bad accepts that" in command(gauge, pool, "-n", 1, "-o", out, code=1).stderr
     assert len(read(out, ":")) == 1
     command(gauge, pool, "-n", 1, "--skip-bad")
+
+
+def test_a_pool_of_lammps_dumps_with_types_alone(paths: dict[str, Path], tmp_path: Path) -> None:
+    """`species` names the types; the frame that is distorted is taken."""
+    atoms = [*rattled(1, seed=3), *rattled(1, scale=0.4, seed=4)]
+    length = atoms[0].cell[0, 0]
+    with (tmp_path / "pool.dump").open("w") as dump:
+        for step, each in enumerate(atoms):
+            dump.write(f"ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{len(each)}\nITEM: BOX BOUNDS pp pp pp\n")
+            dump.write(f"0 {length}\n" * 3 + "ITEM: ATOMS id type xu yu zu\n")
+            dump.writelines(f"{i} 1 {x} {y} {z}\n" for i, (x, y, z) in enumerate(each.positions, 1))
+    options: dict[str, Any] = {"source": distances, "train": paths["train"]}
+    with pytest.raises(FrameError, match="species"):
+        assay.select(None, tmp_path / "pool.dump", 1, **options)
+    chosen = assay.select(None, tmp_path / "pool.dump", 1, species=["Si"], **options)
+    assert [frame.origin.rpartition(":")[2] for frame in chosen.frames] == ["1"]

@@ -1,0 +1,99 @@
+"""Which atoms scores are fitted to, and thresholds by cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from copper import SOURCE, Files
+
+from assay import Built, Gauge, build, predict
+from assay.frames import FrameError, LabelKeys
+from assay.scores.cluster_wise import ClusterWise
+from assay.thresholds import tukey_fence
+
+
+def edge(atoms: Atoms) -> np.ndarray:
+    """Two features by which an atom shows the shell that it belongs to, `(A, 2)`."""
+    return np.stack([np.ones(len(atoms)), atoms.arrays["shell"]], axis=1)
+
+
+@pytest.fixture
+def clusters(tmp_path: Path) -> Path:
+    """A cluster of 13 atoms whose outer 12 are a shell; its core is the one in the middle."""
+    atoms = Atoms("Cu13", positions=np.random.default_rng(0).normal(scale=3.0, size=(13, 3)))
+    atoms.arrays["shell"] = np.r_[0.1, np.ones(12)]
+    atoms.arrays["core"] = np.arange(13) == 0
+    ase.io.write(tmp_path / "clusters.extxyz", [atoms, atoms])
+    return tmp_path / "clusters.extxyz"
+
+
+def test_scores_of_the_core_find_the_shell_foreign(clusters: Path):
+    everything = build(clusters, source=edge, scores=["gamma"]).training.scores["gamma", "atom"]
+    core = build(clusters, source=edge, scores=["gamma"], core="core").training.scores["gamma", "atom"]
+    assert everything.max() <= 1.01
+    assert core[0] <= 1.01
+    assert core[1:13].min() > 100
+
+
+def test_a_core_that_no_frame_has_is_an_error(clusters: Path):
+    with pytest.raises(FrameError, match=r"clusters.extxyz:0: no array 'inside'.*it has .*shell"):
+        build(clusters, source=edge, core="inside")
+
+
+@pytest.mark.snap
+def test_atoms_with_outlying_forces_are_left_out_of_the_scores(files: Files, tmp_path: Path):
+    """One atom with a wrong label and a place of its own: with it γ knows the place, without it not."""
+    frames = ase.io.read(files.train, ":")
+    odd = frames[3].copy()
+    odd.info, odd.arrays = dict(frames[3].info), {k: v.copy() for k, v in frames[3].arrays.items()}
+    odd.positions[0] += (0.9, 0.0, 0.0)
+    forces = next(key for key in (LabelKeys.forces, "forces") if key in odd.arrays)
+    odd.arrays[forces][0] += 50.0
+    ase.io.write(tmp_path / "train.extxyz", [*frames, odd])
+    built = {
+        out: build(
+            tmp_path / "train.extxyz", source=SOURCE, heldout=files.held_out, ensemble_size=4, without_outliers=out
+        )
+        for out in (False, True)
+    }
+    ase.io.write(tmp_path / "odd.extxyz", odd)
+    gamma = {out: predict(each.gauge, tmp_path / "odd.extxyz").scores["gamma", "atom"] for out, each in built.items()}
+    assert gamma[False].values[0] <= 1.01
+    assert gamma[True].values[0] > 1.5
+
+
+@pytest.mark.snap
+def test_thresholds_by_cluster_are_fences_of_its_training_errors(files: Files, built: Built, tmp_path: Path):
+    local = build(
+        files.train,
+        source=SOURCE,
+        heldout=files.held_out,
+        ensemble_size=8,
+        cluster_thresholds=True,
+        out=tmp_path / "local.gauge",
+    )
+    training, score = local.training, local.gauge.scores[-1]
+    assert isinstance(score, ClusterWise)
+    assert training.labels is not None
+    errors = np.linalg.norm(training.forces - training.labels.forces, axis=1)
+    cluster = training.companions["gamma_cluster"]
+    for k, fence in enumerate(score.fences):
+        here = errors[cluster == k]
+        assert fence == pytest.approx(tukey_fence(here if len(here) >= 20 else errors))
+    assert len(set(score.fences.tolist())) > 1
+    np.testing.assert_allclose(
+        training.scores["committee_force_local", "atom"] * score.fences[cluster],
+        built.training.scores["committee_force", "atom"],
+        rtol=1e-9,
+    )
+    again = predict(Gauge.load(tmp_path / "local.gauge"), files.test)
+    assert again.scores["committee_force_local", "frame"].threshold == 1.0
+
+
+def test_thresholds_by_cluster_need_members(clusters: Path):
+    with pytest.raises(ValueError, match="need a source with members and features"):
+        build(clusters, source=edge, cluster_thresholds=True)
