@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from assay.aggregate import frame_max
 from assay.prediction import Array, Level
 from assay.scores import FittedScore
+from assay.scores.local import majority
 from assay.scoring import Batch, Key
 
 HELD_OUT_QUANTILE = 0.95
 
 FEWEST = 20
-"""Atoms of a cluster below which it has no threshold of its own."""
+FEWEST_FRAMES = 5
+"""Atoms and frames of a cluster below which it has no threshold of its own."""
 
 
 def tukey_fence(errors: Array) -> float:
@@ -56,6 +59,21 @@ def cluster_fences(training: Batch, clusters: int) -> Array:
     errors = np.linalg.norm(training.forces - training.labels.forces, axis=1)
     of_cluster = [errors[training.companions["gamma_cluster"] == k] for k in range(clusters)]
     return np.array([tukey_fence(each if len(each) >= FEWEST else errors) for each in of_cluster])
+
+
+def cluster_levels(held_out: Batch, clusters: int) -> Array:
+    """The 95 % quantile of the largest γ_local of held-out frames by the cluster of the frame, `(K,)`.
+
+    A frame's cluster is that of most of its atoms. Clusters of fewer than `FEWEST_FRAMES` take the quantile of all.
+    """
+    largest, atoms = held_out.scores["gamma_local", "frame"], held_out.companions["gamma_cluster"]
+    of_frame = np.array([majority(atoms[a:b]) for a, b in pairwise(held_out.offsets)])
+
+    def level(values: Array) -> float:
+        return float(np.quantile(values, HELD_OUT_QUANTILE, method="higher"))
+
+    of_cluster = [largest[of_frame == k] for k in range(clusters)]
+    return np.array([level(each if len(each) >= FEWEST_FRAMES else largest) for each in of_cluster])
 
 
 def _fences(training: Batch) -> dict[tuple[str, Level], float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import ase.io
@@ -12,7 +13,8 @@ from copper import SOURCE, Files
 
 from assay import Built, Gauge, build, predict
 from assay.frames import FrameError, LabelKeys
-from assay.scores.cluster_wise import ClusterWise
+from assay.scores.cluster_wise import ClusterWiseForce, ClusterWiseGrade
+from assay.scores.local import majority
 from assay.thresholds import tukey_fence
 
 
@@ -76,8 +78,8 @@ def test_thresholds_by_cluster_are_fences_of_its_training_errors(files: Files, b
         cluster_thresholds=True,
         out=tmp_path / "local.gauge",
     )
-    training, score = local.training, local.gauge.scores[-1]
-    assert isinstance(score, ClusterWise)
+    training, score = local.training, local.gauge.scores[-2]
+    assert isinstance(score, ClusterWiseForce)
     assert training.labels is not None
     errors = np.linalg.norm(training.forces - training.labels.forces, axis=1)
     cluster = training.companions["gamma_cluster"]
@@ -86,14 +88,56 @@ def test_thresholds_by_cluster_are_fences_of_its_training_errors(files: Files, b
         assert fence == pytest.approx(tukey_fence(here if len(here) >= 20 else errors))
     assert len(set(score.fences.tolist())) > 1
     np.testing.assert_allclose(
-        training.scores["committee_force_local", "atom"] * score.fences[cluster],
+        training.scores["committee_force_clusterwise", "atom"] * score.fences[cluster],
         built.training.scores["committee_force", "atom"],
         rtol=1e-9,
     )
     again = predict(Gauge.load(tmp_path / "local.gauge"), files.test)
-    assert again.scores["committee_force_local", "frame"].threshold == 1.0
+    assert again.scores["committee_force_clusterwise", "frame"].threshold == 1.0
 
 
-def test_thresholds_by_cluster_need_members(clusters: Path):
-    with pytest.raises(ValueError, match="need a source with members and features"):
+def test_a_threshold_by_cluster_passes_its_held_out_frames(tmp_path: Path):
+    """Two kinds, wide and narrow: γ_local of each is judged by held-out frames of its own."""
+    rng = np.random.default_rng(1)
+
+    def frames(count: int, spread: float, middle: float, kind: str) -> list[Atoms]:
+        made = []
+        for _ in range(count):
+            atoms = Atoms("Cu6", positions=rng.normal(scale=4.0, size=(6, 3)), info={"config_type": kind})
+            atoms.arrays["x"] = middle + spread * rng.normal(size=(6, 2))
+            made.append(atoms)
+        return made
+
+    kinds = {"wide": (3.0, 0.0), "narrow": (0.01, 50.0)}
+    for part, count in (("train", 12), ("held", 20)):
+        every = [atoms for kind, how in kinds.items() for atoms in frames(count, *how, kind)]
+        ase.io.write(tmp_path / f"{part}.extxyz", every)
+
+    built = build(
+        tmp_path / "train.extxyz",
+        source="features:array=x",
+        heldout=tmp_path / "held.extxyz",
+        scores=["gamma_local"],
+        cluster_thresholds=True,
+        out=tmp_path / "x.gauge",
+    )
+    score = built.gauge.scores[-1]
+    assert isinstance(score, ClusterWiseGrade)
+    held = built.held_out
+    assert held is not None
+    of_frame = [majority(held.companions["gamma_cluster"][a:b]) for a, b in pairwise(held.offsets)]
+    flagged = held.scores["gamma_local_clusterwise", "frame"] > 1
+    for k in (0, 1):
+        assert flagged[np.array(of_frame) == k].mean() <= 0.1
+    off = frames(1, 0.0, 0.0, "new")[0]
+    off.arrays["x"][:] = (50.0, 57.0)
+    ase.io.write(tmp_path / "off.extxyz", off)
+    found = predict(Gauge.load(tmp_path / "x.gauge"), tmp_path / "off.extxyz")
+    assert found.scores["gamma_local_clusterwise", "frame"].flagged.all()
+
+
+def test_thresholds_by_cluster_need_something_to_set_them(clusters: Path):
+    with pytest.raises(ValueError, match="need the score gamma_local, and members or held-out frames"):
+        build(clusters, source=edge, scores=["gamma"], cluster_thresholds=True)
+    with pytest.raises(ValueError, match="need the score gamma_local, and members or held-out frames"):
         build(clusters, source=edge, cluster_thresholds=True)

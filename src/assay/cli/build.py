@@ -42,7 +42,9 @@ from assay.verbs.build import build as run
     help="Of gamma_local: config_type, kmeans or birch, with :K clusters and :atoms to divide atoms, e.g. kmeans:4.",
 )
 @click.option(
-    "--cluster-thresholds", is_flag=True, help="Add committee_force_local, with a threshold for each cluster."
+    "--cluster-thresholds",
+    is_flag=True,
+    help="Add committee_force_clusterwise and gamma_local_clusterwise, with thresholds of clusters.",
 )
 @click.option(
     "--without-outliers", is_flag=True, help="Fit scores without atoms of outlying force error (a second pass)."

@@ -1,10 +1,15 @@
-"""Committee spread in units of a threshold of its own cluster.
+"""Committee spread and γ_local in units of a threshold of the cluster.
 
-One threshold for a heterogeneous training set is set by its least accurate part, and passes everything near the others
-(Shuang et al. 2025, arXiv:2508.03405, who propose thresholds by cluster). With k the cluster whose active set an atom
-is nearest to (`gamma_cluster`) and t_k the Tukey fence of the force errors of the training atoms of that cluster,
+One threshold for a heterogeneous training set is set by its loosest part, and passes everything near the others (Shuang
+et al. 2025, arXiv:2508.03405, who propose thresholds by cluster). With `gamma_cluster` the cluster whose active set an
+atom is nearest to,
 
-    committee_force_local_i = committee_force_i / t_k(i).
+    committee_force_clusterwise_i = committee_force_i / t_k(i),      k(i) the cluster of the atom,
+    gamma_local_clusterwise_i = γ_local,i / g_k(f),                  k(f) the cluster of most atoms of its frame f,
+
+t_k the Tukey fence of the force errors of training atoms of cluster k, and g_k the 95 % quantile of the largest γ_local
+of held-out frames of cluster k (a Mondrian conformal threshold: Vovk et al. 2005, doi:10.1007/b106715). Above 1 is
+flagged.
 """
 
 from __future__ import annotations
@@ -18,18 +23,18 @@ from numpy.typing import NDArray
 
 from assay.prediction import Array
 from assay.scores.committee import CommitteeForce
-from assay.scores.local import LocalGrade
+from assay.scores.local import LocalGrade, majority
 from assay.sources import Evaluation
 
 
 @dataclass(frozen=True)
-class ClusterWise:
-    """`committee_force` over the threshold of the cluster; above 1 is flagged. `fences`: t_k, `(K,)`, eV/Å."""
+class ClusterWiseForce:
+    """`committee_force` over the threshold of the atom's cluster. `fences`: t_k, `(K,)`, eV/Å."""
 
     local: LocalGrade
     fences: Array
 
-    name: ClassVar[str] = "committee_force_local"
+    name: ClassVar[str] = "committee_force_clusterwise"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
     in_error_units: ClassVar[Literal["force", "energy"] | None] = None
     fixed_threshold: ClassVar[float | None] = 1.0
@@ -45,3 +50,28 @@ class ClusterWise:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         return cls(LocalGrade.from_state(state["local"]), state["fences"])
+
+
+@dataclass(frozen=True)
+class ClusterWiseGrade:
+    """`gamma_local` over the threshold of the frame's cluster. `levels`: g_k, `(K,)`."""
+
+    local: LocalGrade
+    levels: Array
+
+    name: ClassVar[str] = "gamma_local_clusterwise"
+    home: ClassVar[Literal["atom", "frame"]] = "atom"
+    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
+    fixed_threshold: ClassVar[float | None] = 1.0
+
+    def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
+        """`(A,)`; raises `ValueError` where the source has no features."""
+        gamma, cluster = self.local.values_and_companion(evaluation, numbers)
+        return np.asarray(gamma / self.levels[majority(cluster)])
+
+    def state(self) -> dict[str, Any]:
+        return {"local": self.local.state(), "levels": self.levels}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        return cls(LocalGrade.from_state(state["local"]), state["levels"])

@@ -93,3 +93,8 @@ class LocalGrade:
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         inverses, clusters = ({int(z): a for z, a in state[name].items()} for name in ("inverses", "clusters"))
         return cls(inverses, clusters, tuple(state["names"]))
+
+
+def majority(clusters: NDArray[np.int64]) -> int:
+    """The cluster of a frame: that of most of its atoms, `(A,)`."""
+    return int(np.bincount(clusters + 1).argmax()) - 1

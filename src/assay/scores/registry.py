@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from assay.scores import FittedScore
-from assay.scores.cluster_wise import ClusterWise
+from assay.scores.cluster_wise import ClusterWiseForce, ClusterWiseGrade
 from assay.scores.committee import CommitteeEnergy, CommitteeForce
 from assay.scores.d_optimality import ExtrapolationGrade
 from assay.scores.leverage import Leverage, LeverageFold
@@ -40,7 +40,8 @@ CHUNK = 4096
 
 _CLASSES: Mapping[str, Any] = {
     **{name: type(score) for name, score in COMMITTEE.items()},
-    ClusterWise.name: ClusterWise,
+    ClusterWiseForce.name: ClusterWiseForce,
+    ClusterWiseGrade.name: ClusterWiseGrade,
     **{each.name: each for each in (ExtrapolationGrade, Leverage, LocalGrade, FrameOutlierFactor, OutlierFactor)},
 }
 

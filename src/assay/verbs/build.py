@@ -20,8 +20,6 @@ from assay.gauge_file import require_folders
 from assay.linear.weights import Weights
 from assay.parallel import Progress
 from assay.provenance import versions
-from assay.scores.cluster_wise import ClusterWise
-from assay.scores.local import LocalGrade
 from assay.scoring import Batch
 from assay.sources import Source
 from assay.sources.ase_committee import AseCommittee
@@ -31,8 +29,8 @@ from assay.sources.python_callable import PythonCallable
 from assay.sources.recorded import Recorded
 from assay.sources.registry import FeatureSource, feature_source, parse_spec
 from assay.survey import Survey
-from assay.thresholds import cluster_fences, thresholds
-from assay.verbs.fitting import ScoreChoice, fit_committee, fit_features, fit_potential
+from assay.thresholds import thresholds
+from assay.verbs.fitting import ScoreChoice, by_cluster, fit_committee, fit_features, fit_potential
 from assay.verbs.inputs import Paths, Stage, labelled, listed
 
 SAMPLE_ATOMS = 10_000
@@ -110,7 +108,8 @@ def build(
         of local scores: `config_type`, `kmeans` or `birch`, with `:K` clusters and `:atoms` to divide atoms instead of
         frames; by default config_type where frames name several, else k-means
     cluster_thresholds
-        add `committee_force_local`, the spread in units of a threshold of the atom's cluster
+        add `committee_force_clusterwise`, the spread in units of a threshold of the atom's cluster, and
+        `gamma_local_clusterwise`, γ_local in units of a threshold of the frame's cluster
     without_outliers
         leave atoms out of the scores' fit whose force error is above `Q3 + 1.5 (Q3 - Q1)`; takes a second pass
     core
@@ -194,28 +193,27 @@ def build(
     gauge = Gauge(potential, fitted_scores, r_cut, bar, survey.species)
 
     sample = fitted_frames & _sample(survey.natoms, fitted_frames)
-    training_frames = _chosen(frames(train, train_members), sample)
-    training = _scored(gauge, training_frames, workers, stage("training errors", int(sample.sum())), skipped, skip_bad)
-    if cluster_thresholds:
-        local = next((score for score in fitted_scores if isinstance(score, LocalGrade)), None)
-        if local is None or not training.members:
-            raise ValueError("thresholds by cluster need a source with members and features, and the score gamma_local")
-        fitted_scores += (ClusterWise(local, cluster_fences(training, len(local.names))),)
-        gauge = replace(gauge, scores=fitted_scores)
-        training_frames = _chosen(frames(train, train_members), sample)
-        progress = stage("training scores", int(sample.sum()))
-        training = _scored(gauge, training_frames, workers, progress, skipped, skip_bad)
+    progress = stage("training errors", int(sample.sum()))
+
+    def training_frames() -> Iterator[Frame]:
+        return _chosen(frames(train, train_members), sample)
+
+    training = _scored(gauge, training_frames(), workers, progress, skipped, skip_bad)
     duplicates = survey.duplicates()
     fitted_hashes = {digest for digest, fitted in zip(survey.hashes, fitted_frames, strict=True) if fitted}
     if heldout is None:
         kept_out = [i for i in np.flatnonzero(~fitted_frames) if survey.hashes[i] not in fitted_hashes]
         held_hashes, overlap = [survey.hashes[i] for i in kept_out], _overlap(survey, fitted_frames)
-        held_out_frames = _chosen(frames(train, train_members), np.isin(np.arange(len(survey)), kept_out))
     else:
         held_survey = Survey.fit(frames(heldout, heldout_members, note=True))
         held_hashes = [digest for digest in held_survey.hashes if digest not in fitted_hashes]
         overlap = survey.duplicates(held_survey)
-        held_out_frames = (f for f in frames(heldout, heldout_members) if content_hash(f.atoms) not in fitted_hashes)
+
+    def held_out_frames() -> Iterator[Frame]:
+        if heldout is None:
+            return _chosen(frames(train, train_members), np.isin(np.arange(len(survey)), kept_out))
+        return (f for f in frames(heldout, heldout_members) if content_hash(f.atoms) not in fitted_hashes)
+
     if not held_hashes and featured is None:
         raise FrameError(
             "every held-out frame is also a training frame, and errors of training frames are too small to calibrate "
@@ -224,7 +222,13 @@ def build(
     held_out = None
     if held_hashes:
         progress = stage("held-out errors", len(held_hashes))
-        held_out = _scored(gauge, held_out_frames, workers, progress, skipped, skip_bad)
+        held_out = _scored(gauge, held_out_frames(), workers, progress, skipped, skip_bad)
+    if cluster_thresholds:
+        fitted_scores += by_cluster(fitted_scores, training, held_out)
+        gauge = replace(gauge, scores=fitted_scores)
+        training = _scored(gauge, training_frames(), workers, None, skipped, skip_bad)
+        if held_out:
+            held_out = _scored(gauge, held_out_frames(), workers, None, skipped, skip_bad)
 
     gauge = replace(
         gauge.calibrated(held_out) if held_out and featured is None else gauge,

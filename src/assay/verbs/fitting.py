@@ -15,13 +15,16 @@ from assay.linear.weights import Weights
 from assay.parallel import Failure, Progress, map_frames
 from assay.prediction import Array
 from assay.scores import FittedScore
+from assay.scores.cluster_wise import ClusterWiseForce, ClusterWiseGrade
+from assay.scores.local import LocalGrade
 from assay.scores.registry import BY_DEFAULT, COMMITTEE, FROM_FEATURES, checked_names, fit_scores
 from assay.scores.training import TrainingFeatures
+from assay.scoring import Batch
 from assay.sources import LinearSource, Source
 from assay.sources.registry import FeatureSource
 from assay.sources.soap import Soap
 from assay.survey import Survey
-from assay.thresholds import tukey_fence
+from assay.thresholds import cluster_fences, cluster_levels, tukey_fence
 from assay.verbs.inputs import Stage
 
 
@@ -139,6 +142,22 @@ def fit_committee(source: Source, choice: ScoreChoice, bar_score: str) -> tuple[
     if without := [name for name in wanted if name in FROM_FEATURES]:
         raise ValueError(f"{', '.join(without)} needs features, which the source {source.kind!r} does not have")
     return source, fit_scores(wanted, TrainingFeatures())
+
+
+def by_cluster(scores: Sequence[FittedScore], training: Batch, held_out: Batch | None) -> tuple[FittedScore, ...]:
+    """Scores with a threshold for each cluster, from training errors (committee) and held-out frames (γ_local).
+
+    Raises `ValueError` without `gamma_local`, or with neither members nor held-out frames.
+    """
+    local = next((score for score in scores if isinstance(score, LocalGrade)), None)
+    if local is None or not (training.members or held_out):
+        raise ValueError("thresholds by cluster need the score gamma_local, and members or held-out frames")
+    found: list[FittedScore] = []
+    if training.members:
+        found.append(ClusterWiseForce(local, cluster_fences(training, len(local.names))))
+    if held_out:
+        found.append(ClusterWiseGrade(local, cluster_levels(held_out, len(local.names))))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
