@@ -20,7 +20,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 python_maximum_signature_line_length = 88
 
-TABLE = re.compile(r"(?:^\|.*\n?)+", re.M)
+TABLE = re.compile(r"(?:^\|.*\|$\n?)+", re.M)
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 

@@ -23,6 +23,7 @@ from assay.linear.potential import LinearPotential
 from assay.parallel import Failure, Progress, map_frames
 from assay.prediction import Array
 from assay.scores import FittedScore
+from assay.scores.cluster_wise import ClusterWiseGrade
 from assay.scores.registry import FROM_FEATURES
 from assay.scoring import FrameScorer, Key, Scored, force_spread, known_species, values_of
 from assay.sources import Evaluation, Source
@@ -100,7 +101,13 @@ def score_in_blocks(
     what the scorer gives for small frames, without energy and stress; a `Failure` where a block fails, a species was
     not in training, or the source can't be evaluated in blocks
     """
-    scores = tuple(s for s in scorer.scores if s.home == "atom" and (how.forces or s.name in FROM_FEATURES))
+    scores = tuple(
+        score
+        for score in scorer.scores
+        if score.home == "atom"
+        and (how.forces or score.name in FROM_FEATURES)
+        and not isinstance(score, ClusterWiseGrade)  # its threshold is that of most atoms of the whole frame
+    )
     try:
         known_species(frame.atoms, scorer.species)
         halo = _halo(scorer.source, scores, len(frame.atoms), how)

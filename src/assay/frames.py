@@ -133,10 +133,9 @@ def _structures(
     except FrameError:
         raise
     except Exception as error:  # readers raise anything
-        message = (
-            f"{path}, frame {index + 1}: cannot be read ({type(error).__name__}: {error}). "
-            f"The file may be truncated; what follows the {index + 1} frames before is lost"
-        )
+        message = f"{path}, frame {index + 1}: cannot be read ({type(error).__name__}: {error})"
+        if index >= 0:
+            message += f". The file may be truncated; what follows the {index + 1} frames before is lost"
         if skipped is None or index < 0:
             raise FrameError(message) from error
         skipped.append((f"{path}:{index + 1}", message))

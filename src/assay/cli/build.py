@@ -34,7 +34,11 @@ from assay.verbs.build import build as run
 )
 @click.option("--source", required=True, metavar="SPEC", help="name:key=value,… or a TOML file.")
 @click.option(
-    "--score", "scores", multiple=True, metavar="NAME", help="Scores; all that the source supports by default."
+    "--score",
+    "scores",
+    multiple=True,
+    metavar="NAME",
+    help="A score; may be repeated. By default all that the source supports but outlier_factor.",
 )
 @click.option(
     "--clusters",

@@ -49,7 +49,7 @@ EXCEEDED = 3
     default=Blocks.most,
     show_default=True,
     metavar="N",
-    help="Larger frames are evaluated in blocks of so many atoms: scores of atoms, from features.",
+    help="Larger frames are evaluated in blocks of so many: scores of atoms from features alone, no energy or stress.",
 )
 @click.option("--forces", is_flag=True, help="Forces and their error bars in blocks as well (linear potentials).")
 @options.workers
