@@ -41,6 +41,7 @@ check: $(VENV)/dev.installed
 
 refresh: $(VENV)/dev.installed
 	$(VENV)/bin/python docs/demo_results.py
+	$(VENV)/bin/python examples/local_d_optimality_2d.py docs/local-d-optimality.svg
 	$(VENV)/bin/python docs/run_blocks.py --refresh README.md docs/*.md
 
 pins:

@@ -44,6 +44,8 @@ def test_scores_of_the_core_find_the_shell_foreign(clusters: Path):
 def test_a_core_that_no_frame_has_is_an_error(clusters: Path):
     with pytest.raises(FrameError, match=r"clusters.extxyz:0: no array 'inside'.*it has .*shell"):
         build(clusters, source=edge, core="inside")
+    with pytest.raises(FrameError, match=r"clusters.extxyz:0: array 'positions' of shape \(13, 3\), needed one value"):
+        build(clusters, source=edge, core="positions")
 
 
 @pytest.mark.snap
@@ -141,3 +143,36 @@ def test_thresholds_by_cluster_need_something_to_set_them(clusters: Path):
         build(clusters, source=edge, scores=["gamma"], cluster_thresholds=True)
     with pytest.raises(ValueError, match="need the score gamma_local, and members or held-out frames"):
         build(clusters, source=edge, cluster_thresholds=True)
+
+
+@pytest.mark.parametrize("name", ["gamma", "leverage", "gamma_local", "outlier_factor", "frame_outlier_factor"])
+def test_a_species_of_which_no_atom_is_kept_is_unknown_to_scores_of_atoms(name: str, tmp_path: Path):
+    """Aluminium is outside of every core; frames are still described by all of their atoms."""
+    rng = np.random.default_rng(2)
+    frames = []
+    for _ in range(8):
+        atoms = Atoms("Cu4Al2", positions=rng.normal(scale=4.0, size=(6, 3)))
+        atoms.arrays["x"], atoms.arrays["core"] = rng.normal(size=(6, 3)), atoms.numbers == 29
+        frames.append(atoms)
+    ase.io.write(tmp_path / "train.extxyz", frames)
+    built = build(tmp_path / "train.extxyz", source="features:array=x", scores=[name], core="core", clusters=None)
+    values = (
+        predict(built.gauge, tmp_path / "train.extxyz")
+        .scores[name, "frame" if name == "frame_outlier_factor" else "atom"]
+        .values
+    )
+    if name == "frame_outlier_factor":
+        assert np.isfinite(values).all()
+        assert values.max() < 3
+    else:
+        assert np.array_equal(np.isinf(values), np.tile([False] * 4 + [True] * 2, 8))
+
+
+def test_clusters_without_a_score_that_has_any_are_refused(clusters: Path):
+    with pytest.raises(ValueError, match="clusters 'kmeans' are of gamma_local, which is not asked for"):
+        build(clusters, source=edge, scores=["gamma"], clusters="kmeans")
+
+
+def test_a_gauge_says_what_its_scores_were_fitted_to(clusters: Path):
+    built = build(clusters, source=edge, core="core", clusters="kmeans:1")
+    assert built.gauge.provenance["fitted_to"] == {"clusters": ["0"], "core": "core", "without_outliers": False}

@@ -87,10 +87,8 @@ def test_by_default_the_kinds_that_files_name_else_kmeans():
     assert partition(nameless).names == ("0", "1", "2")
 
 
-@pytest.mark.parametrize("how", ["", "k-means", "kmeans:0", "kmeans:two", "config_type:3", "kmeans:3:4", "birch:-1"])
+@pytest.mark.parametrize("how", ["k-means", "kmeans:0", "kmeans:two", "config_type:3", "kmeans:3:4", "birch:-1"])
 def test_anything_else_is_refused(how: str):
-    if how == "":
-        return
     with pytest.raises(ValueError, match="give config_type, kmeans, birch"):
         partition(training(), how)
 
@@ -99,7 +97,8 @@ def test_more_clusters_than_frames_and_equal_frames():
     features = TrainingFeatures()
     for _ in range(4):
         features.append(np.ones((3, 2)), np.full(3, W))
-    assert len(partition(features, "kmeans:7").names) == 1
+    for how in ("kmeans:7", "birch", "birch:7", "birch:atoms"):
+        assert len(partition(features, how).names) == 1
     local = LocalGrade.fit(features, partition(features, "kmeans:7"))
     gamma, _ = local.grades(np.array([[1.0, 1.0], [1.0, 0.0]]), np.array([W, W]))
     assert gamma[0] <= 1.0

@@ -150,6 +150,13 @@ def test_not_finite_features_are_named():
         active_set(features)
 
 
+@pytest.mark.parametrize("tolerance", [1.0, 0.9, np.nan])
+def test_a_tolerance_that_can_not_be_met_is_refused(tolerance: float):
+    for start in (lambda: active_set(np.eye(3), tolerance=tolerance), lambda: MaxVol(3, tolerance=tolerance)):
+        with pytest.raises(ValueError, match="must be above 1"):
+            start()
+
+
 def test_pivots_never_make_the_volume_smaller_and_swaps_end_at_the_tolerance():
     c = np.random.default_rng(0).normal(size=(60, 7)) * 3.0
     taken = pivots(c)

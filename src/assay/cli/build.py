@@ -111,6 +111,9 @@ def build(
         )
     else:
         flagged(gauge.thresholds, built.training.scores, built.held_out.scores if built.held_out else {})
+    clusters = gauge.provenance["fitted_to"]["clusters"]
+    if len(clusters) > 1:
+        note(f"gamma_local: {len(clusters)} clusters: {', '.join(clusters)}")
     note(f"{gauge.source.label}\nwritten to {out}")
 
 

@@ -8,8 +8,8 @@ atom is nearest to,
     gamma_local_clusterwise_i = γ_local,i / g_k(f),                  k(f) the cluster of most atoms of its frame f,
 
 t_k the Tukey fence of the force errors of training atoms of cluster k, and g_k the 95 % quantile of the largest γ_local
-of held-out frames of cluster k (a Mondrian conformal threshold: Vovk et al. 2005, doi:10.1007/b106715). Above 1 is
-flagged.
+of held-out frames of cluster k (of all, where it has fewer than 5; a Mondrian conformal threshold, Vovk et al. 2005,
+doi:10.1007/b106715, from 19 frames on). Above 1 is flagged.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from assay.prediction import Array
 from assay.scores.committee import CommitteeForce
 from assay.scores.local import LocalGrade, majority
 from assay.sources import Evaluation
+
+SMALLEST_FENCE = 1e-3
+"""eV/Å: forces that vanish by symmetry have no errors to set a threshold by."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,9 @@ class ClusterWiseForce:
     def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no members or no features."""
         _, cluster = self.local.values_and_companion(evaluation, numbers)
-        return np.asarray(CommitteeForce().values(evaluation, numbers) / self.fences[cluster])
+        fences = np.where(cluster < 0, 0.0, np.maximum(self.fences[cluster], SMALLEST_FENCE))
+        with np.errstate(divide="ignore"):  # a species without training atoms has no cluster
+            return np.asarray(CommitteeForce().values(evaluation, numbers) / fences)
 
     def state(self) -> dict[str, Any]:
         return {"local": self.local.state(), "fences": self.fences}
@@ -65,7 +70,7 @@ class ClusterWiseGrade:
     fixed_threshold: ClassVar[float | None] = 1.0
 
     def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
-        """`(A,)`; raises `ValueError` where the source has no features."""
+        """`(A,)`, all atoms of one frame; raises `ValueError` where the source has no features."""
         gamma, cluster = self.local.values_and_companion(evaluation, numbers)
         return np.asarray(gamma / self.levels[majority(cluster)])
 

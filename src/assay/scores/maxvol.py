@@ -62,10 +62,11 @@ def active_set(
     each coefficient; rows that may exceed 1 are computed again.
 
     `features`: `(n, D)` float64 or float32, any strides, never modified. `floor`: `default_floor` of their type.
-    `progress(pass, largest)` is called after each product with all rows. Features that are not finite raise
-    `ValueError`.
+    `progress(pass, largest)` is called after each product with all rows. Features that are not finite, and a tolerance
+    that is not above 1, raise `ValueError`.
     """
     d = features.shape[1]
+    _check(tolerance)
     basis = Basis(d, default_floor(features.dtype) if floor is None else floor)
     until = 1.0 + INNER * (tolerance - 1.0)
     basis.widen(column_maxima(features))
@@ -81,6 +82,11 @@ def active_set(
             if found > tolerance:
                 found = follow_swaps(basis, features, coarse, candidates(d), until)
         return result(basis, found, passes)
+
+
+def _check(tolerance: float) -> None:
+    if not tolerance > 1.0:
+        raise ValueError(f"the tolerance must be above 1, or exchanges never end; got {tolerance}")
 
 
 def _start(basis: Basis, features: Array, threads: int) -> None:
@@ -121,6 +127,7 @@ class MaxVol:
     """
 
     def __init__(self, features: int, *, tolerance: float = TOLERANCE, floor: float | None = None) -> None:
+        _check(tolerance)
         self._basis = Basis(features, default_floor(np.dtype(float)) if floor is None else floor)
         self._tolerance = tolerance
         self._buffer: list[tuple[Array, Indices]] = []

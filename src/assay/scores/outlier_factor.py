@@ -111,7 +111,7 @@ class FrameOutlierFactor:
     @classmethod
     def fit(cls, training: TrainingFeatures) -> Self:
         points = training.signatures()
-        return cls(Reference.fit(points, np.arange(len(points)), MOST_FRAMES), training.species)
+        return cls(Reference.fit(points, np.arange(len(points)), MOST_FRAMES), training.species_of_frames)
 
     def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
         """`(1,)`; infinite for a frame with a species that training frames did not have."""

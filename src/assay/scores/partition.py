@@ -107,6 +107,8 @@ def _number(points: Array, method: str, seed: int) -> int:
 def _labels(points: Array, method: str, count: int, seed: int) -> NDArray[np.int64]:
     from sklearn.cluster import Birch, KMeans
 
+    if count == 1:
+        return np.zeros(len(points), dtype=np.int64)
     if method == "kmeans":
         return np.asarray(KMeans(count, n_init=10, random_state=seed).fit_predict(points), dtype=np.int64)
     radius = 0.25 * float(np.sqrt(points.var(axis=0).sum()))  # of a subcluster; the K clusters are made of those

@@ -44,31 +44,38 @@ class TrainingFeatures:
                 file.write(np.ascontiguousarray(features[numbers == z], dtype=np.float64).tobytes())
 
     def keep_only(self, keep: NDArray[np.bool_]) -> None:
-        """Leave out the atoms where `keep` is false; `keep` has one value for each atom of all frames, in order."""
+        """Leave out the atoms where `keep` is false; `keep` has one value for each atom of all frames, in order.
+
+        `species`, `rows` and `frames_of` know the kept atoms only; frames are described by all of their atoms.
+        """
         self._keep = np.asarray(keep, dtype=bool)
 
     @property
     def species(self) -> tuple[int, ...]:
-        """Atomic numbers, in increasing order."""
-        return tuple(int(z) for z in np.unique(np.concatenate(self.numbers))) if self.numbers else ()
+        """Atomic numbers of the kept atoms, in increasing order."""
+        numbers = self._numbers()
+        return _different(numbers if self._keep is None else numbers[self._keep])
+
+    @property
+    def species_of_frames(self) -> tuple[int, ...]:
+        """Atomic numbers of all atoms, in increasing order: that of `signatures`."""
+        return _different(self._numbers())
 
     def rows(self, z: int) -> Array:
         """Features of the atoms of one species, `(n, D)`; a memory map unless atoms are left out. Don't write to it."""
-        rows: Array = np.memmap(self._file(z), dtype=np.float64, mode="r").reshape(-1, self._columns)
-        return rows if self._keep is None else np.asarray(rows[self._keep[np.concatenate(self.numbers) == z]])
+        rows = self._rows(z)
+        return rows if self._keep is None else np.asarray(rows[self._keep[self._numbers() == z]])
 
     def frames_of(self, z: int) -> NDArray[np.int64]:
         """The frame that each of `rows(z)` belongs to, `(n,)`."""
-        numbers = np.concatenate(self.numbers)
-        frames = np.repeat(np.arange(len(self.numbers)), [len(each) for each in self.numbers])
-        here = numbers == z
-        return np.asarray(frames[here if self._keep is None else here & self._keep])
+        here = self._numbers() == z
+        return np.asarray(self._frames()[here if self._keep is None else here & self._keep])
 
     def signatures(self) -> Array:
-        """`signature` of every frame, `(F, 2 S D)`."""
+        """`signature` of every frame, `(F, 2 S D)`, all atoms included."""
         parts = []
-        for z in self.species:
-            rows, frames = self.rows(z), self.frames_of(z)
+        for z in self.species_of_frames:
+            rows, frames = self._rows(z), self._frames()[self._numbers() == z]
             starts = np.searchsorted(frames, np.arange(len(self.numbers) + 1))
             moments = np.zeros((len(self.numbers), 2 * self._columns))
             for f in np.unique(frames):
@@ -78,11 +85,24 @@ class TrainingFeatures:
 
     def means(self) -> Array:
         """Features of every frame averaged over the atoms of each species, `(F, S D)`."""
-        shape = (len(self.numbers), len(self.species), 2, self._columns)
+        shape = (len(self.numbers), len(self.species_of_frames), 2, self._columns)
         return self.signatures().reshape(shape)[:, :, 0].reshape(shape[0], -1)
+
+    def _rows(self, z: int) -> Array:
+        return np.memmap(self._file(z), dtype=np.float64, mode="r").reshape(-1, self._columns)
+
+    def _numbers(self) -> NDArray[np.int64]:
+        return np.concatenate([np.empty(0, np.int64), *self.numbers])
+
+    def _frames(self) -> NDArray[np.int64]:
+        return np.repeat(np.arange(len(self.numbers)), [len(each) for each in self.numbers])
 
     def _file(self, z: int) -> Path:
         return self._folder / f"{z}.f64"
+
+
+def _different(numbers: NDArray[np.int64]) -> tuple[int, ...]:
+    return tuple(int(z) for z in np.unique(numbers))
 
 
 def signature(features: Array, numbers: NDArray[Any], species: tuple[int, ...]) -> Array:

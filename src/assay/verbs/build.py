@@ -20,6 +20,7 @@ from assay.gauge_file import require_folders
 from assay.linear.weights import Weights
 from assay.parallel import Progress
 from assay.provenance import versions
+from assay.scores.local import LocalGrade
 from assay.scoring import Batch
 from assay.sources import Source
 from assay.sources.ase_committee import AseCommittee
@@ -230,6 +231,7 @@ def build(
         if held_out:
             held_out = _scored(gauge, held_out_frames(), workers, None, skipped, skip_bad)
 
+    cluster_names = next((list(score.names) for score in fitted_scores if isinstance(score, LocalGrade)), [])
     gauge = replace(
         gauge.calibrated(held_out) if held_out and featured is None else gauge,
         thresholds=thresholds(fitted_scores, training, held_out),
@@ -242,6 +244,7 @@ def build(
             "source": settings,
             "seed": seed,
             "weights": weights.scheme,
+            "fitted_to": {"clusters": cluster_names, "core": core or "", "without_outliers": without_outliers},
             "files": {str(path): file_hash(path) for path in (*listed(train), *listed(heldout))},
             "training": {"frames": int(fitted_frames.sum()), "atoms": int(survey.natoms[fitted_frames].sum())},
             **({"held_out": {"frames": len(held_out.names), "atoms": len(held_out.numbers)}} if held_out else {}),

@@ -59,8 +59,12 @@ class _Collected:
     def needed(self) -> bool:
         return any(name in FROM_FEATURES for name in self.names)
 
+    def __post_init__(self) -> None:
+        if self.choice.clusters and LocalGrade.name not in self.names:
+            raise ValueError(f"clusters {self.choice.clusters!r} are of {LocalGrade.name}, which is not asked for")
+
     def append(self, frame: Frame, features: Array) -> None:
-        """Raises `FrameError` for a frame without the array that names the core."""
+        """Raises `FrameError` for a frame without the array that names the core, or with one that is no mask."""
         if not self.needed:
             return
         key, atoms = self.choice.core, frame.atoms
@@ -68,7 +72,10 @@ class _Collected:
             raise FrameError(
                 f"{frame.origin}: no array {key!r}, which says what the core is; it has {list(atoms.arrays)}"
             )
-        self.core.append(np.ones(len(atoms), bool) if key is None else np.asarray(atoms.arrays[key], dtype=bool))
+        core = np.ones(len(atoms), bool) if key is None else atoms.arrays[key]
+        if core.ndim != 1:
+            raise FrameError(f"{frame.origin}: array {key!r} of shape {core.shape}, needed one value for each atom")
+        self.core.append(core.astype(bool))
         self.training.append(features, atoms.numbers, frame.config_type)
 
     def scores(self, errors: Array | None = None) -> tuple[FittedScore, ...]:
@@ -76,7 +83,7 @@ class _Collected:
         if self.needed:
             keep = np.concatenate(self.core)
             if errors is not None:
-                keep &= errors <= tukey_fence(errors)
+                keep &= errors <= tukey_fence(errors[keep])
             if not keep.any():
                 raise FrameError(f"no atom to fit scores to: the array {self.choice.core!r} is false for all")
             if not keep.all():

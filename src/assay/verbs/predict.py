@@ -232,9 +232,9 @@ def risk_summary(assessment: Assessment) -> dict[str, Any]:
         row["flagged_by"] = [n for (n, level), s in assessment.scores.items() if level == "frame" and s.flagged[f]]
         frames.append(row)
     frames.sort(key=lambda row: np.inf if row.get(risk) is None else row[risk], reverse=True)
-    flagged: dict[str, dict[str, float]] = {}
+    flagged: dict[str, dict[str, float | None]] = {}
     for (name, level), score in assessment.scores.items():
-        flagged.setdefault(name, {})[level] = float(score.flagged.mean())
+        flagged.setdefault(name, {})[level] = None if score.threshold is None else float(score.flagged.mean())
     return {
         "frames": len(assessment.names),
         "atoms": len(assessment.numbers),
