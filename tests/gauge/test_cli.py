@@ -116,7 +116,7 @@ def test_a_bad_frame_costs_neither_the_others_nor_goes_unsaid(gauge_file: Path, 
 
 
 def test_ctrl_c_leaves_no_half_written_file(gauge_file: Path, files: Files, tmp_path: Path) -> None:
-    many = list(ase.io.read(files.test, ":")) * 1500
+    many = list(ase.io.read(files.test, ":")) * 800
     ase.io.write(tmp_path / "many.extxyz", many)
     (tmp_path / "p.extxyz").write_text("before")
     run = subprocess.Popen(
@@ -126,6 +126,7 @@ def test_ctrl_c_leaves_no_half_written_file(gauge_file: Path, files: Files, tmp_
         stdout=subprocess.DEVNULL,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
     )
     time.sleep(3)
     assert run.poll() is None, "finished before it could be interrupted"
