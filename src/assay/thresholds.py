@@ -70,8 +70,10 @@ def cluster_levels(held_out: Batch, clusters: int) -> Array:
     of_frame = np.array([majority(atoms[a:b]) for a, b in pairwise(held_out.offsets)])
 
     def level(values: Array) -> float:
-        return float(np.quantile(values, HELD_OUT_QUANTILE, method="higher"))
+        return float(np.quantile(values, HELD_OUT_QUANTILE, method="higher")) if len(values) else 1.0
 
+    known = np.isfinite(largest)  # frames with a species that no training atom has are infinitely far
+    largest, of_frame = largest[known], of_frame[known]
     of_cluster = [largest[of_frame == k] for k in range(clusters)]
     return np.array([level(each if len(each) >= FEWEST_FRAMES else largest) for each in of_cluster])
 

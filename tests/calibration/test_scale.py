@@ -68,7 +68,8 @@ def test_fewer_than_four_members_warn_and_use_eq_26(members: int):
 def test_four_members_or_no_ensemble_do_not_warn(members: int | None):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Scale.fit(np.ones(3), np.ones(3), members=members)
+        fitted = Scale.fit(np.full(3, 2.0), np.ones(3), members=members)
+    assert (fitted.alpha == pytest.approx(2.0)) == (members is None)  # Eq. 27 corrects for M, Eq. 26 does not
 
 
 def test_errors_below_the_noise_of_the_mean_use_eq_26():

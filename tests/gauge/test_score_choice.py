@@ -9,7 +9,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
-from copper import SOURCE, Files
+from copper import COMMITTEE, SOURCE, Files
 
 from assay import Built, Gauge, build, predict
 from assay.frames import FrameError, LabelKeys
@@ -176,3 +176,34 @@ def test_clusters_without_a_score_that_has_any_are_refused(clusters: Path):
 def test_a_gauge_says_what_its_scores_were_fitted_to(clusters: Path):
     built = build(clusters, source=edge, core="core", clusters="kmeans:1")
     assert built.gauge.provenance["fitted_to"] == {"clusters": ["0"], "core": "core", "without_outliers": False}
+
+
+@pytest.mark.parametrize("option", [{"core": "core"}, {"without_outliers": True}, {"clusters": "kmeans"}])
+def test_a_choice_that_no_score_could_follow_is_refused(files: Files, option: dict[str, object]):
+    with pytest.raises(ValueError, match="no atoms to choose|are of gamma_local"):
+        build(files.train, source=COMMITTEE, heldout=files.held_out, **option)
+
+
+def test_atoms_without_a_cluster_do_not_name_that_of_their_frame():
+    assert majority(np.array([-1, -1, -1, 2, 2, 0])) == 2
+    assert majority(np.array([-1, -1])) == 0
+
+
+def test_frames_that_are_infinitely_far_set_no_threshold_by_cluster(tmp_path: Path):
+    """Held-out frames with aluminium, of which no atom is in a core."""
+    rng = np.random.default_rng(3)
+    frames = []
+    for number in (29, 29, 29, 13):
+        for _ in range(8):
+            atoms = Atoms(numbers=[29, 29, 29, number], positions=rng.normal(scale=4.0, size=(4, 3)))
+            atoms.arrays["x"], atoms.arrays["core"] = rng.normal(size=(4, 2)), atoms.numbers == 29
+            frames.append(atoms)
+    ase.io.write(tmp_path / "train.extxyz", frames[::2])
+    ase.io.write(tmp_path / "held.extxyz", frames[1::2])
+    built = build(tmp_path / "train.extxyz", source="features:array=x", heldout=tmp_path / "held.extxyz",
+                  scores=["gamma_local"], core="core", cluster_thresholds=True)  # fmt: skip
+    score = built.gauge.scores[-1]
+    assert isinstance(score, ClusterWiseGrade)
+    assert np.isfinite(score.levels).all()
+    assert built.held_out is not None
+    assert not np.isnan(built.held_out.scores["gamma_local_clusterwise", "atom"]).any()

@@ -35,7 +35,10 @@ class ExtrapolationGrade:
 
     @classmethod
     def fit(cls, chunks: Iterable[tuple[Array, NDArray[Any]]]) -> ExtrapolationGrade:
-        """One pass over chunks of features `(n, D)` with their atomic numbers `(n,)`."""
+        """One pass over chunks of features `(n, D)` with their atomic numbers `(n,)`.
+
+        γ of a training atom may then be a little above 1: `assay.scores.maxvol.converge` reads the chunks again.
+        """
         fold = GradeFold()
         for features, numbers in chunks:
             fold.update(features, numbers)

@@ -96,5 +96,5 @@ class LocalGrade:
 
 
 def majority(clusters: NDArray[np.int64]) -> int:
-    """The cluster of a frame: that of most of its atoms, `(A,)`."""
-    return int(np.bincount(clusters + 1).argmax()) - 1
+    """The cluster of a frame: that of most of its atoms that have one (not -1), `(A,)`; 0 where none has."""
+    return int(np.bincount(clusters[clusters >= 0], minlength=1).argmax())

@@ -4,44 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 
-from assay.frames import Frame, FrameError
+from assay.frames import Frame
 from assay.prediction import Array
 from assay.scores.exchange import NOISE, Indices
 from assay.scores.maxvol import default_floor
 from assay.scores.row_blocks import column_maxima, largest
 from assay.selection.maxvol import Environments, Inverses, exchange
 from assay.sources import Source
+from assay.sources.atom_features import atom_features
 
 ROWS = 4096
 """Environments of a species that are kept before frames without a place in the common active set are let go."""
-
-
-@runtime_checkable
-class Featured(Protocol):
-    """A source that gives features without the cost of predictions."""
-
-    def features(self, frame: Atoms) -> Array: ...
-
-
-def features_of(source: Source, atoms: Atoms) -> Array:
-    """`(A, D)`, in the cheapest way there is; raises `FrameError` where there are none or they are not finite."""
-    features: Array | None
-    if isinstance(source, Featured):
-        features = source.features(atoms)
-    else:
-        features = source.evaluate(atoms).features
-    if features is None:
-        raise FrameError(f"{source.kind} has no features of atoms; select by score, or at random")
-    if not np.isfinite(features).all():
-        i, k = np.argwhere(~np.isfinite(features))[0]
-        raise FrameError(f"atom {i}: feature {k} is not finite: {features[i, k]}")
-    return features
 
 
 @dataclass(frozen=True)
@@ -66,7 +43,7 @@ class Extends:
     inverses: Inverses
 
     def __call__(self, frame: Frame) -> Found:
-        features, numbers = features_of(self.source, frame.atoms), frame.atoms.numbers
+        features, numbers = atom_features(self.source, frame.atoms), frame.atoms.numbers
         grades = np.full(len(numbers), np.inf)
         rows = {}
         for z in np.unique(numbers).tolist():

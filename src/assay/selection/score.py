@@ -14,8 +14,8 @@ from assay.scores import FittedScore
 from assay.scores.registry import FROM_FEATURES
 from assay.scores.training import signature
 from assay.scoring import known_species
-from assay.selection.candidates import features_of
 from assay.sources import Evaluation, Source
+from assay.sources.atom_features import atom_features
 
 TOP = 0.25
 """Share of the pool, the part with the highest scores, among which diversity decides."""
@@ -36,7 +36,7 @@ class Points:
     of_atoms: bool
 
     def __call__(self, frame: Frame) -> Array:
-        return self.of(features_of(self.source, frame.atoms), frame.atoms.numbers)
+        return self.of(atom_features(self.source, frame.atoms), frame.atoms.numbers)
 
     def of(self, features: Array, numbers: NDArray[np.int64]) -> Array:
         species = tuple(atomic_numbers[symbol] for symbol in self.species)
@@ -59,7 +59,7 @@ class Scores:
         source, atoms = self.points.source, frame.atoms
         known_species(atoms, self.points.species)
         if self.score.name in FROM_FEATURES:
-            evaluation = Evaluation(features=features_of(source, atoms))
+            evaluation = Evaluation(features=atom_features(source, atoms))
         else:
             evaluation = source.evaluate(atoms)
         values, features = self.score.values(evaluation, atoms.numbers), evaluation.features

@@ -18,9 +18,10 @@ from assay.scores import FittedScore
 from assay.scores.d_optimality import ExtrapolationGrade
 from assay.scores.registry import FROM_FEATURES, fit_scores
 from assay.scores.training import TrainingFeatures
-from assay.selection.candidates import Candidates, Extends, features_of
+from assay.selection.candidates import Candidates, Extends
 from assay.selection.maxvol import Inverses, extended
 from assay.sources import Evaluation, LinearSource, Source
+from assay.sources.atom_features import atom_features
 from assay.sources.linear_sources import LINEAR
 from assay.sources.registry import feature_source
 from assay.sources.soap import Soap
@@ -70,7 +71,7 @@ class _Features:
     source: Source
 
     def __call__(self, frame: Frame) -> tuple[Array, NDArray[np.int64]]:
-        return features_of(self.source, frame.atoms), frame.atoms.numbers
+        return atom_features(self.source, frame.atoms), frame.atoms.numbers
 
 
 @dataclass(frozen=True)

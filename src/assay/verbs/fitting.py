@@ -1,4 +1,4 @@
-"""Fit a source and its scores to training frames, in one pass over them."""
+"""Fit a source and its scores to training frames: one pass over them, a second one where outliers are left out."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from assay.scores.registry import BY_DEFAULT, COMMITTEE, FROM_FEATURES, checked_
 from assay.scores.training import TrainingFeatures
 from assay.scoring import Batch
 from assay.sources import LinearSource, Source
+from assay.sources.atom_features import atom_features
 from assay.sources.registry import FeatureSource
 from assay.sources.soap import Soap
 from assay.survey import Survey
@@ -45,6 +46,13 @@ class ScoreChoice:
     without_outliers: bool = False
     core: str | None = None
 
+    def check(self, names: Sequence[str]) -> None:
+        """Raises `ValueError` for a choice that none of these scores could follow."""
+        if self.clusters and LocalGrade.name not in names:
+            raise ValueError(f"clusters {self.clusters!r} are of {LocalGrade.name}, which is not asked for")
+        if (self.core or self.without_outliers) and not any(name in FROM_FEATURES for name in names):
+            raise ValueError(f"no atoms to choose: none of {', '.join(names)} is fitted to features of atoms")
+
 
 @dataclass
 class _Collected:
@@ -60,8 +68,7 @@ class _Collected:
         return any(name in FROM_FEATURES for name in self.names)
 
     def __post_init__(self) -> None:
-        if self.choice.clusters and LocalGrade.name not in self.names:
-            raise ValueError(f"clusters {self.choice.clusters!r} are of {LocalGrade.name}, which is not asked for")
+        self.choice.check(self.names)
 
     def append(self, frame: Frame, features: Array) -> None:
         """Raises `FrameError` for a frame without the array that names the core, or with one that is no mask."""
@@ -85,7 +92,7 @@ class _Collected:
             if errors is not None:
                 keep &= errors <= tukey_fence(errors[keep])
             if not keep.any():
-                raise FrameError(f"no atom to fit scores to: the array {self.choice.core!r} is false for all")
+                raise FrameError(f"no atom to fit scores to: the array {self.choice.core!r} is false for all atoms")
             if not keep.all():
                 self.training.keep_only(keep)
         return fit_scores(self.names, self.training, self.choice.clusters)
@@ -148,6 +155,7 @@ def fit_committee(source: Source, choice: ScoreChoice, bar_score: str) -> tuple[
     wanted = checked_names([*(choice.names or COMMITTEE), bar_score])
     if without := [name for name in wanted if name in FROM_FEATURES]:
         raise ValueError(f"{', '.join(without)} needs features, which the source {source.kind!r} does not have")
+    choice.check(wanted)
     return source, fit_scores(wanted, TrainingFeatures())
 
 
@@ -172,12 +180,7 @@ class _Features:
     source: FeatureSource
 
     def __call__(self, frame: Frame) -> Array:
-        features = self.source.evaluate(frame.atoms).features
-        assert features is not None
-        if not np.isfinite(features).all():
-            i, k = np.argwhere(~np.isfinite(features))[0]
-            raise FrameError(f"atom {i}: feature {k} is not finite: {features[i, k]}")
-        return features
+        return atom_features(self.source, frame.atoms)
 
 
 def fit_features(
