@@ -29,13 +29,13 @@ from typing import Any
 
 import numpy as np
 from ase.io import read, write
+from result import write_result
 
 import assay
 from assay.calibration.scale import Scale
 from assay.evaluation import evaluation
 from assay.frames import file_hash
 from assay.metrics import rmse
-from assay.provenance import versions
 from assay.scoring import Batch
 from assay.verbs.inputs import labelled
 
@@ -353,19 +353,9 @@ def main() -> None:
         cases[name] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         if args.json != "-":
             summary(name, cases[name])
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
-    result = {
-        "command": " ".join(["python", "studies/foundation.py", *("--quick" for _ in range(args.quick))]),
-        "commit": commit.stdout.strip(),
-        "versions": versions(),
-        "data": {str(p.relative_to(args.data)): file_hash(p) for p in sorted(Path(args.data).rglob("*.extxyz.gz"))},
-        "cases": cases,
-    }
-    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    if args.json == "-":
-        print(text)
-    elif args.json:
-        Path(args.json).write_text(text)
+    data = {str(p.relative_to(args.data)): file_hash(p) for p in sorted(Path(args.data).rglob("*.extxyz.gz"))}
+    command = ["studies/foundation.py", *("--quick" for _ in range(args.quick))]
+    write_result(args.json, command, {"data": data, "cases": cases})
 
 
 if __name__ == "__main__":

@@ -38,7 +38,6 @@ from assay.linear.fit import fit_linear
 from assay.metrics import roc_auc, worst_decile
 from assay.parallel import Failure, map_frames
 from assay.prediction import Array
-from assay.provenance import versions
 from assay.scores.leverage import LeverageFold
 from assay.scores.local import LocalGrade
 from assay.scores.maxvol import active_set, grades
@@ -402,7 +401,6 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "cases": cases,
         "data": hashes,
         "seconds": round(time.perf_counter() - started, 1),
-        **versions(),
     }
 
 

@@ -11,9 +11,7 @@ shares as in studies/heterogeneity.py. No published number to compare with. `--q
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,9 +19,9 @@ from typing import Any
 
 import numpy as np
 from heterogeneity import Pool, judged, methods
+from result import write_result
 
 from assay.frames import file_hash, read_frames
-from assay.provenance import versions
 from assay.scores.training import TrainingFeatures
 from assay.selection.training import source_of_features
 from assay.sources.registry import parse_spec
@@ -136,19 +134,12 @@ def main() -> None:
                               "new_flagged": shares[0], "controls_flagged": shares[1],
                               "scenarios": [row[method] for row in rows]})  # fmt: skip
     result = {
-        "command": " ".join(["python", "studies/scenarios.py", *("--quick" for _ in range(arguments.quick))]),
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-        "versions": versions(),
         "data": {path: file_hash(data / f"{path}.extxyz.gz") for paths in FILES.values() for path in paths},
         "seed": arguments.seed,
         "seconds": round(time.perf_counter() - started, 1),
         "cases": cases,
     }
-    text = json.dumps(result, ensure_ascii=False, indent=1) + "\n"
-    if arguments.json == "-":
-        print(text, end="")
-    elif arguments.json:
-        Path(arguments.json).write_text(text, encoding="utf-8")
+    write_result(arguments.json, ["studies/scenarios.py", *("--quick" for _ in range(arguments.quick))], result)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,7 @@ beside them.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -29,12 +27,12 @@ from typing import Any
 
 import numpy as np
 from ase.io import read, write
+from result import write_result
 
 import assay
 from assay.frames import file_hash
 from assay.linear.potential import LinearPotential
 from assay.metrics import rmse
-from assay.provenance import versions
 from assay.sources.snap import Snap
 
 CASES = {
@@ -183,22 +181,15 @@ def main() -> None:
             cases.setdefault(name, {})[start] = {"summary": summarised(runs), "seeds": runs}
             if args.json != "-":
                 show(name, start, cases[name][start]["summary"], seeds)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
     result = {
-        "command": " ".join(["python studies/selection.py", *(["--quick"] if args.quick else [f"--seeds {seeds}"])]),
-        "commit": commit.stdout.strip(),
-        "versions": versions(),
         "data": {CASES[name][0]: file_hash(args.data / CASES[name][0]) for name in cases},
         "test_frames": TEST,
         "training_frames": TRAIN,
         "selected": MORE,
         "cases": cases,
     }
-    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    if args.json == "-":
-        print(text)
-    elif args.json:
-        Path(args.json).write_text(text)
+    words = ["--quick"] if args.quick else [f"--seeds {seeds}"]
+    write_result(args.json, ["studies/selection.py", *words], result)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,7 @@ Models are those of `nested_ace.py`. `--quick`: every tenth frame, the three sma
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -38,10 +36,10 @@ from typing import Any
 
 import numpy as np
 from nested_ace import COMMITTEES, LARGEST, Laboratory
+from result import write_result
 
 from assay.metrics import flagged_fraction, rmse, roc_auc, spearman, worst_decile
 from assay.prediction import Array
-from assay.provenance import versions
 from assay.thresholds import tukey_fence
 
 CRITERIA = ("CBE", "CBF", "ABF")
@@ -346,20 +344,10 @@ def studied(arguments: argparse.Namespace, say: Callable[..., None]) -> dict[str
 def main() -> None:
     arguments = arguments_of(sys.argv[1:])
     say: Callable[..., None] = print if arguments.json != "-" else lambda *_: None
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
     places = ("--data", "--json", "--workers")  # of this machine
     words = [w for before, w in pairwise(sys.argv) if not w.startswith(places) and before not in places]
-    result = {
-        "command": " ".join(["python", "studies/shuang2025.py", *words]),
-        "commit": commit.stdout.strip(),
-        "versions": versions() | {"python-ace": version("python-ace")},
-        **studied(arguments, say),
-    }
-    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    if arguments.json == "-":
-        print(text)
-    elif arguments.json:
-        Path(arguments.json).write_text(text)
+    result = {"python-ace": version("python-ace"), **studied(arguments, say)}
+    write_result(arguments.json, ["studies/shuang2025.py", *words], result)
 
 
 if __name__ == "__main__":

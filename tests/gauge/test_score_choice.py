@@ -180,7 +180,7 @@ def test_a_gauge_says_what_its_scores_were_fitted_to(clusters: Path):
 
 @pytest.mark.parametrize("option", [{"core": "core"}, {"without_outliers": True}, {"clusters": "kmeans"}])
 def test_a_choice_that_no_score_could_follow_is_refused(files: Files, option: dict[str, object]):
-    with pytest.raises(ValueError, match="no atoms to choose|are of gamma_local"):
+    with pytest.raises(ValueError, match=r"no atoms to choose|are of gamma_local"):
         build(files.train, source=COMMITTEE, heldout=files.held_out, **option)
 
 
