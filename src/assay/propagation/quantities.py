@@ -1,0 +1,86 @@
+"""What a property is: numbers and curves that a potential gives, and the structures they are computed at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+
+from assay.prediction import Array
+
+Free = Literal["nothing", "positions", "volume", "cell"]
+"""What relaxes: nothing; positions in a fixed cell; positions and an isotropic strain; positions and the whole cell."""
+
+
+class NotConverged(RuntimeError):
+    """A relaxation or path that did not converge: the member is counted, shown and left out of the statistics."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number, or one curve, that one potential gives.
+
+    | field | meaning | shape |
+    |---|---|---|
+    | value | the number, or the curve's ordinates | `()` or `(n,)` |
+    | unit | such as eV, eV/atom, Å³/atom, GPa, THz; empty for pure numbers | |
+    | x, x_label | abscissa of a curve, the same for every potential | `(n,)` |
+    | ticks | marked abscissae, such as the points of a path in the Brillouin zone | |
+    """
+
+    value: float | Array
+    unit: str
+    x: Array | None = None
+    x_label: str = ""
+    ticks: tuple[tuple[float, str], ...] = ()
+
+
+Quantities = Mapping[str, Quantity]
+"""By name, unique within a property and the same for every potential, such as `bcc volume`."""
+
+Structures = Mapping[str, Atoms]
+"""By name; they carry no calculator."""
+
+
+class Property(Protocol):
+    """What `assay propagate` repeats with every member. It can be sent to a worker process."""
+
+    @property
+    def name(self) -> str:
+        """As the user wrote it, such as `crystals:bcc,fcc`."""
+
+    def start(self, calculator: Calculator) -> Structures:
+        """Relaxed structures of the best fit, from which every member starts; raises `NotConverged`."""
+
+    def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
+        """The numbers of one potential, relaxed anew from `start`; raises `NotConverged`."""
+
+
+@dataclass(frozen=True)
+class Stationary:
+    """A stationary point of the best fit (a minimum, or a saddle point), and what was free to move."""
+
+    atoms: Atoms
+    free: Free
+
+
+@dataclass(frozen=True)
+class State:
+    """A structure and its energy (eV) with one potential."""
+
+    atoms: Atoms
+    energy: float
+
+
+@runtime_checkable
+class OfStationaryPoints(Protocol):
+    """A property whose numbers follow from stationary points alone: the implicit derivative serves for it."""
+
+    def stationary(self, start: Structures) -> Mapping[str, Stationary]:
+        """The stationary points among the structures of the best fit."""
+
+    def of_states(self, states: Mapping[str, State]) -> Quantities:
+        """The numbers that energies, cells and positions of these points (by the same names) give."""
