@@ -34,6 +34,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
 from assay.frames import Frame, file_hash, read_frames
+from assay.linear.bootstrap import Bootstrap
 from assay.linear.fit import fit_linear
 from assay.metrics import roc_auc, worst_decile
 from assay.parallel import Failure, map_frames
@@ -310,7 +311,7 @@ def run_case(
             survey,
             rows,
             chosen=chosen,
-            members=MEMBERS,
+            posterior=Bootstrap(MEMBERS),
             seed=seed,
             workers=workers,
         )

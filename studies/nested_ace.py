@@ -18,6 +18,7 @@ from ase import Atoms
 
 from assay.aggregate import frame_max
 from assay.frames import Frame, content_hash, file_hash, read_frames
+from assay.linear.bootstrap import Bootstrap
 from assay.linear.fit import fit_linear
 from assay.parallel import Failure, map_frames
 from assay.prediction import Array
@@ -131,7 +132,7 @@ class Model:
         training = subsets["training"].frames
         everything = np.ones(len(training), dtype=bool)
         members = COMMITTEES * size
-        potential = fit_linear(training, Survey.fit(training), source, chosen=everything, members=members)
+        potential = fit_linear(training, Survey.fit(training), source, chosen=everything, posterior=Bootstrap(members))
         self.functions, self.ridge, self.size, self.subsets = source.coefficients - 1, potential.ridge, size, subsets
         theta = np.vstack([potential.theta, potential.members])
         self.energies, self.forces, self.features = {}, {}, {}  # eV/atom (N, F), eV/Å (N, A, 3), (A, D)

@@ -11,7 +11,8 @@ import pytest
 from ase import Atoms
 
 from assay.frames import Frame, FrameError
-from assay.linear import fit
+from assay.linear import bootstrap, fit
+from assay.linear.bootstrap import Bootstrap
 from assay.linear.fit import fit_linear
 from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
@@ -178,14 +179,14 @@ def test_fit_is_weighted_ridge_regression(scheme, stress):
 
 
 def test_a_factor_of_a_config_type_equals_repeating_its_frames(monkeypatch):
-    monkeypatch.setattr(fit, "choose_ridge", lambda equations: 1e-9)
+    monkeypatch.setattr(bootstrap, "choose_ridge", lambda equations: 1e-9)
     weighted = fitted(make(), weights=Weights("config_type", {"odd": 3.0})).theta
     repeated = fitted(make(repeat={"odd": 3})).theta
     np.testing.assert_allclose(weighted, repeated, rtol=1e-7)
 
 
 def test_factor_zero_leaves_frames_out(monkeypatch):
-    monkeypatch.setattr(fit, "choose_ridge", lambda equations: 1e-9)
+    monkeypatch.setattr(bootstrap, "choose_ridge", lambda equations: 1e-9)
     weighted = fitted(make(), weights=Weights("config_type", {"odd": 0.0})).theta
     np.testing.assert_allclose(weighted, fitted(make(repeat={"odd": 0})).theta, rtol=1e-7)
 
@@ -266,14 +267,14 @@ def test_same_seed_same_members():
 
 
 def test_no_members_on_request():
-    assert fitted(make(), members=0).members.shape == (0, 8)
+    assert fitted(make(), posterior=Bootstrap(0)).members.shape == (0, 8)
 
 
 def test_members_spread_as_the_sandwich_estimator_says(monkeypatch):
     """Var Θ ≈ G⁻¹ (Σ_g r_g r_gᵀ) G⁻¹, r_g the gradient of group g at Θ; 4000 members, 15 groups: within 15 %."""
-    monkeypatch.setattr(fit, "choose_ridge", lambda equations: captured.append(equations) or 1e-12)
+    monkeypatch.setattr(bootstrap, "choose_ridge", lambda equations: captured.append(equations) or 1e-12)
     captured: list[Any] = []
-    potential = fitted(make(300), members=4000, groups=15)
+    potential = fitted(make(300), posterior=Bootstrap(4000), groups=15)
     (equations,) = captured
     total = equations.system()
     shift = potential.theta.copy()
@@ -301,7 +302,7 @@ def test_neighbouring_frames_are_drawn_together():
             return design
 
     frames = [Frame(f.atoms, f.origin, "", f.energy, f.forces) for f in make(200, stress=False, noise=1e-3)]
-    last = fitted(frames, Blind(), members=200, groups=20).members[:, -1]
+    last = fitted(frames, Blind(), posterior=Bootstrap(200), groups=20).members[:, -1]
     nothing = np.abs(last) < 1e-6
     assert 0.25 < nothing.mean() < 0.47  # (1 - 1/20)^20 = 0.36, ± 3 standard deviations
     np.testing.assert_allclose(last[~nothing], np.median(last[~nothing]), atol=0.05)
@@ -354,8 +355,8 @@ def test_few_frames(frames):
 
 def test_repeated_columns_with_a_ridge_below_rounding(monkeypatch):
     """Equations that the chosen ridge does not make definite get a larger one instead of ending a long run."""
-    monkeypatch.setattr(fit, "choose_ridge", lambda equations: 1e-18)
-    potential = fitted(make(noise=0.0), Rows(repeat=20), members=4)
+    monkeypatch.setattr(bootstrap, "choose_ridge", lambda equations: 1e-18)
+    potential = fitted(make(noise=0.0), Rows(repeat=20), posterior=Bootstrap(4))
     error = potential.evaluate(make(1)[0].atoms).forces - make(1, noise=0.0)[0].forces
     assert np.abs(error).max() < 1e-3
     assert np.isfinite(potential.members).all()

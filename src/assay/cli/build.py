@@ -64,7 +64,14 @@ from assay.verbs.build import build as run
     help="uniform, exponential[:a=2,b=50], or config_type:NAME=W,…",
 )
 @click.option(
-    "--ensemble-size", type=click.IntRange(2), default=16, show_default=True, help="Members of the bootstrap."
+    "--posterior",
+    default="pops",
+    show_default=True,
+    metavar="SPEC",
+    help="What members of a linear potential are drawn from: pops[:leverage_percentile=50,…], bootstrap or bayesian.",
+)
+@click.option(
+    "--ensemble-size", type=click.IntRange(2), metavar="M", help="Members; by default 100, or 16 of the bootstrap."
 )
 @click.option("--r-cut", type=float, default=5.0, show_default=True, help="Radius of a neighbourhood, Å.")
 @click.option("--seed", type=int, default=0, show_default=True)

@@ -1,4 +1,4 @@
-"""Fit a linear potential and its bootstrap ensemble in one pass over the training frames."""
+"""Fit a linear potential and its ensemble in one pass over the training frames."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError
 
 from assay.frames import Frame, FrameError, Skipped
-from assay.linear.normal_equations import NormalEquations, System, choose_ridge
+from assay.linear.bootstrap import Bootstrap
+from assay.linear.normal_equations import NormalEquations
+from assay.linear.posterior import Posterior
 from assay.linear.potential import LinearPotential
+from assay.linear.rows_file import RowsFile
 from assay.linear.weights import Weights
 from assay.parallel import Failure, Progress, map_frames
 from assay.prediction import Array
@@ -38,7 +40,7 @@ def fit_linear(
     *,
     chosen: NDArray[np.bool_],
     weights: Weights | None = None,
-    members: int = 16,
+    posterior: Posterior | None = None,
     groups: int = 20,
     seed: int = 0,
     workers: int = 1,
@@ -46,10 +48,9 @@ def fit_linear(
     on_design: Callable[[Frame, Design], None] | None = None,
     failed: Skipped | None = None,
 ) -> LinearPotential:
-    """Weighted regularised least squares of energies per atom, forces and stresses, and a block bootstrap.
+    """Weighted regularised least squares of energies per atom, forces and stresses, and an ensemble of coefficients.
 
-    Frames are divided into groups (contiguous blocks of each config_type); members are fits to groups drawn with
-    replacement, all at the ridge that cross-validation over the groups chose.
+    Frames are divided into groups (contiguous blocks of each config_type), for cross-validation and the bootstrap.
 
     Parameters
     ----------
@@ -57,12 +58,14 @@ def fit_linear(
         the frames that `survey` has seen, in the same order
     chosen
         which of them to fit, `(F,)`; the others are passed over
+    posterior
+        of the coefficients; by default a block bootstrap of 16 members
     on_design
         called with every fitted frame and its rows, for other fits on the same pass
     failed
         receives `(origin, reason)` of frames that could not be evaluated; without it they raise `FrameError`
     """
-    weights = weights or Weights()
+    weights, posterior = weights or Weights(), posterior or Bootstrap()
     p = source.coefficients
     groups = int(np.clip(GRAM_MEMORY // (8 * p * p), 4, min(groups, max(1, chosen.sum()))))
     group_of = np.zeros(len(survey), dtype=np.int64)
@@ -75,6 +78,7 @@ def fit_linear(
     scales, force_total = _normalisation(survey, chosen, weights, frame_weight, references)
     frame_weight /= frame_weight.sum()
     equations = NormalEquations(p, groups)
+    kept = RowsFile(p) if posterior.needs_rows else None
     selected = (frame for frame, use in zip(frames, chosen, strict=True) if use)
     evaluated = map_frames(_Rows(source), selected, workers=workers, progress=progress)
     for i, (frame, design) in zip(np.flatnonzero(chosen), evaluated, strict=True):
@@ -92,32 +96,19 @@ def fit_linear(
             weights.atoms(frame) / force_total,
         )
         equations.update(int(group_of[i]), rows, targets)
+        if kept:
+            kept.append(rows, targets)
         if on_design:
             on_design(frame, design)
 
     if not equations.rows:
         raise FrameError("no training frame could be evaluated")
-    ridge = choose_ridge(equations)
-    theta = _solved(equations.system(), ridge)
-    times = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=members)
-    ensemble = np.array([_solved(equations.system(n.astype(np.float64)), ridge) for n in times]).reshape(members, p)
+    fit = posterior.fit(equations, kept, seed)
     constants = np.zeros(p)
     for species, energy in zip(survey.species, references, strict=True):
         if species in source.species:  # in the order of the source, which may know more of them, or fewer
             constants[source.species.index(species)] = energy
-    return LinearPotential(source, theta + constants, ensemble + constants, ridge)
-
-
-def _solved(system: System, ridge: float) -> Array:
-    """The solution with the ridge, or the first tenfold of it that outweighs the rounding errors of these equations."""
-    for tenfold in ridge * 10.0 ** np.arange(6):
-        try:
-            return system.solve(tenfold)
-        except LinAlgError:
-            continue
-    raise ValueError(
-        f"the least squares have no solution with a ridge of {tenfold:.0e}: are all labels and rows finite?"
-    )
+    return LinearPotential(source, fit.theta + constants, fit.members + constants, fit.ridge, posterior.name)
 
 
 def _blocks(survey: Survey, chosen: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:

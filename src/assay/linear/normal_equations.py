@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.linalg.blas import dsymv, dsyrk
+from scipy.linalg import LinAlgError, cho_solve, cholesky
+from scipy.linalg.blas import dsymv, dsyrk, dtrsm
 
 from assay.prediction import Array
 
@@ -93,8 +93,8 @@ class System:
     square: float
     scale: Array
 
-    def solve(self, ridge: float) -> Array:
-        """`Θ = S (S G S + ridge · 1)⁻¹ S b`, with S scaling the diagonal of all groups' G to one; by Cholesky.
+    def factor(self, ridge: float) -> Factor:
+        """`S G S + ridge · 1 = L Lᵀ`, by Cholesky.
 
         Scaling the columns first makes the ridge free of units; a column that is zero gets a zero coefficient.
         Raises `scipy.linalg.LinAlgError` where the ridge is too small for the rounding errors of G.
@@ -102,8 +102,25 @@ class System:
         scaled = self.gram * self.scale
         scaled *= self.scale[:, None]
         np.fill_diagonal(scaled, scaled.diagonal() + ridge)
-        factor = cho_factor(scaled, lower=False, overwrite_a=True, check_finite=False)
-        return np.asarray(self.scale * cho_solve(factor, self.scale * self.moment, check_finite=False))
+        return Factor(self.scale, cholesky(scaled, lower=False, overwrite_a=True, check_finite=False), ridge)
+
+    def stable_factor(self, ridge: float) -> Factor:
+        """`factor` at the ridge, or the first tenfold of it that outweighs the rounding errors of G.
+
+        Raises `ValueError` where none does.
+        """
+        for tenfold in ridge * 10.0 ** np.arange(6):
+            try:
+                return self.factor(tenfold)
+            except LinAlgError:
+                continue
+        raise ValueError(
+            f"the least squares have no solution with a ridge of {tenfold:.0e}: are all labels and rows finite?"
+        )
+
+    def solve(self, ridge: float) -> Array:
+        """`Θ = S (S G S + ridge · 1)⁻¹ S b`; raises as `factor`."""
+        return self.factor(ridge).solve(self.moment)
 
     def loss(self, theta: Array) -> float:
         """`Σ w (y - xᵀΘ)² = y² - 2 Θᵀb + ΘᵀGΘ`."""
@@ -112,6 +129,28 @@ class System:
     def without(self, part: System) -> System:
         """The equations less those of a part of the rows."""
         return System(self.gram - part.gram, self.moment - part.moment, self.square - part.square, self.scale)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """The metric of the regularised loss, `‖Θ − Θ*‖² = ‖η − η*‖²` with `η = Lᵀ S⁻¹ Θ`: S `(P,)` and R = Lᵀ `(P, P)`."""
+
+    scale: Array
+    upper: Array
+    ridge: float
+
+    def solve(self, moment: Array) -> Array:
+        """`C b`, with `C = S (L Lᵀ)⁻¹ S`."""
+        return np.asarray(self.scale * cho_solve((self.upper, False), self.scale * moment, check_finite=False))
+
+    def whitened(self, rows: Array) -> Array:
+        """`u = L⁻¹ S x` of each row x: `(n, P)` → `(n, P)`; `‖u‖²` is the leverage `xᵀ C x`."""
+        scaled = np.multiply(rows, self.scale, order="C")
+        return np.asarray(dtrsm(1.0, self.upper, scaled.T, trans_a=1, overwrite_b=1)).T
+
+    def coefficients(self, whitened: Array) -> Array:
+        """`S L⁻ᵀ η` of each row η: `(n, P)` → `(n, P)`."""
+        return np.asarray(dtrsm(1.0, self.upper, np.array(whitened, order="C").T, overwrite_b=1)).T * self.scale
 
 
 def choose_ridge(equations: NormalEquations, folds: int = 5) -> float:

@@ -24,6 +24,7 @@ class LinearPotential:
     | theta | best-fit coefficients, reference energies included | `(P,)` |
     | members | coefficients of the ensemble | `(M, P)` |
     | ridge | the regulariser that was chosen | |
+    | posterior | name of what the members were drawn from | |
     """
 
     kind: ClassVar[str] = "linear"
@@ -32,10 +33,11 @@ class LinearPotential:
     theta: Array
     members: Array
     ridge: float
+    posterior: str = "bootstrap"
 
     @property
     def label(self) -> str:
-        return f"{self.rows.label}, {len(self.members)} members, ridge {self.ridge:.0e}"
+        return f"{self.rows.label}, {len(self.members)} members ({self.posterior}), ridge {self.ridge:.0e}"
 
     def evaluate(self, frame: Atoms) -> Evaluation:
         """Best fit and members in one go."""
@@ -65,9 +67,11 @@ class LinearPotential:
             "theta": self.theta,
             "members": self.members,
             "ridge": self.ridge,
+            "posterior": self.posterior,
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> LinearPotential:
         """The potential that `state()` described."""
-        return cls(linear_source_from_state(state["rows"]), state["theta"], state["members"], state["ridge"])
+        rows = linear_source_from_state(state["rows"])
+        return cls(rows, state["theta"], state["members"], state["ridge"], state.get("posterior", "bootstrap"))

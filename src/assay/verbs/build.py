@@ -17,6 +17,7 @@ from assay.assessment import NO_PREDICTIONS
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
+from assay.linear.posteriors import posterior_from_spec
 from assay.linear.weights import Weights
 from assay.parallel import Progress
 from assay.provenance import versions
@@ -78,7 +79,8 @@ def build(
     out: str | Path | None = None,
     keys: LabelKeys | None = None,
     weights: Weights | None = None,
-    ensemble_size: int = 16,
+    posterior: str = "pops",
+    ensemble_size: int | None = None,
     r_cut: float = 5.0,
     seed: int = 0,
     workers: int = 1,
@@ -117,8 +119,9 @@ def build(
         array of the frames that is true for the atoms to fit scores to, such as the core of a cut-out cluster
     error_bar
         `SCORE:CALIBRATOR`; `committee_force:scale` by default, and none without predictions
-    weights, ensemble_size, seed
-        of the fit of a linear potential and its bootstrap ensemble
+    weights, posterior, ensemble_size, seed
+        of the fit of a linear potential and its ensemble: `pops` or `bayesian` (100 members) or `bootstrap` (16), with
+        settings as in `pops:leverage_percentile=50` (`assay.linear.pops_posterior.Pops`)
     r_cut
         radius of a neighbourhood, Å
     skip_bad
@@ -154,6 +157,7 @@ def build(
         train_members, featured = train_members or featured.file, replace(featured, file="")
     keys = keys or LabelKeys()
     weights = weights or Weights()
+    drawn_from = posterior_from_spec(posterior, ensemble_size)
     stage = stage or (lambda name, total: None)
     skipped: Skipped = []
 
@@ -184,7 +188,7 @@ def build(
         rows = LINEAR[settings["source"]].from_state(own).for_species(survey.species)
         potential, fitted_scores = fit_potential(
             lambda: frames(train, train_members), survey, rows, choice, bar_score=bar_score, chosen=fitted_frames,
-            weights=weights, members=ensemble_size, seed=seed, workers=workers, stage=stage, failed=left_out,
+            weights=weights, posterior=drawn_from, seed=seed, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
     elif settings["source"] == "recorded":
         potential, fitted_scores = fit_committee(Recorded(tuple(own["models"])), choice, bar_score)
@@ -244,6 +248,7 @@ def build(
             "source": settings,
             "seed": seed,
             "weights": weights.scheme,
+            "posterior": posterior,
             "fitted_to": {"clusters": cluster_names, "core": core or "", "without_outliers": without_outliers},
             "files": {str(path): file_hash(path) for path in (*listed(train), *listed(heldout))},
             "training": {"frames": int(fitted_frames.sum()), "atoms": int(survey.natoms[fitted_frames].sum())},

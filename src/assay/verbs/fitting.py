@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from assay.assessment import NO_PREDICTIONS
 from assay.frames import Frame, FrameError, Skipped
 from assay.linear.fit import fit_linear
+from assay.linear.posterior import Posterior
 from assay.linear.weights import Weights
 from assay.parallel import Failure, Progress, map_frames
 from assay.prediction import Array
@@ -118,7 +119,7 @@ def fit_potential(
     bar_score: str,
     chosen: NDArray[np.bool_],
     weights: Weights,
-    members: int,
+    posterior: Posterior,
     seed: int,
     workers: int,
     stage: Stage,
@@ -135,7 +136,7 @@ def fit_potential(
         rows,
         chosen=chosen,
         weights=weights,
-        members=members,
+        posterior=posterior,
         seed=seed,
         workers=workers,
         progress=stage("design rows and fit", int(chosen.sum())),
