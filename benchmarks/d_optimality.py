@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from timing import ROOT, case, limit, main, missing, paired, peak_memory, timed
+from timing import ROOT, case, child, limit, main, missing, paired, peak_memory, timed
 
 from assay.scores.maxvol import MaxVol, active_set, grades
 
@@ -191,15 +190,8 @@ def draw(measured: dict[int, dict[str, Any]], path: Path) -> None:
     plt.close(figure)
 
 
-def child(what: str, threads: int, quick: bool) -> Any:
-    variables = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    command = [sys.executable, __file__, "--child", what, *(["--quick"] if quick else [])]
-    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | variables)
-    return json.loads(run.stdout.splitlines()[-1])
-
-
 def run(quick: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    stream = child("stream", 2, quick)
+    stream = child(__file__, "stream", 2, quick)
     cases = [limit(f"stream of {stream['rows']} × 200", stream["GB"], STREAM_GB, "GB", **stream)]
     try:
         import pyace  # noqa: F401
@@ -210,7 +202,7 @@ def run(quick: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
     features(quick)
     measured = {}
     for threads in (1, 2):
-        *found, last = child("cases", threads, quick)
+        *found, last = child(__file__, "cases", threads, quick)
         cases += found
         measured[threads] = last["growth"]
     fitted = exponents(measured)

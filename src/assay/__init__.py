@@ -17,6 +17,7 @@ from assay.verbs.evaluate import evaluate
 from assay.verbs.export import export
 from assay.verbs.info import info
 from assay.verbs.predict import predict
+from assay.verbs.propagate import propagate
 from assay.verbs.select import select
 
 try:
@@ -49,6 +50,7 @@ __all__ = [
     "export",
     "info",
     "predict",
+    "propagate",
     "read_frames",
     "select",
 ]

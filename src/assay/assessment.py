@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.envelope import Envelopes
 from assay.prediction import Array, ErrorBar, Level, Score
 
 NO_PREDICTIONS = (
@@ -55,6 +56,9 @@ class Assessment:
     | bar | name of the error bar, `SCORE:CALIBRATOR`; `""` for features without predictions | | |
     | neighbourhood_error | mean norm of the force error over each neighbourhood, with labels | `(A,)` | eV/Å |
     | companions | what scores say of atoms beside their values, by name, such as `gamma_cluster` | `(A,)` | |
+    | envelopes | what members span of `energy` (of the frame), `forces`, `stress`, not calibrated; NaN where none \
+| `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
+    | members | M, 0 without members | | |
     | labels | the reference values, where all frames have them | | |
     | failed | frames left out: `file:index` and the reason | | |
     """
@@ -76,6 +80,8 @@ class Assessment:
     neighbourhood_error: Array | None = None
     failed: tuple[tuple[str, str], ...] = field(default=())
     companions: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    envelopes: Envelopes = field(default_factory=dict)
+    members: int = 0
 
     @property
     def natoms(self) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
 from assay.assessment import NO_PREDICTIONS
+from assay.envelope import PREDICTED
 from assay.frames import Frame
 from assay.gauge import Gauge
 from assay.prediction import ONE_SIGMA, ErrorBar
@@ -26,6 +27,8 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
     | energy_uncertainty | standard deviation of the total energy | eV |
     | forces_uncertainty, stress_uncertainty | standard deviations of the components | `(A, 3)` eV/Å, `(6,)` eV/Å³ |
     | energy_ensemble, forces_ensemble | members | `(M,)`, `(M, A, 3)` |
+    | energy_std, forces_std, stress_std | standard deviations over members (ddof = 1), not calibrated | as predicted |
+    | energy_min, energy_max, forces_min, … | smallest and largest prediction of members and best fit | as predicted |
     | every atom score by its name, e.g. `gamma`, `committee_force` | | `(A,)` |
     | the same with `_neighbourhood`, e.g. `gamma_neighbourhood` | means over neighbourhoods | `(A,)` |
 
@@ -52,6 +55,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
             *(f"{name}_uncertainty" for name in ("energy", "forces", "stress")),
             "energy_ensemble",
             "forces_ensemble",
+            *(f"{name}_{end}" for name in PREDICTED for end in ("std", "min", "max")),
         ]
         self.implemented_properties = [
             *(predicted if gauge.bar else ()),
@@ -97,6 +101,9 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
         for key in ("energy_uncertainty", "stress_uncertainty"):
             if key in self.results:
                 self.results[key] = self.results[key][0]
+        for name, envelope in assessment.envelopes.items():
+            for key, value in envelope.columns(name).items():
+                self.results[key] = value if name == "forces" else value[0]
 
     def annotate(self, atoms: Atoms) -> Atoms:
         """A copy of `atoms` without calculator and with all results in `info` and `arrays`, and `info["max_gamma"]`."""
@@ -105,7 +112,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
         for key, value in self.results.items():
             if key == "forces_ensemble":
                 copy.arrays[key] = np.swapaxes(value, 0, 1).reshape(len(atoms), -1)  # M vectors of each atom
-            elif np.ndim(value) == 0 or key in ("stress", "stress_uncertainty", "energy_ensemble"):
+            elif np.ndim(value) == 0 or key == "energy_ensemble" or key.startswith("stress"):
                 copy.info[key] = value
             else:
                 copy.arrays[key] = value.copy()

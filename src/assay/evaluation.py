@@ -15,6 +15,10 @@ from assay.metrics import (
     ause,
     coverage,
     ence,
+    envelope_violation,
+    envelope_violation_interval,
+    error_ratio_histogram,
+    error_ratio_quantiles,
     flagged_fraction,
     gaussian_crps,
     gaussian_nll,
@@ -26,8 +30,13 @@ from assay.metrics import (
     worst_decile,
 )
 from assay.prediction import Array, ErrorBar, Gaussian, Level
+from assay.spanned import Spanned, spanned
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
+RATIO_LEVELS = (*LEVELS, 0.99)
+"""Quantiles of |error| over its spread: 0.674, 0.994, 1.645, 1.960 and 2.576 for normal errors."""
+RATIO_EDGES = np.linspace(-6.0, 6.0, 49)
+"""Bins of the histogram of error over spread."""
 Mask = NDArray[np.bool_]
 ConstantBar = Callable[[str, Array], ErrorBar | None]
 
@@ -51,12 +60,18 @@ def evaluation(assessment: Assessment, constant_bar: ConstantBar) -> dict[str, A
     for z in np.unique(assessment.numbers):
         atoms = assessment.numbers == z
         by_element[chemical_symbols[z]] = _part(assessment, constant_bar, np.zeros_like(every_frame), atoms)
+    whole = _part(assessment, constant_bar, every_frame, every_atom)
+    for quantity, values in spanned(assessment, assessment.labels).items():
+        shares = error_ratio_histogram(values.predicted - values.label, values.std, RATIO_EDGES)
+        columns = dict(zip(("edges", "share", "normal"), (RATIO_EDGES, *shares), strict=True))
+        whole["envelope"][quantity]["histogram"] = {name: column.tolist() for name, column in columns.items()}
     return {
         "frames": len(assessment.names),
         "atoms": len(assessment.numbers),
         "skipped": len(assessment.failed),
         "symmetry_zero_components": int(assessment.still.sum()),
-        **_part(assessment, constant_bar, every_frame, every_atom),
+        "members": assessment.members,
+        **whole,
         "by_config_type": by_kind,
         "by_element": by_element,
     }
@@ -111,6 +126,8 @@ def _part(assessment: Assessment, constant_bar: ConstantBar, frames: Mask, atoms
         result["errors"]["stress_rmse_meV_per_A3"] = _number(rmse, 1000 * stress_error[frames])
         result["errors"]["stress_mae_meV_per_A3"] = _number(mae, 1000 * stress_error[frames])
         bars["stress"] = _bar(assessment, "stress", assessment.stress_bar, stress_error, frames, constant_bar)
+    found = spanned(assessment, labels, frames, atoms)
+    result["envelope"] = {"force": None, "energy": None, "stress": None} | {q: _envelope(s) for q, s in found.items()}
     return result
 
 
@@ -143,8 +160,26 @@ def _bar(
     return figures
 
 
+def _envelope(values: Spanned) -> dict[str, Any]:
+    """Share of labels outside the members' envelope with its 95 % interval, and |error| over the members' spread.
+
+    `mean_range` is the mean distance of the envelope's ends, in the unit of the quantity (energies per atom).
+    """
+    y, low, high = values.label, values.low, values.high
+    ends = envelope_violation_interval(y, low, high, values.frame)
+    ratios = error_ratio_quantiles(values.predicted - y, values.std, RATIO_LEVELS)
+    return {
+        "values": y.size,
+        "violation": envelope_violation(y, low, high),
+        "violation_95": None if np.isnan(ends).any() else list(ends),
+        "mean_range": float(np.mean(high - low)),
+        "mean_std": float(np.mean(values.std)),
+        "error_over_std": {str(level): _finite(ratio) for level, ratio in ratios.items()},
+    }
+
+
 def _bar_figures(bar: ErrorBar, error: Array, here: Mask) -> dict[str, Any]:
-    """Coverage with width, and proper scores where the bar is a distribution.
+    """Coverage with width, and ratios of error and bar and proper scores where the bar is a distribution.
 
     `mean_width` is the mean full width of the 68 % intervals; `without_bar` counts errors with a zero or infinite bar.
     """
@@ -160,6 +195,8 @@ def _bar_figures(bar: ErrorBar, error: Array, here: Mask) -> dict[str, Any]:
     if not isinstance(bar, Gaussian):
         return figures | dict.fromkeys(names)
     std = bar.std[here].ravel()
+    ratios = error_ratio_quantiles(e, std, RATIO_LEVELS)
+    figures["error_over_bar"] = {str(level): _finite(ratio) for level, ratio in ratios.items()}
     usable = (std > 0) & np.isfinite(std)
     figures["without_bar"] = int((~usable & (e != 0)).sum())
     if figures["without_bar"]:  # an error with a bar of zero has no likelihood, and leaving it out would flatter

@@ -135,6 +135,8 @@ class Gauge:
             neighbourhood_error=batch.neighbourhood_error,
             failed=failed,
             companions=batch.companions,
+            envelopes=batch.envelopes,
+            members=batch.members,
         )
 
     def _bar(self, quantity: str, mean: Array | None, spread: Array | None) -> ErrorBar | None:

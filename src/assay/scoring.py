@@ -6,7 +6,7 @@ This is what runs in worker processes: features stay there, and a few numbers pe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from assay.aggregate import neighbourhood_mean
 from assay.assessment import NO_PREDICTIONS, Labels
+from assay.envelope import Envelope, Envelopes, Predicted, envelopes, joined
 from assay.frames import Frame, FrameError, check_structure
 from assay.prediction import Array, Level
 from assay.scores import Companioned, FittedScore
@@ -44,6 +45,7 @@ class Scored:
     | members | M, 0 without members | |
     | neighbourhood_error | mean over the neighbourhood of the norm of the force error, for labelled frames | `(A,)` |
     | companions | what scores say beside their values, by name, such as `gamma_cluster` | `(A,)` |
+    | envelopes | what the members span, without members empty | `(1,)`, `(A, 3)`, `(1, 6)` |
     """
 
     evaluation: Evaluation
@@ -55,6 +57,7 @@ class Scored:
     members: int
     neighbourhood_error: Array | None
     companions: dict[str, NDArray[Any]]
+    envelopes: Envelopes = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,16 +93,18 @@ class FrameScorer:
                 raise FrameError(f"predicted {name} not finite")
         values, companions = values_of(self.scores, evaluation, atoms.numbers)
         levels, neighbourhood_error = self._levels(frame, evaluation, values)
+        spanned = envelopes(evaluation)
         return Scored(
             evaluation=evaluation
             if keep_members
             else Evaluation(evaluation.energy, evaluation.forces, evaluation.stress),
             scores=levels,
             **self._spreads(evaluation, values),
-            still=_still(evaluation, frame),
+            still=_still(evaluation, spanned.get("forces"), frame),
             members=0 if evaluation.forces_members is None else len(evaluation.forces_members),
             neighbourhood_error=neighbourhood_error,
             companions=companions,
+            envelopes=spanned,
         )
 
     def _levels(
@@ -170,13 +175,11 @@ def force_spread(score: Array) -> Array:
     return np.repeat(score[:, None] / np.sqrt(3.0), 3, axis=1)
 
 
-def _still(evaluation: Evaluation, frame: Frame) -> NDArray[np.bool_]:
+def _still(evaluation: Evaluation, envelope: Envelope | None, frame: Frame) -> NDArray[np.bool_]:
     if evaluation.forces is None:
         return np.zeros((len(frame.atoms), 3), dtype=bool)
-    forces, labels = evaluation.forces[None], frame.forces
-    if evaluation.forces_members is not None:
-        forces = np.concatenate([forces, evaluation.forces_members])
-    still = (np.abs(forces) < STILL).all(axis=0)
+    low, high = (evaluation.forces,) * 2 if envelope is None else (envelope.low, envelope.high)
+    still, labels = (low > -STILL) & (high < STILL), frame.forces
     return np.asarray(still if labels is None else still & (np.abs(labels) < STILL_LABEL))
 
 
@@ -185,7 +188,8 @@ class Batch:
     """Columns of scored frames, still without thresholds and error bars: F frames, A atoms.
 
     Fields as in `Scored` and `assay.assessment.Assessment`; `energy_spread` is `(F,)`, `force_spread` `(A, 3)`,
-    `stress_spread` `(F, 6)`; columns of predictions and spreads are `None` unless every frame has them.
+    `stress_spread` `(F, 6)`; columns of predictions and spreads are `None` unless every frame has them. Envelopes are
+    NaN for frames that have none, where others have.
     """
 
     names: tuple[str, ...]
@@ -204,6 +208,7 @@ class Batch:
     labels: Labels | None
     neighbourhood_error: Array | None
     companions: dict[str, NDArray[Any]]
+    envelopes: dict[Predicted, Envelope]
 
     @classmethod
     def collect(cls, scored: Sequence[tuple[Frame, Scored]]) -> Batch:
@@ -232,6 +237,7 @@ class Batch:
             companions={
                 name: np.concatenate([result.companions[name] for result in results]) for name in results[0].companions
             },
+            envelopes=joined([(len(frame.atoms), result.envelopes) for frame, result in scored]),
         )
 
     @property

@@ -30,6 +30,7 @@ def test_the_keys_of_the_design(gauge: Gauge, new: list[Atoms]):
     calculator.calculate(new[2])
     shapes = {key: np.shape(value) for key, value in calculator.results.items()}
     of_atoms = ("committee_force", "committee_force_max", "gamma", "leverage", "gamma_local")
+    predicted = {"energy": (), "forces": (7, 3), "stress": (6,)}
     assert shapes == {
         "energy": (),
         "free_energy": (),
@@ -40,6 +41,7 @@ def test_the_keys_of_the_design(gauge: Gauge, new: list[Atoms]):
         "stress_uncertainty": (6,),
         "energy_ensemble": (8,),
         "forces_ensemble": (8, 7, 3),
+        **{f"{name}_{end}": shape for name, shape in predicted.items() for end in ("std", "min", "max")},
         **dict.fromkeys(of_atoms, (7,)),
         **{f"{name}_neighbourhood": (7,) for name in of_atoms},
         "gamma_cluster": (7,),
@@ -76,6 +78,23 @@ def test_members_have_the_mean_and_spread_of_the_committee(committee: Gauge, new
     np.testing.assert_allclose(forces.mean(axis=0), calculator.results["forces"], atol=1e-12)
     spread = np.sqrt(forces.var(axis=0, ddof=1).sum(axis=1))
     np.testing.assert_allclose(calculator.results["committee_force"], spread, rtol=1e-12)
+
+
+@pytest.mark.snap
+def test_the_envelope_is_of_best_fit_and_members(gauge: Gauge, new: list[Atoms]):
+    """Of the last frames only the energies and forces: they have no volume."""
+    for atoms in new:
+        atoms.calc = gauge.calculator()
+        atoms.get_potential_energy()
+        results = atoms.calc.results
+        told = gauge.source.evaluate(atoms)
+        assert ("stress_min" in results) == bool(atoms.pbc.all())
+        for name in ("energy", "forces", "stress")[: 2 + atoms.pbc.all()]:
+            members, best = getattr(told, f"{name}_members"), getattr(told, name)
+            every = np.concatenate([members, [best]])
+            np.testing.assert_allclose(results[f"{name}_std"], np.std(members, axis=0, ddof=1), rtol=1e-12)
+            np.testing.assert_array_equal(results[f"{name}_min"], every.min(axis=0))
+            np.testing.assert_array_equal(results[f"{name}_max"], every.max(axis=0))
 
 
 def test_no_stress_without_a_volume(any_gauge: Gauge, new: list[Atoms]):

@@ -109,6 +109,41 @@ def test_a_component_is_still_where_the_best_fit_and_every_member_say_so():
     assert np.argwhere(~still).tolist() == [[0, 0], [1, 1]]
 
 
+def test_the_envelope_of_a_frame():
+    atoms, said = chain()
+    spanned = SCORER(Frame(atoms, "x:0")).envelopes
+    assert {name: one.std.shape for name, one in spanned.items()} == {
+        "energy": (1,),
+        "forces": (3, 3),
+        "stress": (1, 6),
+    }
+    for name, one in spanned.items():
+        best, members = getattr(said, name), getattr(said, f"{name}_members")
+        np.testing.assert_allclose(np.squeeze(one.std), members.std(axis=0, ddof=1), rtol=1e-13)
+        np.testing.assert_array_equal(np.squeeze(one.low), np.minimum(best, members.min(axis=0)))
+        np.testing.assert_array_equal(np.squeeze(one.high), np.maximum(best, members.max(axis=0)))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_no_envelope_of_fewer_than_two_members(count: int):
+    atoms, said = chain()
+    few = {f"{name}_members": getattr(said, f"{name}_members")[:count] for name in ("energy", "forces", "stress")}
+    atoms.info["says"] = replace(said, **(few if count else dict.fromkeys(few)))
+    scorer = replace(SCORER, scores=(GRADE,), bar_score="gamma")
+    scored = scorer(Frame(atoms, "x:0"))
+    assert scored.envelopes == {}
+    assert Batch.collect([(Frame(atoms, "x:0"), scored)]).envelopes == {}
+
+
+def test_members_that_are_not_finite_are_told():
+    atoms, said = chain()
+    members = said.forces_members.copy()
+    members[2, 1, 0] = np.inf
+    atoms.info["says"] = replace(said, forces_members=members)
+    with pytest.raises(FrameError, match="predicted forces_members not finite"):
+        SCORER(Frame(atoms, "x:0"))
+
+
 def test_the_scorer_goes_to_other_processes():
     atoms, _ = chain()
     again = pickle.loads(pickle.dumps(SCORER))(Frame(atoms, "x:0"))
@@ -167,6 +202,23 @@ def test_stress_unless_a_frame_has_none():
     batch = Batch.collect([scored(0), scored(1, stress=False)])
     assert batch.stress is None
     assert batch.stress_spread is None
+
+
+def test_envelopes_of_a_batch_have_a_gap_where_a_frame_has_none():
+    batch = Batch.collect([scored(0), scored(1, stress=False), scored(2)])
+    assert {n: one.low.shape for n, one in batch.envelopes.items()} == {
+        "energy": (3,),
+        "forces": (9, 3),
+        "stress": (3, 6),
+    }
+    for i in (0, 1, 2):
+        said = scored(i, stress=i != 1)[0].atoms.info["says"]
+        assert batch.envelopes["energy"].std[i] == pytest.approx(said.energy_members.std(ddof=1), rel=1e-13)
+        lowest = np.minimum(said.forces, said.forces_members.min(axis=0))
+        np.testing.assert_array_equal(batch.envelopes["forces"].low[3 * i : 3 * i + 3], lowest)
+    stress = batch.envelopes["stress"]
+    for column in (stress.std, stress.low, stress.high):
+        assert np.isnan(column).all(axis=1).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("missing", ["energy", "forces"])

@@ -301,6 +301,56 @@ def test_what_predict_writes_is_what_it_says(any_gauge: Gauge, files: Files, tmp
         np.testing.assert_allclose([atoms.info[name] for atoms in read], values, rtol=1e-6)
 
 
+def test_the_envelope_is_written_and_summarised(any_gauge: Gauge, files: Files, tmp_path: Path):
+    predict(any_gauge, files.test, out=tmp_path / "o.extxyz", json_file=tmp_path / "j.json")
+    rows = {row["frame"]: row for row in json.loads((tmp_path / "j.json").read_text())["by_risk"]}
+    for i, atoms in enumerate(ase.io.read(tmp_path / "o.extxyz", ":")):
+        told = any_gauge.source.evaluate(atoms)
+        for name, store in (("energy", atoms.info), ("forces", atoms.arrays), ("stress", atoms.info)):
+            every = np.concatenate([getattr(told, f"{name}_members"), [getattr(told, name)]])
+            np.testing.assert_allclose(store[f"{name}_min"], every.min(axis=0), rtol=1e-6, atol=1e-7)
+            np.testing.assert_allclose(store[f"{name}_max"], every.max(axis=0), rtol=1e-6, atol=1e-7)
+            np.testing.assert_allclose(store[f"{name}_std"], every[:-1].std(axis=0, ddof=1), rtol=1e-5, atol=1e-7)
+        row = rows[f"{files.test}:{i}"]
+        assert row["energy_max_eV"] - row["energy_min_eV"] == pytest.approx(np.ptp([*told.energy_members, told.energy]))
+        forces = np.concatenate([told.forces_members, told.forces[None]])
+        assert row["largest_force_range_eV_per_A"] == pytest.approx(np.ptp(forces, axis=0).max(), abs=1e-6)
+        assert row["largest_stress_std_eV_per_A3"] == pytest.approx(atoms.info["stress_std"].max(), abs=1e-7)
+
+
+def test_a_frame_without_stress_costs_no_other_its_envelope(committee: Gauge, tmp_path: Path):
+    cluster = copper("rattled", 5)
+    cluster.pbc = False
+    ase.io.write(tmp_path / "x.extxyz", [copper("rattled", 4), cluster])
+    said = predict(committee, tmp_path / "x.extxyz", out=tmp_path / "o.extxyz", json_file=tmp_path / "j.json")
+    with_stress, without = ase.io.read(tmp_path / "o.extxyz", ":")
+    assert ("stress_min" in with_stress.info, "stress_min" in without.info) == (True, False)
+    assert "energy_min" in without.info
+    assert said.stress is None
+    assert np.isfinite(said.envelopes["stress"].low).all(axis=1).tolist() == [True, False]
+    rows = {row["frame"][-1]: row for row in json.loads((tmp_path / "j.json").read_text())["by_risk"]}
+    assert rows["0"]["largest_stress_range_eV_per_A3"] > 0
+    assert rows["1"]["largest_stress_range_eV_per_A3"] is None
+
+
+def test_evaluate_counts_the_labels_outside_of_the_members(committee: Gauge, files: Files):
+    said = predict(committee, files.test)
+    result = evaluate(committee, files.test)
+    inside = [0, 0]
+    for frame in read_frames(files.test):
+        told = committee.source.evaluate(frame.atoms)
+        inside[0] += told.energy_members.min() <= frame.energy <= told.energy_members.max()
+        within = (told.forces_members.min(axis=0) <= frame.forces) & (frame.forces <= told.forces_members.max(axis=0))
+        inside[1] += within.sum()
+    assert not said.still.any()
+    assert result["members"] == 4
+    assert result["envelope"]["energy"]["violation"] == pytest.approx(1 - inside[0] / 9)
+    assert result["envelope"]["force"]["violation"] == pytest.approx(1 - inside[1] / said.forces.size)
+    assert 0 < result["envelope"]["force"]["violation"] < 1
+    low, high = result["envelope"]["force"]["violation_95"]
+    assert low < result["envelope"]["force"]["violation"] < high
+
+
 def test_predict_lists_what_it_can_not_and_keeps_the_rest(committee: Gauge, tmp_path: Path):
     frames = [copper("rattled", seed) for seed in range(4)]
     frames[1].positions[0] = np.inf

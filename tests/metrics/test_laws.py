@@ -20,6 +20,7 @@ BARS = {
     "miscalibration_area": lambda std, error: metrics.miscalibration_area(error, std),
     "reliability": lambda std, error: metrics.reliability(error, std),
     "ence": lambda std, error: metrics.ence(error, std),
+    "error_ratio_quantiles": lambda std, error: list(metrics.error_ratio_quantiles(error, std, (0.5, 0.9)).values()),
     "gaussian_nll": lambda std, error: metrics.gaussian_nll(error, std),
     "gaussian_crps": lambda std, error: metrics.gaussian_crps(error, std),
 }
@@ -143,7 +144,7 @@ def test_a_score_is_not_an_error_bar(name, data):
         BARS[name](score, error)
 
 
-@pytest.mark.parametrize("name", sorted(set(BARS) - {"coverage", "coverages"}))
+@pytest.mark.parametrize("name", sorted(set(BARS) - {"coverage", "coverages", "error_ratio_quantiles"}))
 def test_spreads_that_can_not_be_error_bars_are_counted(name, data):
     std, error = data
     std[:7] = 0.0, 0.0, 0.0, -1.0, np.nan, np.inf, -np.inf
@@ -161,5 +162,6 @@ def test_one_spread_that_can_not_be_an_error_bar(value, data):
 
 
 def test_every_public_function_is_here():
-    elsewhere = {"worst_decile", "flagged_fraction"}
+    elsewhere = {"worst_decile", "flagged_fraction", "envelope_violation", "envelope_violation_interval"}
+    elsewhere |= {"error_ratios", "error_ratio_histogram"}  # the sign counts
     assert set(metrics.__all__) == set(ALL) | elsewhere

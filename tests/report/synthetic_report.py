@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from assay.assessment import Assessment, Labels
+from assay.envelope import Envelope
 from assay.evaluation import evaluation
 from assay.prediction import ErrorBar, Gaussian, Interval, Score
 from assay.report.quantities import atom_force_bar, riskiest_frame
@@ -73,6 +74,20 @@ def make(
         failed=failed,
     )
     return assessment, labels
+
+
+def with_members(assessment: Assessment, members: int = 50, seed: int = 3) -> Assessment:
+    """The assessment with members drawn from its own Gaussian bars, but a third as wide."""
+    rng = np.random.default_rng(seed)
+    bars = {"energy": assessment.energy_bar, "forces": assessment.force_bar, "stress": assessment.stress_bar}
+    envelopes = {}
+    for name, bar in bars.items():
+        if isinstance(bar, Gaussian):
+            drawn = bar.mean + bar.std / 3 * rng.normal(size=(members, *bar.mean.shape))
+            envelopes[name] = Envelope.of(
+                assessment.natoms * drawn if name == "energy" else drawn, getattr(assessment, name)
+            )
+    return replace(assessment, envelopes=envelopes, members=members)
 
 
 def training(seed: int = 5) -> dict[Any, np.ndarray]:

@@ -14,6 +14,7 @@ from assay.prediction import Gaussian
 from assay.report import figures
 from assay.report.parts import number, percent
 from assay.report.quantities import quantities
+from assay.spanned import spanned
 
 
 @pytest.fixture
@@ -47,6 +48,33 @@ def test_narrow_bars_are_off_the_diagonals(ax: Axes) -> None:
     figures.coverage(ax, [narrow])
     promised, inside = line(ax, "force")[10]
     assert inside < promised - 0.2
+
+
+def test_the_envelope_is_drawn_about_the_prediction(ax: Axes) -> None:
+    assessment, labels = made.make(frames=9, atoms=4)
+    force = spanned(made.with_members(assessment), labels)["force"]
+    figures.envelope(ax, force, "meV/Å", 1e3)
+    ranges = line(ax, "members").reshape(-1, 3, 2)
+    np.testing.assert_allclose(ranges[:, 0], np.stack([force.predicted, 1e3 * (force.low - force.predicted)], axis=1))
+    np.testing.assert_allclose(ranges[:, 1, 1], 1e3 * (force.high - force.predicted))
+    assert np.isnan(ranges[:, 2, 1]).all()
+    inside, outside = line(ax, "reference inside"), line(ax, "outside")
+    assert len(inside) + len(outside) == force.label.size
+    assert {tuple(point) for point in outside} == {
+        (x, 1e3 * (y - x))
+        for x, y, low, high in zip(force.predicted, force.label, force.low, force.high, strict=True)
+        if not low <= y <= high
+    }
+
+
+def test_errors_of_the_size_of_their_spread_follow_the_normal_curve(ax: Axes) -> None:
+    force = quantities(*made.make())[0]
+    ratios = {"bar": (force.error, force.bar.std), "third": (force.error, force.bar.std / 3)}
+    figures.error_over_spread(ax, ratios)
+    normal = line(ax, "normal")[:, 1]
+    shares = {patch.get_label(): patch.get_data().values for patch in ax.patches}
+    assert np.abs(shares["bar"] - normal).max() < 4 * np.sqrt(normal.max() / force.error.size)
+    assert shares["third"].max() < 0.5 * normal.max()
 
 
 def test_guides_leave_the_stated_shares_below(ax: Axes) -> None:

@@ -41,6 +41,36 @@ def test_full_report_has_every_figure_and_table(page: Callable[..., str]) -> Non
     assert made.structure(assessment).info["origin"] in read.text["worst-panel"]
 
 
+def test_members_add_a_section(page: Callable[..., str]) -> None:
+    assessment, labels = made.make()
+    assessment = made.with_members(assessment)
+    result = made.evaluate(assessment, labels)
+    text = page(assessment, labels=labels, evaluation=result)
+    read = sound(text.replace("\N{NO-BREAK SPACE}", " "))
+    added = {f"{kind}-{name}-panel" for kind in ("envelope", "ratio") for name in ("force", "energy", "stress")}
+    assert added <= set(read.ids)
+    outside = result["envelope"]["force"]["violation"]
+    caption = read.text["envelope-force-panel"]
+    assert f"{100 * outside:.1f} % of 7,200 references are outside" in caption
+    assert "Drawn are 600 values" in caption
+    assert read.column("envelope-table", "Outside")[0] == f"{100 * outside:.1f} %"
+    low, high = result["envelope"]["force"]["violation_95"]
+    assert read.column("envelope-table", "95 % interval")[0] == f"{100 * low:.1f} % – {100 * high:.1f} %"
+    assert floats(read.column("envelope-table", "50 %"))[0] == pytest.approx(3 * 0.674, rel=0.05)
+    widest = np.ptp([assessment.envelopes["forces"].low, assessment.envelopes["forces"].high], axis=0).max(axis=1)
+    ranges = floats(read.column("frames", "Widest force range"))
+    assert max(ranges) == pytest.approx(widest.max(), rel=0.01)
+    groups = result["by_config_type"]
+    expected = [f"{100 * part['envelope']['force']['violation']:.1f} %" for part in groups.values()]
+    assert read.column("by-config-type", "Forces outside") == expected
+
+
+def test_members_without_references_have_ranges_and_no_section(page: Callable[..., str]) -> None:
+    read = sound(page(made.with_members(made.make()[0])))
+    assert "envelope" not in read.text
+    assert len(floats(read.column("frames", "Energy range"))) == 50
+
+
 def test_tables_are_sorted_riskiest_first_and_hold_the_real_errors(page: Callable[..., str]) -> None:
     assessment, labels = made.make()
     read = sound(page(assessment, labels=labels))

@@ -9,7 +9,7 @@ import click
 
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import emit_json, errors_and_bars, listed, note, ranking
+from assay.cli.tables import emit_json, envelope, errors_and_bars, listed, note, ranking
 from assay.frames import LabelKeys
 from assay.gauge_file import require_folders
 from assay.verbs.evaluate import evaluate as run
@@ -40,7 +40,7 @@ def evaluate(
     forces_key: str,
     stress_key: str,
 ) -> None:
-    """Hold a gauge against LABELLED frames: errors, ranking, coverage, proper scores."""
+    """Hold a gauge against LABELLED frames: errors, ranking, coverage, proper scores, envelope of the members."""
     require_folders(None if str(json_file) == "-" else json_file)
     with Stages() as stage:
         result = run(
@@ -61,6 +61,7 @@ def evaluate(
             note(f"warning: {count} of these frames were {what} on; they say nothing about new ones")
     if not emit_json(json_file, result):
         errors_and_bars(result, "Evaluation")
+        envelope(result)
         ranking(result)
     if report is not None:
         note(f"written to {report}")

@@ -16,6 +16,7 @@ from assay.cli.evaluate import evaluate
 from assay.cli.export import export
 from assay.cli.info import info
 from assay.cli.predict import predict
+from assay.cli.propagate import propagate
 from assay.cli.select import select
 from assay.cli.tables import note
 
@@ -26,7 +27,7 @@ def cli() -> None:
     """Error bars you can trust on machine-learned interatomic potentials."""
 
 
-for verb in (build, predict, evaluate, calibrate, select, export, info, demo):
+for verb in (build, predict, evaluate, calibrate, select, propagate, export, info, demo):
     cli.add_command(verb)
 
 

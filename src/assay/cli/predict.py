@@ -104,6 +104,7 @@ def predict(
     listed("frames left out", assessment.failed)
     if not emit_json(json_file, summary):
         show_risk(summary)
+        show_ranges(summary)
         show_atoms(summary)
     if any("over_atoms" in frame for frame in summary["by_risk"]):
         note(f"{summary['atoms']} atoms in {seconds:.1f} s: {summary['atoms'] / seconds:.0f} atoms/s")
@@ -184,3 +185,28 @@ def _risks(frame: dict[str, Any], summary: dict[str, Any]) -> list[str]:
         return [number(frame.get(name)) for name in summary["flagged"]]
     bar = frame.get("energy_error_bar_eV_per_atom")
     return [number(frame.get(BAR)), str(frame.get("riskiest_atom", "–")), number(None if bar is None else 1000 * bar)]
+
+
+def show_ranges(summary: dict[str, Any]) -> None:
+    """What the members span of the riskiest frames: energies from the prediction, the widest force and stress."""
+    rows = []
+    for frame in summary["by_risk"][:LISTED]:
+        if frame.get("energy_std_eV") is None or "energy_eV" not in frame:
+            continue
+        milli = 1000 / frame["atoms"]
+        low, high = ((frame[f"energy_{end}_eV"] - frame["energy_eV"]) * milli for end in ("min", "max"))
+        stress = frame.get("largest_stress_range_eV_per_A3")
+        rows.append(
+            [
+                Path(frame["frame"]).name,
+                number(milli * frame["energy_std_eV"]),
+                f"{low:+.3g} … {high:+.3g}",
+                number(frame.get("largest_force_std_eV_per_A")),
+                number(frame.get("largest_force_range_eV_per_A")),
+                number(None if stress is None else 1000 * stress),
+            ]
+        )
+    if rows:
+        energy, force = ("energy std, meV/atom", "energy min … max"), ("force std, eV/Å", "force range")
+        header = ["frame", *energy, *force, "stress range, meV/Å³"]
+        show("What the members span, not calibrated", header, rows)

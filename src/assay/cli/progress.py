@@ -16,16 +16,17 @@ DELAY = 1.0
 class Stages:
     """A context in which stages show bars: `stage(name, total)` returns the callback of the next one.
 
-    Nothing is drawn in the first second, nor where stderr is not a terminal.
+    Nothing is drawn in the first second, nor where stderr is not a terminal. `units` are those of the two numbers that
+    the callback gets.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, units: tuple[str, str] = ("frames", "atoms")) -> None:
         self._console = Console(stderr=True)
         self._bars = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed} frames, {task.fields[atoms]} atoms"),
+            TextColumn(f"{{task.completed}} {units[0]}, {{task.fields[second]}} {units[1]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._console,
@@ -38,13 +39,13 @@ class Stages:
     def __call__(self, name: str, total: int | None) -> Callback:
         if self._task is not None:
             self._bars.update(self._task, visible=False)
-        task = self._task = self._bars.add_task(name, total=total, atoms=0)
+        task = self._task = self._bars.add_task(name, total=total, second=0)
 
-        def advance(frames: int, atoms: int) -> None:
+        def advance(first: int, second: int) -> None:
             if not self._shown and self._console.is_terminal and time.monotonic() - self._started > DELAY:
                 self._bars.start()
                 self._shown = True
-            self._bars.update(task, completed=frames, atoms=atoms)
+            self._bars.update(task, completed=first, second=second)
 
         return advance
 

@@ -101,6 +101,27 @@ def errors_and_bars(result: Mapping[str, Any], title: str) -> None:
     )
 
 
+def envelope(result: Mapping[str, Any]) -> None:
+    """How many labels are outside what the members span, and errors beside the members' standard deviation."""
+    units = {"force": ("force component, eV/Å", 1.0), "energy": ("energy per atom, meV", 1000.0),
+             "stress": ("stress component, meV/Å³", 1000.0)}  # fmt: skip
+    rows = [
+        [
+            units[quantity][0],
+            percent(found["violation"]),
+            "–" if found["violation_95"] is None else " – ".join(percent(end) for end in found["violation_95"]),
+            number(units[quantity][1] * found["mean_range"]),
+            number(units[quantity][1] * found["mean_std"]),
+            *(number(found["error_over_std"][level]) for level in ("0.5", "0.95")),
+        ]
+        for quantity, found in result["envelope"].items()
+        if found is not None
+    ]
+    if rows:
+        header = ["quantity", "labels outside", "95 % interval", "range", "std", "|error|/std: 50 %", "95 %"]
+        show(f"Envelope of {result['members']} members, not calibrated", header, rows)
+
+
 def flagged(
     thresholds: Mapping[tuple[str, Level], float],
     training: Mapping[tuple[str, Level], Array],

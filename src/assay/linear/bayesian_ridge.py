@@ -57,7 +57,7 @@ class Evidence:
             gamma = float(np.sum(eigenvalues / (eigenvalues + before)))
             if gamma >= rows:
                 raise ValueError(f"no evidence to maximise: {rows} labels for {gamma:.0f} effective parameters")
-            alpha, lam = float((rows - gamma) / residual), float(gamma / max(w @ w, np.finfo(float).tiny))
+            alpha, lam = float((rows - gamma) / residual), gamma / max(float(w @ w), float(np.finfo(float).tiny))
             lam = max(lam, least * alpha)
             if abs(lam / alpha - before) <= TOLERANCE * before:
                 break

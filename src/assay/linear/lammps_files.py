@@ -4,81 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from ase.data import atomic_numbers
-from numpy.typing import NDArray
 
 from assay.gauge_file import write_atomically
 from assay.linear.potential import LinearPotential
-from assay.prediction import Array
 from assay.scores.d_optimality import ExtrapolationGrade
 from assay.sources.snap import Snap
+from assay.sources.snap_files import potential_commands, snapcoeff, snapparam
 
 GUARD_FEATURES = 150
 """γ in LAMMPS needs D² terms per atom; with more features than this no guard is written."""
 
 
 def write_snap(potential: LinearPotential, stem: str | Path) -> list[Path]:
-    """`STEM.snapcoeff`, `STEM.snapparam` and `STEM.snap` (the input that uses them, ZBL included).
+    """`STEM.snapcoeff`, `STEM.snapparam` and `STEM.snap` (the input that uses them, ZBL included) of the best fit.
 
-    Numbers have 17 significant digits: LAMMPS computes what Assay does to rounding. Coefficients of components that
-    are always equal are replaced by their mean, because `pair_style snap` takes the energy from all of them, but the
-    forces from one.
+    LAMMPS computes what Assay does to rounding: see `assay.sources.snap_files`. Raises `ValueError` for a potential
+    that is not SNAP.
     """
     rows, stem = potential.rows, Path(stem)
     if not isinstance(rows, Snap):
         raise ValueError(f"only a SNAP potential has these files, and this is {rows.label}")
-    s, k = len(rows.species), rows.components
-    constants, blocks = potential.theta[:s], potential.theta[s:].reshape(s, k)
-    coeff = [f"# {rows.label}, written by Assay", f"{s} {1 + k}"]
-    for species, radius, weight, constant, block in zip(
-        rows.species, rows.radii, rows.weights, constants, blocks, strict=True
-    ):
-        coeff.append(f"{species} {radius!r} {weight!r}")
-        coeff += [f"{value:.17g}" for value in (constant, *_symmetric(block, rows))]
-    param = [
-        f"# {rows.label}, written by Assay",
-        f"rcutfac {rows.rcut!r}",
-        f"twojmax {rows.twojmax}",
-        f"rfac0 {rows.rfac0!r}",
-        f"rmin0 {rows.rmin0!r}",
-        f"bzeroflag {int(rows.bzero)}",
-        f"quadraticflag {int(rows.quadratic)}",
-    ]
-    if rows.explicit:
-        param += ["chemflag 1", "bnormflag 1", "wselfallflag 1"]
-    files = f"{stem.name}.snapcoeff {stem.name}.snapparam {' '.join(rows.species)}"
-    if rows.zbl:
-        inner, outer = rows.zbl_range
-        use = [f"pair_style hybrid/overlay zbl {inner} {outer} snap", rows.zbl_coefficients()]
-        use.append(f"pair_coeff * * snap {files}")
-    else:
-        use = ["pair_style snap", f"pair_coeff * * {files}"]
+    head = f"# {rows.label}, written by Assay: atom types are {' '.join(rows.species)}\n"
+    use = potential_commands(rows, f"{stem.name}.snapcoeff", f"{stem.name}.snapparam")
     return [
-        _write(stem, ".snapcoeff", coeff),
-        _write(stem, ".snapparam", param),
-        _write(stem, ".snap", [f"# {rows.label}, written by Assay: atom types are {' '.join(rows.species)}", *use]),
+        _write(stem, ".snapcoeff", snapcoeff(rows, potential.theta)),
+        _write(stem, ".snapparam", snapparam(rows)),
+        _write(stem, ".snap", head + use),
     ]
-
-
-def _symmetric(block: Array, rows: Snap) -> Array:
-    """Coefficients `(K,)` of one species with those of twins made equal: the same energy, `½ BᵀAB + βᵀB`."""
-    d = rows.linear_components
-    beta = _mean_of_twins(block[:d], rows.twins)
-    if not rows.quadratic:
-        return beta
-    upper = np.triu_indices(d)
-    a = np.zeros((d, d))
-    a[upper] = block[d:]
-    a = _mean_of_twins(_mean_of_twins(a + np.triu(a, 1).T, rows.twins).T, rows.twins)
-    return np.concatenate([beta, a[upper]])
-
-
-def _mean_of_twins(values: Array, twins: NDArray[np.int64]) -> Array:
-    sums = np.zeros((twins.max() + 1, *values.shape[1:]))
-    np.add.at(sums, twins, values)
-    means = sums.T / np.bincount(twins)
-    return np.asarray(means.T[twins])
 
 
 def write_guard(rows: Snap, grade: ExtrapolationGrade, stem: str | Path) -> list[Path]:
@@ -121,11 +74,13 @@ def write_guard(rows: Snap, grade: ExtrapolationGrade, stem: str | Path) -> list
         f'  "write_dump all custom {stem.name}.caught.dump id type xu yu zu fx fy fz &',
         'modify sort id format float %.12g"',
     ]
-    return [_write(stem, ".guard", lines), _write(stem, ".guard-after", after)]
+    return [
+        _write(stem, ".guard", "\n".join(lines) + "\n"),
+        _write(stem, ".guard-after", "\n".join(after) + "\n"),
+    ]
 
 
-def _write(stem: Path, suffix: str, lines: list[str]) -> Path:
+def _write(stem: Path, suffix: str, text: str) -> Path:
     path = stem.with_name(stem.name + suffix)
-    data = ("\n".join(lines) + "\n").encode()
-    write_atomically(path, lambda file: file.write(data))
+    write_atomically(path, lambda file: file.write(text.encode()))
     return path

@@ -7,6 +7,9 @@
 | What is gained by leaving out what it flags? | `sparsification_curve`, `ause` | a score |
 | Do the error bars hold what they say? | `coverage`, `coverages`, `coverage_curve`, `miscalibration_area`, \
 `reliability`, `ence` | error bars |
+| Do the members of an ensemble hold the truth? | `envelope_violation`, `envelope_violation_interval` | members |
+| How are errors spread beside their spread or bar? | `error_ratios`, `error_ratio_quantiles`, \
+`error_ratio_histogram` | members or error bars |
 | Are they both honest and narrow? | `gaussian_nll`, `gaussian_crps` | error bars |
 
 Errors are prediction − reference, of any sign and any shape (frames, atoms or force components): every value
@@ -21,6 +24,13 @@ from assay.metrics.calibration import (
     miscalibration_area,
     reliability,
 )
+from assay.metrics.envelope import (
+    envelope_violation,
+    envelope_violation_interval,
+    error_ratio_histogram,
+    error_ratio_quantiles,
+    error_ratios,
+)
 from assay.metrics.errors import mae, rmse
 from assay.metrics.proper import gaussian_crps, gaussian_nll
 from assay.metrics.ranking import flagged_fraction, roc_auc, spearman, worst_decile
@@ -32,6 +42,11 @@ __all__ = [
     "coverage_curve",
     "coverages",
     "ence",
+    "envelope_violation",
+    "envelope_violation_interval",
+    "error_ratio_histogram",
+    "error_ratio_quantiles",
+    "error_ratios",
     "flagged_fraction",
     "gaussian_crps",
     "gaussian_nll",

@@ -61,10 +61,15 @@ class Property(Protocol):
 
 @dataclass(frozen=True)
 class Stationary:
-    """A stationary point of the best fit (a minimum, or a saddle point), and what was free to move."""
+    """A stationary point of the best fit (a minimum, or a saddle point), and what was free to move.
+
+    `cell_of` names the stationary point whose cell this one's is a supercell of, such as a defect's crystal: with
+    every potential its cell strains as that one does, C_m = C (c⁻¹ c_m), and is held there.
+    """
 
     atoms: Atoms
     free: Free
+    cell_of: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,37 +2,98 @@
 
 from __future__ import annotations
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, LBFGS
 
+from assay.frames import FrameError
+from assay.neighbours import close_pairs
+from assay.propagation.prototypes import shortest_distance
 from assay.propagation.quantities import Free, NotConverged, State
 
 FMAX = 1e-3
-"""eV/Å: largest force (and, of a cell, stress times volume over the number of atoms) that counts as relaxed."""
+"""eV/Å: largest force (and, of a cell of N atoms, virial over √N in eV) that counts as relaxed."""
 STEPS = 500
 LARGE = 64
 """Atoms beyond which limited memory serves instead of a dense Hessian."""
+SWELLING = 3.0
+"""A volume per atom that changes by more than this factor has collapsed or exploded."""
+CLOSEST = 0.5
+"""Atoms closer than this share of the shortest distance of the start have collapsed onto each other."""
 
 
 def relaxed(
-    atoms: Atoms, calculator: Calculator, free: Free = "cell", *, fmax: float = FMAX, steps: int = STEPS
+    atoms: Atoms,
+    calculator: Calculator,
+    free: Free = "cell",
+    *,
+    fmax: float = FMAX,
+    steps: int = STEPS,
+    keep_volume: bool = False,
+    label: str = "",
 ) -> State:
-    """The nearest minimum of the energy in what is free, from a copy of `atoms`.
+    """The nearest stationary point of the energy in what is free, from a copy of `atoms`.
 
-    Raises `NotConverged` after `steps` steps, or where atoms or cell run away.
+    Positions move by quasi-Newton steps; the cell by the logarithm of its deformation, times √N for N atoms, which
+    gives it about the curvature of a bond. Steps are combinations of forces and stress, so what the forces leave
+    symmetric stays symmetric: a crystal keeps its space group, and a saddle point set by symmetry stays one.
+
+    | argument | meaning |
+    |---|---|
+    | atoms | start; left as it is |
+    | calculator | of one potential |
+    | free | what moves |
+    | fmax | eV/Å, largest force; of a cell also the largest row of the virial over √N, in eV |
+    | steps | at most |
+    | keep_volume | with `free="cell"`: only the shape of the cell is free |
+    | label | what messages call the structure; by default its formula |
+
+    Raises `NotConverged` after `steps` steps, where the volume changes by more than a factor of `SWELLING`, where
+    two atoms come closer than `CLOSEST` times the shortest distance of the start, and where the calculator fails or
+    gives numbers that are not finite.
     """
     moving = atoms.copy()
     moving.calc = calculator
-    if free != "nothing":
-        if free == "positions":
-            target = moving
-        else:
-            target = FrechetCellFilter(moving, hydrostatic_strain=free == "volume")
-        optimizer = (BFGS if len(moving) <= LARGE else LBFGS)(target, logfile=None)
-        if not optimizer.run(fmax=fmax, steps=steps):
-            raise NotConverged(f"{moving.get_chemical_formula()}: not relaxed to {fmax:g} eV/Å after {steps} steps")
-    energy = float(moving.get_potential_energy())
+    label = label or moving.get_chemical_formula()
+    try:
+        if free != "nothing":
+            with np.errstate(divide="ignore", invalid="ignore"):  # of a curvature that is exactly 0: see LinAlgError
+                _minimise(moving, free, keep_volume, fmax, steps)
+        energy = float(moving.get_potential_energy())
+    except FrameError as error:
+        raise NotConverged(f"{label}: the potential failed: {error}") from error
+    except np.linalg.LinAlgError as error:
+        raise NotConverged(f"{label}: the energy has no curvature: {error}") from error
+    except NotConverged as error:
+        raise NotConverged(f"{label}: {error}") from None
+    if not np.isfinite(energy):
+        raise NotConverged(f"{label}: the energy is {energy}")
     moving.calc = None
     return State(moving, energy)
+
+
+def _minimise(moving: Atoms, free: Free, keep_volume: bool, fmax: float, steps: int) -> None:
+    if free == "positions":
+        target = moving
+    else:
+        target = FrechetCellFilter(
+            moving,
+            exp_cell_factor=np.sqrt(len(moving)),
+            hydrostatic_strain=free == "volume",
+            constant_volume=keep_volume,
+        )
+    volume, closest = moving.cell.volume, CLOSEST * shortest_distance(moving)
+    optimizer = (BFGS if len(moving) <= LARGE else LBFGS)(target, logfile=None)
+    converged = False
+    for converged in optimizer.irun(fmax=fmax, steps=steps):  # noqa: B007
+        if not np.isfinite(moving.get_forces()).all():
+            raise NotConverged("forces are not finite")
+        swelling = moving.cell.volume / volume if volume else 1.0
+        if not 1 / SWELLING < swelling < SWELLING:
+            raise NotConverged(f"the volume changed by a factor of {swelling:.2f}")
+        if closest and len(close_pairs(moving, closest)[1]):
+            raise NotConverged(f"atoms came closer than {closest:.2f} Å")
+    if not converged:
+        raise NotConverged(f"not relaxed to {fmax:g} eV/Å after {steps} steps")

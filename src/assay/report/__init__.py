@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,8 @@ Without predictions, the first atom score under its name |
     Raises ModuleNotFoundError without matplotlib and jinja2 (the extra `report`), ValueError where `labels`
     are of other frames or come with features that predict nothing, or `worst` lacks what the picture shows.
     """
-    try:
+    with require_plotting():
         from assay.report import html
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in {"jinja2", "markupsafe", "matplotlib"}:
-            raise
-        message = f'the report needs {package}, which is not installed: pip install "assay[report]"'
-        raise ModuleNotFoundError(message, name=package) from error
     page = html.render(
         assessment,
         title=title,
@@ -58,3 +53,16 @@ Without predictions, the first atom score under its name |
         worst=worst,
     )
     write_atomically(path, lambda file: file.write(page.encode()))
+
+
+@contextmanager
+def require_plotting() -> Iterator[None]:
+    """Imports in it that lack a package of the extra `report` say which one to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in {"jinja2", "markupsafe", "matplotlib"}:
+            raise
+        message = f'the report needs {package}, which is not installed: pip install "assay[report]"'
+        raise ModuleNotFoundError(message, name=package) from error

@@ -13,11 +13,13 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 from numpy.typing import NDArray
 
-from assay.metrics import coverage_curve, coverages, reliability, sparsification_curve
+from assay.evaluation import RATIO_EDGES
+from assay.metrics import coverage_curve, coverages, error_ratio_histogram, reliability, sparsification_curve
 from assay.prediction import Array, Gaussian, Score
 from assay.report.parts import many
 from assay.report.quantities import Quantity, width, width_name
 from assay.report.theme import ALERT, INK, MUTED, PAGE, SERIES, colour_scale, density_map
+from assay.spanned import Spanned
 
 FEW = 600
 """Up to this many points are drawn one by one, more as a density."""
@@ -105,6 +107,47 @@ def sparsification(ax: Axes, rankings: Mapping[str, Array], error: Array, unit: 
     ax.set(xlim=(0, 1), xlabel="share taken out, riskiest first", ylabel=f"mean error of the rest ({unit})")
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    return _legend_above(ax)
+
+
+def envelope(ax: Axes, values: Spanned, unit: str, factor: float) -> Axes:
+    """A parity plot with its diagonal laid flat: reference and members' range, less the prediction, against it."""
+    shown = drawn(values)
+    x = values.predicted[shown]
+    y, low, high = (factor * (each[shown] - x) for each in (values.label, values.low, values.high))
+    gap = np.full(x.size, np.nan)
+    ranges = np.stack([low, high, gap], axis=1).ravel()
+    ax.plot(np.repeat(x, 3), ranges, lw=1.6, color=SERIES[0], alpha=0.35, label="members")
+    outside = values.outside[shown]
+    for which, colour, name in ((~outside, INK, "reference inside"), (outside, ALERT, "outside")):
+        ax.plot(x[which], y[which], "o", ms=2.5, mew=0, color=colour, label=name)
+    ax.axhline(0, color=MUTED, lw=1.0)
+    end = 1.1 * max(np.abs(y).max(), np.quantile(np.abs([low, high]), 0.95))
+    ax.set_ylim((-end, end) if end else None)
+    ax.set(xlabel=f"prediction ({unit.removeprefix('m')})", ylabel=f"reference - prediction ({unit})")
+    return _legend_above(ax)
+
+
+def drawn(values: Spanned) -> NDArray[np.intp]:
+    """Which values an envelope shows: all, or `FEW` taken at random (always the same), which keeps their shares."""
+    n = values.label.size
+    return np.arange(n) if n <= FEW else np.sort(np.random.default_rng(0).choice(n, FEW, replace=False))
+
+
+def error_over_spread(ax: Axes, ratios: Mapping[str, tuple[Array, Array]]) -> Axes:
+    """Histograms of error over spread, by name (errors `(N,)`, spreads `(N,)`), beside the normal distribution."""
+    middle = 0.5 * (RATIO_EDGES[1:] + RATIO_EDGES[:-1])
+    least = 1.0
+    for i, (name, (error, spread)) in enumerate(ratios.items()):
+        share, normal = error_ratio_histogram(error, spread, RATIO_EDGES)
+        ax.stairs(share, RATIO_EDGES, lw=1.5, ls=_STYLES[i], color=SERIES[i], label=name)
+        least = min(least, 0.5 / error.size)
+        if not i:
+            ax.plot(middle, normal, color=INK, lw=1.2, label="normal")
+    ax.set(
+        yscale="log", ylim=(least, 1.0), xlim=RATIO_EDGES[[0, -1]], xlabel="error / spread", ylabel="share of values"
+    )
+    _plain_decades(ax.yaxis)
     return _legend_above(ax)
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from assay.assessment import NO_PREDICTIONS, Assessment, Labels
 from assay.prediction import Array, Level
 from assay.report import sections
+from assay.report.page import environment
 from assay.report.parts import Section, many
 from assay.report.quantities import FORCE_BAR, atom_key
 from assay.report.verdict import verdict
@@ -35,46 +33,32 @@ def render(
 ) -> str:
     """The whole page as text; arguments as those of `write_report`."""
     _check(assessment, labels, worst)
-    environment = Environment(
-        loader=FunctionLoader(_text),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["bound"] = _bound
-    page: str = environment.get_template("template.html").render(
-        title=title,
-        judged=_judged(assessment),
-        verdict=verdict(assessment, evaluation),
-        sections=_full_first(
-            sections.bars(assessment, labels),
-            sections.ranking(assessment, labels, evaluation),
-            sections.distributions(assessment, training),
-            sections.riskiest(assessment, labels, worst),
-            sections.every_number(evaluation),
-        ),
-        provenance=provenance,
-        failed=assessment.failed[:TOP_FAILED],
-        failed_total=len(assessment.failed),
+    page: str = (
+        environment()
+        .get_template("template.html")
+        .render(
+            title=title,
+            judged=_judged(assessment),
+            verdict=verdict(assessment, evaluation),
+            sections=_full_first(
+                sections.bars(assessment, labels),
+                *sections.envelope(assessment, labels, evaluation),
+                sections.ranking(assessment, labels, evaluation),
+                sections.distributions(assessment, training),
+                sections.riskiest(assessment, labels, worst),
+                sections.every_number(evaluation),
+            ),
+            provenance=provenance,
+            failed=assessment.failed[:TOP_FAILED],
+            failed_total=len(assessment.failed),
+        )
     )
     return page
-
-
-def _text(name: str) -> str:
-    """A file of this package."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _full_first(*given: Section) -> list[Section]:
     """The sections in their order, those with nothing but notes at the end."""
     return sorted(given, key=lambda section: not (section.panels or section.tables))
-
-
-def _bound(text: str) -> str:
-    """`text` with numbers and their units kept on one line."""
-    text = re.sub(r"(?<=\d) (?=%|eV|meV)", "\N{NO-BREAK SPACE}", text)
-    return text.replace("eV/", "eV/\N{WORD JOINER}")
 
 
 def _judged(assessment: Assessment) -> str:

@@ -10,11 +10,14 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from assay.assessment import Assessment, Labels
+from assay.evaluation import RATIO_EDGES
+from assay.metrics import error_ratios
 from assay.prediction import Array, Gaussian, Level, Score
 from assay.report import figures, tables, theme
 from assay.report.parts import Panel, Section, many, percent
 from assay.report.quantities import FORCE_BAR, Quantity, atom_force_bar, atom_key, quantities
 from assay.report.structure import picture
+from assay.spanned import Spanned, spanned
 
 
 def bars(assessment: Assessment, labels: Labels | None) -> Section:
@@ -44,6 +47,26 @@ def bars(assessment: Assessment, labels: Labels | None) -> Section:
             "predicted variance is not defined for them; the coverage diagram is."
         )
     return section
+
+
+def envelope(assessment: Assessment, labels: Labels | None, evaluation: Mapping[str, Any]) -> list[Section]:
+    """References beside what the members span, and errors over their spread; no section without members or labels."""
+    found = {} if labels is None else spanned(assessment, labels)
+    if labels is None or not found:
+        return []
+    section = Section(
+        "envelope",
+        "Do the members hold the truth between them?",
+        "From the smallest to the largest prediction of the members and the best fit: nothing is calibrated.",
+    )
+    bars = {quantity.name: quantity for quantity in quantities(assessment, labels)}
+    for name, values in found.items():
+        section.panels.extend((_parity(name, values, assessment.members), _ratios(name, values, bars.get(name))))
+    table = tables.envelopes(evaluation)
+    section.tables.extend([table] if table else [])
+    if assessment.still.any():
+        section.notes.append("Force components that vanish by symmetry are left out.")
+    return [section]
 
 
 def ranking(assessment: Assessment, labels: Labels | None, evaluation: Mapping[str, Any]) -> Section:
@@ -209,6 +232,52 @@ def _rmse_against_rmv(quantity: Quantity) -> Panel:
         ),
         "Values are sorted by their bar and put in bins of equal count. Points on the diagonal have bars of the right "
         "size at that width; a flat row of points means that the bars don't tell risky from safe.",
+    )
+
+
+def _parity(name: str, values: Spanned, members: int) -> Panel:
+    unit, factor = tables.UNITS[name]
+    shown, n = len(figures.drawn(values)), values.label.size
+    caption = (
+        f"A parity plot with its diagonal laid flat: the reference, and the range of {many(members, 'member')}, less "
+        f"the prediction. {percent(float(values.outside.mean()))} of {many(n, 'reference')} are outside their range. "
+        "The longest ranges run off the axis."
+    )
+    if shown < n:
+        caption += f" Drawn are {shown:,} values, taken at random."
+    return Panel(
+        f"envelope-{name}",
+        f"{name.capitalize()} envelope of the members",
+        theme.svg(
+            lambda ax: figures.envelope(ax, values, unit, factor),
+            id=f"envelope-{name}",
+            label=f"Reference {name} less the prediction, with the range of the members shaded",
+        ),
+        caption,
+    )
+
+
+def _ratios(name: str, values: Spanned, bar: Quantity | None) -> Panel:
+    ratios = {"members' deviation": (values.label - values.predicted, values.std)}
+    if bar is not None and isinstance(bar.bar, Gaussian):
+        ratios["error bar"] = (-bar.error, bar.bar.std)
+    caption = (
+        "How often an error is so many times its spread: the members' standard deviation as it is, and the calibrated "
+        "error bar. Where a spread has the size of the errors, its histogram follows the normal distribution; too "
+        "narrow, it is lower in the middle and higher at the sides."
+    )
+    beyond = float(np.mean(np.abs(error_ratios(*ratios["members' deviation"])) > RATIO_EDGES[-1]))
+    if beyond:
+        caption += f" {percent(beyond)} are more than {RATIO_EDGES[-1]:g} deviations off, beyond the axis."
+    return Panel(
+        f"ratio-{name}",
+        f"{name.capitalize()} errors over their spread",
+        theme.svg(
+            lambda ax: figures.error_over_spread(ax, ratios),
+            id=f"ratio-{name}",
+            label=f"Histogram of {name} error over spread, beside the normal distribution",
+        ),
+        caption,
     )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from assay.assessment import Assessment, Labels
 from assay.prediction import Level
-from assay.report.parts import NONE, Column, Table, counts, number, numbers, percent, shares, texts, written
+from assay.report.parts import NONE, Column, Table, counts, many, number, numbers, percent, shares, texts, written
 from assay.report.quantities import (
     atom_risk,
     descending,
@@ -55,10 +56,17 @@ def riskiest_frames(assessment: Assessment, labels: Labels | None) -> Table | No
     if labels is not None:
         error = np.linalg.norm(assessment.force_error(labels), axis=1)
         more.append(numbers("Largest force error (eV/Å)", frame_maximum(assessment, error)[top]))
+    if "forces" in assessment.envelopes:
+        spanned = assessment.envelopes["forces"]
+        widest = frame_maximum(assessment, (spanned.high - spanned.low).max(axis=1))
+        more.append(numbers("Widest force range (eV/Å)", widest[top]))
     if assessment.energy_bar is not None:
         more.append(numbers("Energy bar (meV/atom)", 1e3 * width(assessment.energy_bar)[top]))
     if labels is not None:
         more.append(numbers("Energy error (meV/atom)", np.abs(energy_error(assessment, labels))[top]))
+    if "energy" in assessment.envelopes:
+        energy = assessment.envelopes["energy"]
+        more.append(numbers("Energy range (meV/atom)", (1e3 * (energy.high - energy.low) / assessment.natoms)[top]))
     caption = _caption("frames", risk[0], len(top), len(names), folder)
     return _ranked("frames", caption, first, risks, more, _scores(assessment, "frame", top))
 
@@ -137,6 +145,37 @@ def error_bars(evaluation: Mapping[str, Any]) -> Table | None:
     return Table("bar-table", caption, (texts("Measure", measures), *columns), sortable=False)
 
 
+def envelopes(evaluation: Mapping[str, Any]) -> Table | None:
+    """How many references are outside what the members span, and errors over the members' standard deviation."""
+    found = {name: one for name, one in (evaluation.get("envelope") or {}).items() if one}
+    if not found:
+        return None
+    levels = list(next(iter(found.values()))["error_over_std"])
+    columns = (
+        texts("Quantity", (f"{name.capitalize()} ({UNITS[name][0]})" for name in found)),
+        counts("Values", (one["values"] for one in found.values())),
+        shares("Outside", (one["violation"] for one in found.values())),
+        written("95 % interval", (_ends(one["violation_95"]) for one in found.values())),
+        written("Mean range", (number(UNITS[name][1] * one["mean_range"]) for name, one in found.items())),
+        written("Mean std", (number(UNITS[name][1] * one["mean_std"]) for name, one in found.items())),
+        *(
+            written(f"{100 * float(level):g} %", (number(one["error_over_std"][level]) for one in found.values()))
+            for level in levels
+        ),
+    )
+    normal = ", ".join(number(float(ndtri(0.5 + 0.5 * float(level)))) for level in levels)
+    caption = (
+        f"References outside the range of {many(evaluation.get('members') or 0, 'member')} and the best fit, with the "
+        "interval of a bootstrap over frames; mean width of the range; mean standard deviation of the members; "
+        f"quantiles of |error| over that deviation, which for normal errors of its size are {normal}."
+    )
+    return Table("envelope-table", caption, columns, sortable=False)
+
+
+def _ends(interval: Sequence[float] | None) -> str:
+    return NONE if interval is None else " – ".join(percent(end) for end in interval)
+
+
 def groups(evaluation: Mapping[str, Any], key: str, head: str) -> Table | None:
     """The main numbers for each group of `evaluation[key]`."""
     found = evaluation.get(key) or {}
@@ -157,9 +196,11 @@ def groups(evaluation: Mapping[str, Any], key: str, head: str) -> Table | None:
         numbers("Force bar (eV/Å)", bar("force")),
         shares("Force coverage at 68 %", pick("error_bars", "force", "coverage", "0.68")),
         shares("Force coverage at 95 %", pick("error_bars", "force", "coverage", "0.95")),
+        shares("Forces outside members' range", pick("envelope", "force", "violation")),
         numbers("Energy RMSE (meV/atom)", pick("errors", "energy_rmse_meV_per_atom")),
         numbers("Energy bar (meV/atom)", bar("energy")),
         shares("Energy coverage at 95 %", pick("error_bars", "energy", "coverage", "0.95")),
+        shares("Energies outside members' range", pick("envelope", "energy", "violation")),
     )
     kept = tuple(column for column in columns if any(cell.text != NONE for cell in column.cells))
     return Table(

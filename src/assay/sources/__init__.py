@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 
 from assay.prediction import Array
 
@@ -71,10 +72,11 @@ class Design:
     def predictions(self, coefficients: Array) -> Predictions:
         """What N coefficient vectors `(N, P)` predict: one matrix product for all."""
         energies = self.energy_row @ coefficients.T + self.reference_energy
-        forces = (self.force_rows @ coefficients.T).T.reshape(len(coefficients), -1, 3) + self.reference_forces
+        forces = (coefficients @ self.force_rows.T).reshape(len(coefficients), -1, 3)
+        forces += self.reference_forces
         stresses = None
         if self.stress_rows is not None:
-            stresses = (self.stress_rows @ coefficients.T).T + self.reference_stress
+            stresses = coefficients @ self.stress_rows.T + self.reference_stress
         return Predictions(energies, forces, stresses, self.features)
 
 
@@ -140,6 +142,9 @@ class LinearSource(Protocol):
 
     def predictions(self, frame: Atoms, coefficients: Array) -> Predictions:
         """What N coefficient vectors `(N, P)` predict for one frame, in the way that is fastest."""
+
+    def calculator(self, coefficients: Array) -> Calculator:
+        """An ASE calculator of one coefficient vector `(P,)`, in the way that is fastest."""
 
     def features(self, frame: Atoms, first: int | None = None) -> Array:
         """The features of `design`, `(A, D)`, without the cost of force rows; of the `first` atoms only, `(first, D)`,

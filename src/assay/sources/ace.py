@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 from ase.data import atomic_numbers
 
 from assay.frames import FrameError
@@ -24,6 +25,9 @@ from assay.sources.settings import Kinds, checked_settings
 from assay.sources.species import species_index
 
 RADIAL = ("SBessel", "ChebExpCos", "ChebPow", "ChebLinear")
+
+FEW = 50
+"""Coefficient vectors up to which evaluations cost less than the rows, which cost as much as 25 to 130 of them."""
 
 _SHAPES = {
     "UNARY": ([15, 6, 4, 3, 2, 2], [0, 4, 3, 2, 1, 0]),
@@ -157,7 +161,7 @@ class Ace:
         Raises `FrameError` for a species that the basis does not have, positions that are not finite, atoms that
         coincide, or a frame that has exploded.
         """
-        counts = self._counts(frame)
+        counts = self.counts(frame)
         own = engine(self.configuration)
         forces, virial = own.gradients(frame)
         n, s, k = len(frame), len(self.species), sum(self.functions)
@@ -183,11 +187,14 @@ class Ace:
         )
 
     def predictions(self, frame: Atoms, coefficients: Array) -> Predictions:
-        """Energies, forces and stresses of N coefficient vectors `(N, P)`: N evaluations, cheaper than the rows.
+        """Energies, forces and stresses of N coefficient vectors `(N, P)`: N evaluations, or for more than `FEW` the
+        rows.
 
         Raises as `design`.
         """
-        counts = self._counts(frame)
+        if len(coefficients) > FEW:
+            return self.design(frame).predictions(coefficients)
+        counts = self.counts(frame)
         s, volume = len(self.species), _volume(frame)
         energies, forces, virials = engine(self.configuration).linear(frame, coefficients[:, s:])
         return Predictions(
@@ -197,15 +204,22 @@ class Ace:
             features=self.features(frame),
         )
 
+    def calculator(self, coefficients: Array) -> Calculator:
+        """An ASE calculator of one coefficient vector `(P,)`: pacemaker's recursive evaluator, far faster
+        than rows."""
+        from assay.sources.ace_calculator import AceCalculator
+
+        return AceCalculator(self, coefficients)
+
     def features(self, frame: Atoms, first: int | None = None) -> Array:
         """B-functions of every atom, `(A, D)`: those of `design`, without force rows. Raises as `design`.
 
         With `first` of the first atoms only, `(first, D)`.
         """
-        self._counts(frame)
+        self.counts(frame)
         return self._padded(engine(self.configuration).projections(frame, first))
 
-    def _counts(self, frame: Atoms) -> Array:
+    def counts(self, frame: Atoms) -> Array:
         """Atoms of each species, `(S,)`; raises as `design`."""
         finite = np.isfinite(frame.positions).all(axis=1)
         if not finite.all():

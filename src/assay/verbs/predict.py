@@ -67,6 +67,7 @@ def predict(
     out
         `.dump` or `.lammpstrj`: LAMMPS dump with all that belongs to atoms. Else extended XYZ: `energy`, `forces`,
         `stress` as calculator results; `energy_uncertainty` (total, eV), `forces_uncertainty`, `stress_uncertainty`;
+        of members `energy_std`, `energy_min`, `energy_max` and the same of `forces` and `stress`, not calibrated;
         scores of atoms as arrays, of frames in `info`; `max_gamma`
     report, json_file
         a self-contained HTML page; a summary with the frames by risk
@@ -187,6 +188,12 @@ def annotated(gauge: Gauge, frame: Frame, scored: Scored) -> Atoms:
         else:
             atoms.arrays[name if level == "atom" else f"{name}_neighbourhood"] = score.values
     atoms.arrays |= one.companions
+    for name, envelope in one.envelopes.items():
+        columns = envelope.columns(name)
+        if name == "forces":
+            atoms.arrays |= columns
+        else:
+            atoms.info |= {key: value[0] for key, value in columns.items()}
     return atoms
 
 
@@ -222,6 +229,7 @@ def risk_summary(assessment: Assessment) -> dict[str, Any]:
             row["energy_eV"] = float(assessment.energy[f])
         if assessment.energy_bar is not None:
             row["energy_error_bar_eV_per_atom"] = _finite(assessment.energy_bar.half_width(ONE_SIGMA)[f])
+        row |= _spanned(assessment, f, atoms)
         if width is not None:
             row[BAR] = _finite(width[atoms].max())
         if of_atoms is not None:
@@ -244,6 +252,20 @@ def risk_summary(assessment: Assessment) -> dict[str, Any]:
         "flagged": flagged,
         "by_risk": frames,
     }
+
+
+def _spanned(assessment: Assessment, f: int, atoms: slice) -> dict[str, float | None]:
+    """What the members span of a frame: its energy, and the widest of its force and stress components."""
+    found: dict[str, float | None] = {}
+    for name, envelope in assessment.envelopes.items():
+        rows = atoms if name == "forces" else f
+        if name == "energy":
+            found |= {f"{key}_eV": _finite(column[f]) for key, column in envelope.columns(name).items()}
+        else:
+            what, unit = {"forces": ("force", "eV_per_A"), "stress": ("stress", "eV_per_A3")}[name]
+            found[f"largest_{what}_std_{unit}"] = _finite(envelope.std[rows].max())
+            found[f"largest_{what}_range_{unit}"] = _finite((envelope.high - envelope.low)[rows].max())
+    return found
 
 
 def _over_atoms(assessment: Assessment, atoms: slice) -> dict[str, dict[str, Any]]:

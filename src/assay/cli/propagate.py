@@ -1,0 +1,104 @@
+"""`assay propagate`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from assay.cli import options
+from assay.cli.progress import Stages
+from assay.cli.tables import emit_json, listed, note, percent, show
+from assay.gauge_file import require_folders
+from assay.propagation.methods import Method
+from assay.propagation.registry import NAMES
+from assay.propagation.result import Propagation, PropertyResult
+from assay.propagation.tables import decimals, fixed
+from assay.verbs.propagate import propagate as run
+
+
+@click.command(epilog=f"Names of properties: {', '.join(NAMES)}.")
+@click.argument("gauge", type=options.INPUT)
+@click.argument("properties", nargs=-1, required=True, metavar="PROPERTY...")
+@click.option("--members", type=click.IntRange(2), metavar="M", help="The first M members; all by default.")
+@click.option("--method", type=click.Choice(get_args(Method)), default="resample", show_default=True)
+@click.option("--element", metavar="W", help="Of prototypes; the potential's only one by default.")
+@click.option("--reference", type=options.INPUT, metavar="R.json", help="True values, {PROPERTY: {QUANTITY: number}}.")
+@options.workers
+@click.option("--resume", type=options.OUTPUT, metavar="FILE", help="Keep finished results here, and go on from them.")
+@options.json_option
+@options.report
+@click.option("--latex", type=options.OUTPUT, metavar="T.tex", help="Write a table for a paper.")
+@click.option("--csv", type=options.OUTPUT, metavar="T.csv", help="Write every number.")
+@options.allow_import
+@click.pass_obj
+def propagate(
+    command: str, /, gauge: Path, properties: tuple[str, ...], json_file: Path | None, **arguments: Any
+) -> None:
+    """Error bars on properties: each PROPERTY with the best fit and with every member of the ensemble.
+
+    PROPERTY is NAME[:WORD,WORD,key=value], such as crystals:bcc,fcc,hcp or vacancy:bcc,size=4.
+    """
+    require_folders(None if str(json_file) == "-" else json_file)
+    with Stages(("results", "failed")) as stage:
+        result = run(gauge, properties, stage=stage, command=command, **arguments)
+    for name, one in result.properties.items():
+        listed(
+            f"of {result.members} members failed in {name} and are left out of it",
+            [(f"member {member}", reason) for member, reason in one.failed],
+        )
+    if not emit_json(json_file, result.summary()):
+        show_propagation(result)
+    for name, one in result.properties.items():
+        for remark in one.notes:
+            note(f"{name}: {remark}")
+    for key in ("report", "latex", "csv"):
+        if arguments[key] is not None:
+            note(f"written to {arguments[key]}")
+    for name, reason in result.failed:
+        note(f"error: {name} could not be computed: {reason}")
+    if result.failed:
+        sys.exit(1)
+
+
+def show_propagation(result: Propagation) -> None:
+    """The numbers of each property with their error bars, and how surely like numbers keep their order."""
+    header = ["", "unit", "value", "± std", "low", "high"]
+    for name, one in result.properties.items():
+        title = f"{name}: {result.members - len(one.failed)} of {result.members} members, {result.method}"
+        show(title, header, list(_rows(one)))
+    rows = [
+        [
+            name,
+            ranking.of,
+            str(len(ranking.names)),
+            fixed(ranking.mean, 2),
+            fixed(ranking.std, 2),
+            percent(float(ranking.same_order.min())),
+        ]
+        for name, one in result.properties.items()
+        for ranking in one.rankings
+    ]
+    if rows:
+        head = ["property", "order of", "", "Spearman", "± std", "least sure pair keeps it"]
+        show("Members that keep the order of the best fit", head, rows)
+
+
+def _rows(one: PropertyResult) -> Iterator[list[str]]:
+    for name, each in one.scalars.items():
+        digits = decimals(each)
+        numbers = (each.value, each.std, each.low, each.high)
+        yield [name, each.unit, *(fixed(float(number), digits) for number in numbers)]
+    for name, each in one.curves.items():
+        digits = decimals(each)
+        yield [
+            f"{name}, curve of {each.value.size}",
+            each.unit,
+            f"{fixed(float(each.value.min()), digits)} to {fixed(float(each.value.max()), digits)}",
+            f"up to {fixed(float(each.std.max()), digits)}",
+            fixed(float(each.low.min()), digits),
+            fixed(float(each.high.max()), digits),
+        ]

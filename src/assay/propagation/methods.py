@@ -1,0 +1,102 @@
+"""The ways to get properties of every member, and what each of them can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from assay.linear.potential import LinearPotential
+from assay.parallel import Progress
+from assay.prediction import Array
+from assay.propagation.first_order import first_order
+from assay.propagation.implicit import implicit
+from assay.propagation.members import member_calculator
+from assay.propagation.quantities import OfStationaryPoints, Property, Structures
+from assay.propagation.resample import reason_of, resample
+from assay.propagation.result import Propagation, PropertyResult
+from assay.sources import Source
+from assay.sources.ase_committee import AseCommittee
+
+Method = Literal["resample", "implicit", "linear", "reweight"]
+Expansion = Callable[[LinearPotential, Any, Structures, Array], PropertyResult]
+"""Of a potential, a property, its structures with the best fit, and members `(M, P)`."""
+EXPANSIONS: Mapping[str, Expansion] = {"implicit": implicit, "linear": first_order}
+
+
+def member_count(source: Source, wanted: int | None) -> int:
+    """How many members are used; raises `ValueError` where the source has none, or fewer than wanted."""
+    count = len(source.members) if isinstance(source, LinearPotential | AseCommittee) else 0
+    if count < 2:
+        raise ValueError(
+            f"an error bar needs two members or more, and this source has {count} that run: {source.label}. Sources "
+            "with members are fitted linear potentials (SNAP, ACE) and committees of ASE calculators"
+        )
+    if wanted is not None and not 2 <= wanted <= count:
+        raise ValueError(f"{wanted} members of an ensemble of {count}: give 2 to {count}")
+    return count if wanted is None else wanted
+
+
+def propagated(
+    source: Source,
+    properties: Sequence[Property],
+    method: Method,
+    members: int | None = None,
+    *,
+    workers: int = 1,
+    resume: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Propagation:
+    """Properties of the best fit and of the members; what the method can't do is refused before anything runs."""
+    count = member_count(source, members)
+    names = [each.name for each in properties]
+    if double := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"asked for twice: {', '.join(double)}")
+    _require_capable(method, source, properties, resume)
+    if method == "resample":
+        found, failed = resample(source, properties, count, workers=workers, resume=resume, progress=progress)
+        return Propagation(source.label, method, count, found, failed)
+    assert isinstance(source, LinearPotential)
+    found, failed = _from_best_fit(EXPANSIONS[method], source, properties, count, progress)
+    return Propagation(source.label, method, count, found, failed)
+
+
+def _require_capable(method: Method, source: Source, properties: Sequence[Property], resume: str | Path | None) -> None:
+    if method == "resample":
+        return
+    if resume is not None:
+        raise ValueError(f"method {method} has nothing to resume: leave out the file {resume}")
+    if not isinstance(source, LinearPotential):
+        raise ValueError(
+            f"method {method} needs the coefficients of a linear potential, and this source has none ({source.label}): "
+            "resample"
+        )
+    if method == "implicit":
+        other = [each.name for each in properties if not isinstance(each, OfStationaryPoints)]
+        if other:
+            raise ValueError(
+                f"not of relaxed structures alone, so the implicit derivative does not give {', '.join(other)}: "
+                "resample it, or take the method linear"
+            )
+
+
+def _from_best_fit(
+    expansion: Expansion,
+    source: LinearPotential,
+    properties: Sequence[Property],
+    members: int,
+    progress: Progress | None,
+) -> tuple[dict[str, PropertyResult], tuple[tuple[str, str], ...]]:
+    """Properties with the best fit, and from there to all members at once."""
+    found, failed = dict[str, PropertyResult](), list[tuple[str, str]]()
+    for done, each in enumerate(properties, 1):
+        try:
+            start = each.start(member_calculator(source))
+            found[each.name] = expansion(source, each, start, source.members[:members])
+        except (ModuleNotFoundError, PermissionError):
+            raise
+        except Exception as error:  # a potential may raise anything; the others go on
+            failed.append((each.name, reason_of(error)))
+        if progress:
+            progress(done * (members + 1), len(failed))
+    return found, tuple(failed)

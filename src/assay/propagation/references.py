@@ -1,0 +1,101 @@
+"""Reference values of properties, and the errors of the best fit beside the spread of the members."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from assay.prediction import Array
+from assay.propagation.result import Propagated, Propagation
+
+References = Mapping[str, Mapping[str, Array]]
+"""By property and quantity: `()`, or `(n,)` of a curve."""
+
+
+def read_references(path: str | Path) -> References:
+    """Of `{"PROPERTY": {"QUANTITY": number or list of numbers}}`; raises `ValueError` for anything else."""
+    try:
+        found = json.loads(Path(path).read_text("utf-8"))
+        return {
+            str(name): {str(key): np.asarray(value, dtype=np.float64) for key, value in quantities.items()}
+            for name, quantities in found.items()
+        }
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f'{path}: references are {{"PROPERTY": {{"QUANTITY": number or list of numbers}}}}: {error}'
+        ) from error
+
+
+def check_references(references: References, result: Propagation) -> None:
+    """Raise `ValueError` for a reference of something that was not computed, or of another shape."""
+    missing = {name for name, _ in result.failed}
+    for name, quantities in references.items():
+        if name in missing:
+            continue
+        if name not in result.properties:
+            raise ValueError(f"reference of {name!r}: there are {', '.join(result.properties)}")
+        for key, value in quantities.items():
+            known = result[name].quantities
+            if key not in known:
+                raise ValueError(f"reference of {name!r}, {key!r}: there are {', '.join(known)}")
+            if value.shape != known[key].value.shape:
+                raise ValueError(
+                    f"reference of {name!r}, {key!r} has shape {value.shape}, needed {known[key].value.shape}"
+                )
+
+
+@dataclass(frozen=True)
+class Against:
+    """The best fit against a reference; `...` is `()` or `(n,)`.
+
+    | field | meaning |
+    |---|---|
+    | reference | the true value |
+    | error | value − reference |
+    | in_std | abs(error) / std of the members; NaN where they don't vary |
+    | in_range | abs(error) / (high − low); NaN likewise |
+    | bracketed | low ≤ reference ≤ high |
+    """
+
+    reference: Array
+    error: Array
+    in_std: Array
+    in_range: Array
+    bracketed: Array
+
+
+def against(quantity: Propagated, reference: Array) -> Against:
+    """The errors of one quantity, as in Tables I–V of Perez et al. (doi:10.48550/arXiv.2502.07104)."""
+    error = np.asarray(quantity.value - reference)
+    low, high = quantity.low, quantity.high
+    return Against(
+        reference,
+        error,
+        _ratio(np.abs(error), quantity.std),
+        _ratio(np.abs(error), high - low),
+        np.asarray((low <= reference) & (reference <= high)),
+    )
+
+
+def mean_ratios(quantities: Mapping[str, Propagated], references: Mapping[str, Array]) -> tuple[float, float, float]:
+    """Mean |error|/std, mean |error|/(high − low) and share bracketed, over all values with a reference that vary."""
+    found = [against(each, references[name]) for name, each in quantities.items() if name in references]
+    if not found:
+        return (float("nan"),) * 3
+    in_std, in_range, bracketed = (
+        np.concatenate([np.ravel(getattr(each, part)) for each in found])
+        for part in ("in_std", "in_range", "bracketed")
+    )
+    kept = np.isfinite(in_std)
+    if not kept.any():
+        return (float("nan"),) * 3
+    return float(in_std[kept].mean()), float(in_range[kept].mean()), float(bracketed[kept].mean())
+
+
+def _ratio(error: Array, width: Array) -> Array:
+    width = np.asarray(width)
+    return np.asarray(np.divide(error, width, out=np.full(width.shape, np.nan), where=width > 0))

@@ -1,0 +1,284 @@
+"""What propagation gives: for each quantity its value with the best fit, with every member, and the spread of these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from assay.prediction import Array
+from assay.propagation.quantities import Quantities, Quantity
+from assay.propagation.ranking import Ranking, rankings
+
+LEVELS = (0.68, 0.95)
+"""Central intervals that summaries have."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a potential gave no numbers."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Propagated:
+    """One number, or a curve of n points, over M members; `...` is `()` or `(n,)`.
+
+    | field | meaning | shape |
+    |---|---|---|
+    | name, unit | of the quantity | |
+    | value | with the best fit | `(...)` |
+    | members | with each member; NaN where it failed | `(M, ...)` |
+    | x, x_label, ticks | as in `Quantity` | |
+
+    Statistics are over the members that gave a finite value (for curves: at every point); NaN where there are too few.
+    """
+
+    name: str
+    unit: str
+    value: Array
+    members: Array
+    x: Array | None = None
+    x_label: str = ""
+    ticks: tuple[tuple[float, str], ...] = ()
+
+    @cached_property
+    def finite(self) -> Array:
+        """Members that count, `(m, ...)`."""
+        kept = np.isfinite(self.members.reshape(len(self.members), -1)).all(axis=1)
+        return self.members[kept]
+
+    @property
+    def count(self) -> int:
+        """m, how many members count."""
+        return len(self.finite)
+
+    @property
+    def mean(self) -> Array:
+        """Mean over members, `(...)`; it may differ from the value of the best fit, which is what predicts."""
+        return self._over(np.mean, least=1)
+
+    @property
+    def std(self) -> Array:
+        """The error bar, `(...)`: `σ² = Σ_m (a_m − ā)² / (m − 1)`, about the members' own mean ā (as in Perez et al.,
+        doi:10.48550/arXiv.2502.07104)."""
+        return self._over(lambda a, axis: np.std(a, axis=axis, ddof=1), least=2)
+
+    @property
+    def low(self) -> Array:
+        """The smallest value of the members and the best fit, `(...)`."""
+        return np.fmin(self._over(np.min, least=1), self.value)
+
+    @property
+    def high(self) -> Array:
+        """The largest value of the members and the best fit, `(...)`."""
+        return np.fmax(self._over(np.max, least=1), self.value)
+
+    def interval(self, level: float) -> tuple[Array, Array]:
+        """Quantiles `(1 ∓ level)/2` of the members, `(...)` each."""
+        ends = (0.5 - level / 2, 0.5 + level / 2)
+        low, high = (self._over(lambda a, axis, q=q: np.quantile(a, q, axis=axis), least=1) for q in ends)
+        return low, high
+
+    def _over(self, statistic: Any, least: int) -> Array:
+        if self.count < least:
+            return np.full(self.value.shape, np.nan)
+        return np.asarray(statistic(self.finite, axis=0), dtype=np.float64)
+
+    def summary(self) -> dict[str, Any]:
+        """JSON values; `null` stands for what is not defined."""
+        told: dict[str, Any] = {"unit": self.unit, "value": self.value, "std": self.std, "mean": self.mean}
+        told |= {"low": self.low, "high": self.high, "count": self.count}
+        told |= {f"central_{level:g}": [*self.interval(level)] for level in LEVELS}
+        told["members"] = self.members
+        if self.x is not None:
+            told |= {"x": self.x, "x_label": self.x_label, "ticks": [list(tick) for tick in self.ticks]}
+        return {key: _plain(value) for key, value in told.items()}
+
+
+def difference(first: Propagated, second: Propagated) -> Propagated:
+    """`a − b` of each member and of the best fit: its error bar has the correlation of both in it.
+
+    Raises `ValueError` for other units, abscissae or members.
+    """
+    if first.unit != second.unit:
+        raise ValueError(f"{first.name} is in {first.unit or 'no unit'}, {second.name} in {second.unit or 'no unit'}")
+    if first.members.shape != second.members.shape:
+        raise ValueError(
+            f"{first.name} has members of shape {first.members.shape}, {second.name} of {second.members.shape}"
+        )
+    if first.x is not None and not np.array_equal(first.x, second.x if second.x is not None else np.nan):
+        raise ValueError(f"{first.name} and {second.name} are curves over other abscissae")
+    return Propagated(
+        f"{first.name} − {second.name}",
+        first.unit,
+        np.asarray(first.value - second.value),
+        first.members - second.members,
+        first.x,
+        first.x_label,
+        first.ticks,
+    )
+
+
+@dataclass(frozen=True)
+class PropertyResult:
+    """A property over M members.
+
+    | field | meaning |
+    |---|---|
+    | name | as the user wrote it |
+    | quantities | by name |
+    | failed | `(member, reason)` of members that gave no numbers |
+    | notes | what the method has to say, such as a member too far for it |
+    """
+
+    name: str
+    quantities: Mapping[str, Propagated]
+    failed: tuple[tuple[int, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def collect(
+        cls, name: str, best: Quantities, members: Sequence[Quantities | Failed], notes: Sequence[str] = ()
+    ) -> PropertyResult:
+        """Members in their order. One with other quantities, or curves of other shape, than the best fit has failed."""
+        checked = [_checked(best, member) for member in members]
+        quantities = {}
+        for key, quantity in best.items():
+            value = np.asarray(quantity.value, dtype=np.float64)
+            rows = [
+                np.full(value.shape, np.nan) if isinstance(member, Failed) else np.asarray(member[key].value, float)
+                for member in checked
+            ]
+            over = np.array(rows).reshape(len(rows), *value.shape)
+            quantities[key] = Propagated(
+                key, quantity.unit, value, over, quantity.x, quantity.x_label, tuple(quantity.ticks)
+            )
+        failed = tuple((m, member.reason) for m, member in enumerate(checked) if isinstance(member, Failed))
+        return cls(name, quantities, failed, tuple(notes))
+
+    def __getitem__(self, name: str) -> Propagated:
+        try:
+            return self.quantities[name]
+        except KeyError:
+            raise KeyError(f"{self.name} has no {name!r}; it has {', '.join(self.quantities)}") from None
+
+    def difference(self, first: str, second: str) -> Propagated:
+        """Value and error bar of `first − second`: see `difference`."""
+        return difference(self[first], self[second])
+
+    @property
+    def scalars(self) -> dict[str, Propagated]:
+        """The quantities that are numbers."""
+        return {name: each for name, each in self.quantities.items() if each.value.ndim == 0}
+
+    @property
+    def curves(self) -> dict[str, Propagated]:
+        """The quantities that are curves."""
+        return {name: each for name, each in self.quantities.items() if each.value.ndim == 1}
+
+    @cached_property
+    def correlation(self) -> Array:
+        """Pearson's correlation of the numbers over the members that gave all of them, `(Q, Q)` in the order of
+        `scalars`; NaN for those that don't vary."""
+        table = np.array([each.members for each in self.scalars.values()])
+        table = table[:, np.isfinite(table).all(axis=0)]
+        if table.shape[1] < 2:
+            return np.full((len(table), len(table)), np.nan)
+        deviation = table - table.mean(axis=1, keepdims=True)
+        size = np.linalg.norm(deviation, axis=1)
+        size[size <= 1e-12 * np.abs(table).max(axis=1)] = np.nan
+        return np.asarray(np.clip(deviation @ deviation.T / np.outer(size, size), -1, 1))
+
+    @cached_property
+    def rankings(self) -> tuple[Ranking, ...]:
+        """How surely each set of like numbers keeps its order."""
+        return rankings({name: (each.unit, each.value, each.members) for name, each in self.scalars.items()})
+
+    def summary(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "quantities": {name: each.summary() for name, each in self.quantities.items()},
+            "correlation": {"of": [*self.scalars], "pearson": _plain(self.correlation)},
+            "rankings": [
+                {
+                    "of": ranking.of,
+                    "names": list(ranking.names),
+                    "spearman": _plain(ranking.spearman),
+                    "mean": _plain(ranking.mean),
+                    "std": _plain(ranking.std),
+                    "same_order": _plain(ranking.same_order),
+                }
+                for ranking in self.rankings
+            ],
+            "failed": [{"member": member, "reason": reason} for member, reason in self.failed],
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """Properties with error bars from M members.
+
+    | field | meaning |
+    |---|---|
+    | source | the potential, in one line |
+    | method | `resample`, `implicit`, `linear` or `reweight` |
+    | members | M |
+    | properties | by name |
+    | failed | `(property, reason)` of properties that the best fit itself does not give |
+    """
+
+    source: str
+    method: str
+    members: int
+    properties: Mapping[str, PropertyResult]
+    failed: tuple[tuple[str, str], ...] = field(default=())
+
+    def __getitem__(self, name: str) -> PropertyResult:
+        try:
+            return self.properties[name]
+        except KeyError:
+            raise KeyError(f"no property {name!r}; there are {', '.join(self.properties)}") from None
+
+    def summary(self) -> dict[str, Any]:
+        """JSON values, all members included."""
+        return {
+            "source": self.source,
+            "method": self.method,
+            "members": self.members,
+            "properties": {name: each.summary() for name, each in self.properties.items()},
+            "failed": [{"property": name, "reason": reason} for name, reason in self.failed],
+        }
+
+
+def _checked(best: Quantities, member: Quantities | Failed) -> Quantities | Failed:
+    if isinstance(member, Failed):
+        return member
+    if set(member) != set(best):
+        return Failed(f"gave {', '.join(member)}, and the best fit {', '.join(best)}")
+    for name, quantity in best.items():
+        if (came := np.shape(member[name].value)) != np.shape(quantity.value):
+            return Failed(f"{name} has shape {came}, and with the best fit {np.shape(quantity.value)}")
+        if not _same_abscissa(quantity, member[name]):
+            return Failed(f"{name} is a curve over other abscissae than with the best fit")
+    return member
+
+
+def _same_abscissa(first: Quantity, second: Quantity) -> bool:
+    if first.x is None or second.x is None:
+        return first.x is second.x
+    return np.shape(first.x) == np.shape(second.x) and bool(np.allclose(first.x, second.x))
+
+
+def _plain(value: Any) -> Any:
+    """JSON values: arrays as lists, what is not finite as `None`."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

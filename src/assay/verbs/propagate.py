@@ -1,0 +1,136 @@
+"""`assay propagate`: from an ensemble of potentials to an error bar on any property."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.calculators.calculator import Calculator
+
+from assay.gauge import Gauge
+from assay.gauge_file import require_folders
+from assay.propagation.function import Function
+from assay.propagation.methods import Method, member_count, propagated
+from assay.propagation.quantities import Property
+from assay.propagation.references import References, check_references, read_references
+from assay.propagation.registry import property_from_spec
+from assay.propagation.result import Propagation
+from assay.propagation.tables import write_csv, write_latex
+from assay.verbs.inputs import Stage
+from assay.verbs.predict import provenance, write_json
+
+Asked = str | Property | Callable[[Calculator], Any]
+"""A property: its spec, an object, or a function of an ASE calculator."""
+
+
+def propagate(
+    gauge: Gauge | str | Path,
+    properties: Asked | Sequence[Asked],
+    *,
+    members: int | None = None,
+    method: Method = "resample",
+    element: str | None = None,
+    reference: str | Path | Mapping[str, Mapping[str, Any]] | None = None,
+    workers: int = 1,
+    resume: str | Path | None = None,
+    json_file: str | Path | None = None,
+    report: str | Path | None = None,
+    latex: str | Path | None = None,
+    csv: str | Path | None = None,
+    allow_import: tuple[str, ...] = (),
+    stage: Stage | None = None,
+    command: str | None = None,
+) -> Propagation:
+    """Properties with error bars: each computed with the best fit and with the members of a gauge's ensemble.
+
+    The error bar is the standard deviation over members (ddof = 1, about their mean): `σ² = Σ_m (a_m − ā)² / (M − 1)`.
+    It is as honest as the ensemble is. A member that fails is counted, listed in `failed`, and left out of the
+    statistics of that property.
+
+    Parameters
+    ----------
+    properties
+        `NAME[:WORD,…,key=value,…]` such as `crystals:bcc,fcc`, objects of the protocol
+        `assay.propagation.quantities.Property`, or functions of an ASE calculator that return a number, an array or a
+        dictionary of these
+    members
+        how many, the first ones; all by default
+    method
+        `resample`: everything anew with every member. `implicit`: relaxed structures by their derivative with respect
+        to the coefficients of a linear potential, second order in energy. `linear`: any property to first order in the
+        coefficients, along the directions in which members differ
+    element
+        of prototypes; the potential's only one by default
+    reference
+        true values, `{property: {quantity: number or list}}` or a JSON file of it
+    workers, resume
+        of `resample`: processes of one thread each; a file that finished results are kept in, from which an interrupted
+        run goes on
+    json_file, report, latex, csv
+        everything; a self-contained HTML page; tables for a paper
+    stage
+        its progress callback gets (results done, failures among them)
+
+    Raises
+    ------
+    ValueError
+        a property or option that does not exist; a method that can't do a property; a source without members; a
+        `resume` file of something else
+    PermissionError
+        a function or calculator of a module that is not allowed
+    RuntimeError
+        none of the properties could be computed
+    """
+    require_folders(resume, json_file, report, latex, csv)
+    gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
+    references = _references(reference)
+    count = member_count(gauge.source, members)
+    species = (element,) if element else gauge.species
+    asked = [_property(each, species, allow_import) for each in _listed(properties)]
+    progress = stage("propagating", len(asked) * (count + 1)) if stage else None
+    result = propagated(gauge.source, asked, method, count, workers=workers, resume=resume, progress=progress)
+    if not result.properties:
+        raise RuntimeError(f"no property could be computed; {': '.join(result.failed[0])}")
+    check_references(references, result)
+    if json_file is not None:
+        write_json(json_file, result.summary())
+    if csv is not None:
+        write_csv(csv, result, references)
+    if latex is not None:
+        write_latex(latex, result, references)
+    if report is not None:
+        from assay.report.properties import write_properties_report
+
+        made = provenance(gauge, (), command)
+        of_predictions = ("Error bar", "Calibration")
+        write_properties_report(
+            report,
+            result,
+            references=references,
+            provenance={name: value for name, value in made.items() if name not in of_predictions},
+        )
+    return result
+
+
+def _listed(properties: Asked | Sequence[Asked]) -> list[Asked]:
+    if isinstance(properties, Sequence) and not isinstance(properties, str):
+        return list(properties)
+    return [properties]
+
+
+def _property(asked: Asked, species: Sequence[str], allow_import: Sequence[str]) -> Property:
+    if isinstance(asked, str):
+        return property_from_spec(asked, species, allow_import)
+    return Function.of(asked) if callable(asked) else asked
+
+
+def _references(given: str | Path | Mapping[str, Mapping[str, Any]] | None) -> References:
+    if given is None:
+        return {}
+    if isinstance(given, str | Path):
+        return read_references(given)
+    return {
+        name: {key: np.asarray(value, dtype=np.float64) for key, value in each.items()} for name, each in given.items()
+    }

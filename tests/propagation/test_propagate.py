@@ -1,0 +1,430 @@
+"""Resampling, its statistics, failures, resuming, and what comes out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scaled_lj
+from ase.build import bulk
+from scaled_lj import EPSILON, SIGMA, Fragile, Lattice, curvature
+from scipy.stats import spearmanr
+
+from assay import propagate
+from assay.propagation.members import member_calculator
+from assay.propagation.quantities import Quantity
+from assay.propagation.ranking import alike, ranking
+from assay.propagation.references import against, mean_ratios
+from assay.propagation.result import Failed, Propagated, Propagation, PropertyResult, difference
+from assay.propagation.tables import write_csv, write_latex
+from assay.propagation.workers import Died, as_completed
+
+ASSAY = str(Path(sys.executable).parent / "assay")
+
+
+@pytest.fixture(scope="module")
+def whole() -> Propagation:
+    return propagate(scaled_lj.gauge(), Lattice())
+
+
+@pytest.fixture
+def lattice(whole: Propagation) -> PropertyResult:
+    return whole["lattice"]
+
+
+def test_error_bars_scale_as_lengths_and_energies_do(lattice: PropertyResult) -> None:
+    for structure in ("fcc", "bcc", "sc"):
+        a, energy = lattice[f"{structure} a"], lattice[f"{structure} energy"]
+        reduced = a.members[0] / SIGMA[0], energy.members[0] / EPSILON[0]
+        assert a.members == pytest.approx(reduced[0] * SIGMA, rel=1e-4)  # forces below 1e-3 eV/Å
+        assert float(a.std) == pytest.approx(reduced[0] * SIGMA.std(ddof=1), rel=2e-3)
+        assert float(energy.std) == pytest.approx(abs(reduced[1]) * EPSILON.std(ddof=1), rel=1e-4)
+        assert float(a.high) == pytest.approx(reduced[0] * SIGMA.max(), rel=1e-4)
+        assert a.unit == "Å"
+
+
+def test_the_value_is_that_of_the_best_fit_not_the_mean_of_the_members(lattice: PropertyResult) -> None:
+    fixed = lattice["energy at 3.6 Å"]
+    assert float(fixed.value) == pytest.approx(fixed.members.mean())  # linear: the mean potential
+    a = lattice["fcc a"]
+    assert abs(a.value - a.mean) > 1e-3  # a relaxed length is not
+    assert a.low <= a.value <= a.high
+
+
+def test_a_curve_has_error_bars_point_by_point(lattice: PropertyResult) -> None:
+    curve = lattice["energy of strain"]
+    assert curve.members.shape == (5, 5)
+    assert curve.value[2] == lattice["energy at 3.6 Å"].value
+    assert curve.std == pytest.approx([np.std(curve.members[:, i], ddof=1) for i in range(5)])
+    assert np.all(curve.low <= curve.members.min(axis=0))
+    assert list(lattice.curves) == ["energy of strain"]
+
+
+def test_a_difference_keeps_the_correlation(lattice: PropertyResult) -> None:
+    gap = lattice.difference("bcc energy", "fcc energy")
+    reduced = gap.members[0] / EPSILON[0]
+    assert float(gap.std) == pytest.approx(abs(reduced) * EPSILON.std(ddof=1), rel=1e-4)
+    apart = np.hypot(lattice["bcc energy"].std, lattice["fcc energy"].std)
+    assert gap.std < apart / 10
+    names = list(lattice.scalars)
+    assert lattice.correlation[names.index("bcc energy"), names.index("fcc energy")] == pytest.approx(1.0)
+
+
+def test_members_can_be_fewer(lattice: PropertyResult) -> None:
+    few = propagate(scaled_lj.gauge(), Lattice(structures=("fcc",)), members=3)["lattice"]
+    assert np.array_equal(few["fcc a"].members, lattice["fcc a"].members[:3])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_member_that_fails_is_counted_and_left_out(workers: int) -> None:
+    limit = -1.9
+    whole = propagate(scaled_lj.gauge(), Fragile())["fragile"]["energy"].members
+    bad = np.flatnonzero(whole > limit)
+    assert 0 < len(bad) < 4
+    result = propagate(scaled_lj.gauge(), Fragile(limit=limit), workers=workers)["fragile"]
+    assert result.failed == tuple((m, "ran away") for m in bad)
+    kept = np.delete(whole, bad)
+    assert result["energy"].count == len(kept)
+    assert float(result["energy"].std) == np.std(kept, ddof=1)
+    assert np.isnan(result["energy"].members[bad]).all()
+    raised = propagate(scaled_lj.gauge(), Fragile(limit=limit, fails="raise"), workers=workers)["fragile"]
+    assert {reason for _, reason in raised.failed} == {"ZeroDivisionError: of a foreign code"}
+
+
+def test_a_member_whose_process_dies_fails_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    asked = [Fragile(limit=-1.9, fails="crash"), Fragile("sound")]
+    result = propagate(scaled_lj.gauge(), asked, workers=2, resume=kept)
+    failed = dict(result["fragile"].failed)
+    assert failed
+    assert all("exit code 7" in reason for reason in failed.values())
+    assert result["sound"]["energy"].count == 5
+    assert result["fragile"]["energy"].count == 5 - len(failed)
+    rows = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert len(rows) == 1 + 2 + 10 - len(failed)  # a death may have had other causes: it is tried again
+
+
+def test_a_property_that_the_best_fit_does_not_give_costs_only_itself() -> None:
+    result = propagate(scaled_lj.gauge(), [Fragile("a", fails="at the start"), Fragile("b")])
+    assert result.failed == (("a", "no start"),)
+    assert list(result.properties) == ["b"]
+    with pytest.raises(RuntimeError, match=r"no property could be computed; a: no start"):
+        propagate(scaled_lj.gauge(), Fragile("a", fails="at the start"))
+
+
+def test_workers_give_the_numbers_of_one_process(lattice: PropertyResult) -> None:
+    both = propagate(scaled_lj.gauge(), [Lattice(), curvature], workers=2)
+    for name, each in both["lattice"].quantities.items():
+        assert np.array_equal(each.members, lattice[name].members)
+
+
+def test_a_plain_function_is_a_property() -> None:
+    found = next(iter(propagate(scaled_lj.gauge(), curvature).properties.values()))["curvature"]
+    expected = [curvature(member_calculator(scaled_lj.gauge().source, m))["curvature"] for m in range(5)]
+    assert found.members == pytest.approx(expected)
+    with pytest.raises(ValueError, match="other processes"):
+        propagate(scaled_lj.gauge(), lambda calculator: 1.0, workers=2)
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    log, kept = tmp_path / "log", tmp_path / "kept.jsonl"
+    asked = Fragile(limit=-1.9, log=str(log))
+    whole = propagate(scaled_lj.gauge(), asked, resume=kept)
+    assert len(lines(log)) == 6
+    text = kept.read_text()
+    cut = text.splitlines(keepends=True)
+    kept.write_text("".join(cut[:4]) + cut[4][:25])  # the best fit, two members, and a torn line
+    again = propagate(scaled_lj.gauge(), asked, resume=kept)
+    assert len(lines(log)) == 6 + 3
+    assert kept.read_text() == text
+    assert np.array_equal(again["fragile"]["energy"].members, whole["fragile"]["energy"].members, equal_nan=True)
+    assert again["fragile"].failed == whole["fragile"].failed
+    propagate(scaled_lj.gauge(), [asked, Fragile("more", log=str(log))], resume=kept)
+    assert len(lines(log)) == 6 + 3 + 6
+
+
+def test_curves_and_structures_survive_the_file(tmp_path: Path, lattice: PropertyResult) -> None:
+    kept = tmp_path / "kept.jsonl"
+    propagate(scaled_lj.gauge(), Lattice(), members=2, resume=kept)
+    again = propagate(scaled_lj.gauge(), Lattice(), resume=kept)["lattice"]
+    for name, each in again.quantities.items():
+        assert np.array_equal(each.members, lattice[name].members)
+        assert np.array_equal(each.value, lattice[name].value)
+    assert np.array_equal(again["energy of strain"].x, scaled_lj.GRID)
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    propagate(scaled_lj.gauge(), Fragile(), resume=kept)
+    before = kept.read_text()
+    with pytest.raises(ValueError, match="another potential"):
+        propagate(scaled_lj.gauge(4), Fragile(), resume=kept)
+    with pytest.raises(ValueError, match="fragile with other settings"):
+        propagate(scaled_lj.gauge(), Fragile(pause=0.001), resume=kept)
+    assert kept.read_text() == before
+    kept.write_text(before.replace('"member": 1', '"member", 1'))
+    with pytest.raises(ValueError, match="line 4 is not a finished result"):
+        propagate(scaled_lj.gauge(), Fragile(), resume=kept)
+    kept.write_text("hello\n")
+    with pytest.raises(ValueError, match="line 1 is not"):
+        propagate(scaled_lj.gauge(), Fragile(), resume=kept)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"members": 6}, "6 members of an ensemble of 5"),
+        ({"members": 1}, "1 members of an ensemble of 5"),
+        ({"properties": [Fragile(), Fragile()]}, "asked for twice: fragile"),
+        ({"properties": "magic:bcc"}, "unknown property 'magic'"),
+        ({"properties": "crystals:bcc,a=1,a=2"}, "given twice"),
+        ({"reference": {"other": {}}}, "reference of 'other': there are fragile"),
+        ({"reference": {"fragile": {"mass": 1.0}}}, "'mass': there are energy"),
+        ({"reference": {"fragile": {"energy": [1.0, 2.0]}}}, "shape"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        propagate(scaled_lj.gauge(), **{"properties": Fragile(), **arguments})
+
+
+def test_a_source_without_members_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs two members or more"):
+        propagate(scaled_lj.gauge(1), Fragile())
+
+
+def test_a_member_with_other_quantities_has_failed() -> None:
+    best = {"a": Quantity(1.0, "Å"), "c": Quantity(np.zeros(3), "eV", np.arange(3.0))}
+    others = [
+        {"a": Quantity(1.0, "Å")},
+        {**best, "c": Quantity(np.zeros(2), "eV", np.arange(2.0))},
+        {**best, "c": Quantity(np.zeros(3), "eV", np.arange(3.0) + 1)},
+        best,
+    ]
+    result = PropertyResult.collect("p", best, others)
+    assert [member for member, _ in result.failed] == [0, 1, 2]
+    assert result["a"].count == 1
+
+
+def test_a_number_that_is_not_finite_is_left_out_alone() -> None:
+    best = {"a": Quantity(1.0, "Å"), "b": Quantity(2.0, "Å")}
+    members = [{"a": Quantity(x, "Å"), "b": Quantity(y, "Å")} for x, y in [(1, 2), (3, np.nan), (5, 4)]]
+    result = PropertyResult.collect("p", best, members)
+    assert result["a"].count == 3
+    assert result["b"].count == 2
+    assert float(result["b"].std) == pytest.approx(np.sqrt(2))
+    assert result.failed == ()
+    assert json.loads(json.dumps(result.summary(), allow_nan=False))["quantities"]["b"]["members"] == [2.0, None, 4.0]
+
+
+def test_too_few_members_have_no_error_bar() -> None:
+    best = {"a": Quantity(1.0, "Å")}
+    result = PropertyResult.collect("p", best, [best, Failed("no"), Failed("no")])
+    assert np.isnan(result["a"].std)
+    assert float(result["a"].mean) == 1.0
+    none = PropertyResult.collect("p", best, [Failed("no")] * 3)["a"]
+    assert np.isnan(none.mean)
+    assert none.low == none.high == 1.0
+
+
+def test_differences_of_unlike_things_are_refused() -> None:
+    a = Propagated("a", "eV", np.array(1.0), np.ones(3))
+    with pytest.raises(ValueError, match="a is in eV, b in Å"):
+        difference(a, Propagated("b", "Å", np.array(1.0), np.ones(3)))
+    with pytest.raises(ValueError, match="members of shape"):
+        difference(a, Propagated("b", "eV", np.array(1.0), np.ones(4)))
+
+
+def test_ranking_agrees_with_scipy() -> None:
+    rng = np.random.default_rng(3)
+    value = rng.normal(size=7)
+    members = value + rng.normal(size=(20, 7))
+    members[4] = np.nan
+    found = ranking("energy", tuple("abcdefg"), value, members)
+    kept = np.delete(np.arange(20), 4)
+    assert found.spearman[kept] == pytest.approx([spearmanr(value, members[m])[0] for m in kept])
+    assert np.isnan(found.spearman[4])
+    i, j = 2, 5
+    share = np.mean([(members[m, i] < members[m, j]) == (value[i] < value[j]) for m in kept])
+    assert found.same_order[i, j] == found.same_order[j, i] == pytest.approx(share)
+
+
+def test_like_numbers_are_those_that_differ_in_one_word() -> None:
+    units = dict.fromkeys(("bcc energy", "fcc energy above bcc", "hcp energy above bcc", "fcc energy"), "eV/atom")
+    units |= {"bcc a": "Å", "hcp a": "Å", "hcp c": "Å", "fcc bulk modulus": "GPa", "gap": "eV", "width": "eV"}
+    assert alike(units) == {
+        "energy": ("bcc energy", "fcc energy"),
+        "energy above bcc": ("fcc energy above bcc", "hcp energy above bcc"),
+        "a": ("bcc a", "hcp a"),
+        "hcp c": ("hcp c",),
+        "fcc bulk modulus": ("fcc bulk modulus",),
+        "gap": ("gap",),
+        "width": ("width",),
+    }
+
+
+def test_errors_against_references_as_in_the_tables_of_the_paper() -> None:
+    members = np.array([1.0, 2.0, 3.0])
+    a = Propagated("a", "eV", np.array(2.5), members)
+    told = against(a, np.array(1.5))
+    assert (float(told.error), float(told.in_std), float(told.in_range)) == (1.0, 1.0, 0.5)
+    assert told.bracketed
+    still = Propagated("zero", "eV", np.array(0.0), np.zeros(3))
+    far = Propagated("far", "eV", np.array(2.0), members)
+    references = {"a": np.array(1.5), "zero": np.array(0.0), "far": np.array(5.0)}
+    assert mean_ratios({"a": a, "zero": still, "far": far}, references) == (2.0, 1.0, 0.5)
+
+
+def test_tables(tmp_path: Path, whole: Propagation, lattice: PropertyResult) -> None:
+    known = {"fcc a": 3.61, "bcc a": 2.87, "energy of strain": [0.0] * 5}
+    references = {"lattice": {name: np.array(value) for name, value in known.items()}}
+    write_csv(tmp_path / "t.csv", whole, references)
+    write_latex(tmp_path / "t.tex", whole, references)
+    rows = list(csv.DictReader((tmp_path / "t.csv").read_text("utf-8").splitlines()))
+    assert len(rows) == len(lattice.scalars) + 5
+    by_name = {row["quantity"]: row for row in rows}
+    a = lattice["fcc a"]
+    assert float(by_name["fcc a"]["std"]) == float(a.std)
+    assert float(by_name["fcc a"]["error"]) == float(a.value) - 3.61
+    assert by_name["fcc energy"]["reference"] == ""
+    assert [float(row["x"]) for row in rows if row["quantity"] == "energy of strain"] == list(scaled_lj.GRID)
+
+    text = (tmp_path / "t.tex").read_text("ascii")
+    body = text[text.index(r"\midrule") : text.rindex(r"\midrule")]
+    for line in body.splitlines()[1:]:
+        assert line.count("&") == 9, line
+    assert r"fcc a & \AA{} & $" in body
+    assert f"${a.value:.2f}$ & ${a.std:.2f}$ & ${a.low:.2f}$ & ${a.high:.2f}$ & $3.61$" in body
+    assert "Mean $|$error$|$/std" in text
+    assert not re.search(r"(?<!\\)[_%#](?!.*% )", body)
+
+
+def double(x: int) -> int:
+    if x == 3:
+        raise ValueError("three")
+    return 2 * x
+
+
+def test_tasks_come_back_and_errors_are_raised() -> None:
+    assert dict(as_completed(double, [1, 2, 4, 5], 2)) == {0: 2, 1: 4, 2: 8, 3: 10}
+    assert dict(as_completed(double, [], 2)) == {}
+    with pytest.raises(ValueError, match="three"):
+        dict(as_completed(double, [1, 2, 3, 4], 2))
+    found = dict(as_completed(sys.exit, [5], 2))
+    assert found == {0: Died(5)}
+
+
+def committee(folder: Path) -> Path:
+    scaled_lj.gauge().save(folder / "lj.gauge")
+    return folder / "lj.gauge"
+
+
+def assay(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([ASSAY, *map(str, words)], capture_output=True, text=True, cwd=cwd, check=False, timeout=120)
+
+
+MODULE = """
+import time
+from ase.build import bulk
+
+def slow(calculator):
+    time.sleep(0.4)
+    atoms = bulk("Cu", a=3.6)
+    atoms.calc = calculator
+    return {"fcc energy": atoms.get_potential_energy()}
+
+def wild(calculator):
+    value = slow(calculator)["fcc energy"]
+    if value > -1.9:
+        raise ValueError("wild")
+    return value
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    committee(tmp_path)
+    (tmp_path / "mine.py").write_text(MODULE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path
+
+
+def test_the_command(mine: Path) -> None:
+    words = ["propagate", "lj.gauge", "function:mine.slow,unit=eV", "function:mine.wild,unit=eV"]
+    refused = assay(*words, cwd=mine)
+    assert refused.returncode == 1
+    assert "--allow-import mine" in refused.stderr
+    run = assay(*words, "--allow-import", "mine", "--json", "-", "--workers", "2", "--csv", "t.csv", cwd=mine)
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout)
+    slow, wild = (told["properties"][f"function:mine.{name}"] for name in ("slow", "wild"))
+    members = slow["quantities"]["fcc energy"]["members"]
+    expected = [scaled_lj.energy(bulk("Cu", a=3.6), member_calculator(scaled_lj.gauge().source, m)) for m in range(5)]
+    assert members == pytest.approx(expected)
+    assert [row["member"] for row in wild["failed"]] == [m for m in range(5) if expected[m] > -1.9]
+    assert "of 5 members failed in function:mine.wild" in run.stderr
+    assert "ValueError: wild" in run.stderr
+    assert "written to t.csv" in run.stderr
+    table = assay(*words[:3], "--allow-import", "mine", "--members", "3", cwd=mine)
+    assert "3 of 3 members" in table.stdout
+    assert f"{np.std(expected[:3], ddof=1):.3f}"[:4] in table.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["magic:bcc"], "unknown property 'magic'"),
+        (["function:mine.slow", "--members", "9", "--allow-import", "mine"], "9 members of an ensemble of 5"),
+        (["function:mine.slow", "--report", "no/r.html"], "folder no does not exist"),
+        (["function:mine.none", "--allow-import", "mine"], "has no attribute 'none'"),
+    ],
+)
+def test_mistakes_are_one_message(words: list[str], message: str, mine: Path) -> None:
+    run = assay("propagate", "lj.gauge", *words, cwd=mine)
+    assert run.returncode == 1
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_ctrl_c_keeps_what_is_finished(mine: Path) -> None:
+    words = ["propagate", "lj.gauge", "function:mine.slow", "--allow-import", "mine", "--workers", "2"]
+    run = subprocess.Popen(
+        [ASSAY, *words, "--resume", "kept.jsonl"],
+        cwd=mine,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+    )
+    kept = mine / "kept.jsonl"
+    limit = time.monotonic() + 60
+    while len(lines(kept)) < 3 and time.monotonic() < limit:
+        time.sleep(0.02)
+    run.send_signal(signal.SIGINT)
+    _, told = run.communicate(timeout=30)
+    assert run.returncode == 1
+    assert "interrupted" in told
+    before = kept.read_text()
+    assert 3 <= len(before.splitlines()) < 7
+    done = assay(*words, "--resume", "kept.jsonl", cwd=mine)
+    assert done.returncode == 0, done.stderr
+    assert kept.read_text().startswith(before)
+    assert len(lines(kept)) == 7
+
+
+def test_a_gauge_file_serves(tmp_path: Path, lattice: PropertyResult) -> None:
+    again = propagate(committee(tmp_path), Fragile())["fragile"]
+    assert np.array_equal(again["energy"].members, lattice["energy at 3.6 Å"].members)
