@@ -31,8 +31,8 @@ from assay.linear.posterior import Fit
 from assay.linear.potential import LinearPotential
 from assay.linear.rows_file import RowsFile
 from assay.linear.weights import Weights
-from assay.metrics import error_ratio_histogram, error_ratio_quantiles
-from assay.metrics.envelope import envelope_violation, envelope_violation_interval, error_ratios
+from assay.metrics import envelope_violation, envelope_violation_interval
+from assay.metrics.envelope import error_ratio_histogram, error_ratio_quantiles, error_ratios
 from assay.parallel import Failure, map_frames
 from assay.prediction import Array
 from assay.sources import Design
@@ -93,12 +93,8 @@ class Several:
     needs_rows: ClassVar[bool] = True
 
     names: tuple[str, ...]
-    each: int
+    members: int
     resampled: int
-
-    @property
-    def members(self) -> int:
-        return len(self.names) * (1 + self.each)
 
     def fit(self, equations: NormalEquations, rows: RowsFile | None, seed: int) -> Fit:
         assert rows is not None
@@ -113,16 +109,16 @@ class Several:
         found = []
         for name in self.names:
             if name == "pops":
-                fit = Fit(theta, theta + Hypercube.fit(every).draw(self.each, seed), ridge)
+                fit = Fit(theta, theta + Hypercube.fit(every).draw(self.members, seed), ridge)
             elif name == "pops-published":
                 box = Hypercube.fit(corrections(leverage_percentile=50.0), metric="coefficients")
-                fit = Fit(theta, theta + box.draw(self.each, seed), ridge)
+                fit = Fit(theta, theta + box.draw(self.members, seed), ridge)
             elif name == "pops-corrections":
-                fit = Fit(theta, theta + every.drawn(self.each, seed), ridge)
+                fit = Fit(theta, theta + every.drawn(self.members, seed), ridge)
             elif name == ALL_ROWS:
-                fit = Fit(theta, theta + Hypercube.fit(corrections(negligible=0.0)).draw(self.each, seed), ridge)
+                fit = Fit(theta, theta + Hypercube.fit(corrections(negligible=0.0)).draw(self.members, seed), ridge)
             elif name == "bayesian":
-                fit = BayesianRidge(self.each).fit(equations, None, seed)
+                fit = BayesianRidge(self.members).fit(equations, None, seed)
             else:
                 fit = Bootstrap(self.resampled).fit(equations, None, seed)
             found.append(np.vstack([fit.theta, fit.members]))
@@ -237,12 +233,18 @@ Parts = dict[str, tuple[Told, Told]]
 """Posterior → energies per atom (eV) and force components (eV/Å)."""
 
 
-def told(potentials: dict[str, LinearPotential], rows: dict[str, Design], frames: Sequence[Frame], first: int) -> Parts:
-    """What potentials say of frames, numbered from `first`."""
+def told(
+    potentials: dict[str, LinearPotential],
+    rows: dict[str, Design],
+    frames: Sequence[Frame],
+    chosen: Sequence[int] | None = None,
+) -> Parts:
+    """What potentials say of the chosen frames, by default all."""
     found: dict[str, tuple[list[Told], list[Told]]] = {name: ([], []) for name in potentials}
     everyone = np.concatenate([np.vstack([p.theta, p.members]) for p in potentials.values()])
     ends = np.cumsum([1 + len(p.members) for p in potentials.values()])[:-1]
-    for index, frame in enumerate(frames, first):
+    for index in range(len(frames)) if chosen is None else chosen:
+        frame = frames[index]
         assert frame.energy is not None
         assert frame.forces is not None
         n, design = len(frame.atoms), rows[content_hash(frame.atoms)]
@@ -271,11 +273,9 @@ def crossed(
 ) -> Parts:
     """Every frame as potentials see it that were fitted to the other folds; folds at random."""
     order = np.random.default_rng(seed).permutation(len(frames))
-    parts: list[Parts] = []
+    parts = []
     for fold in range(folds):
         held = np.sort(order[fold::folds])
-        rest = np.setdiff1d(order, held)
-        potentials = fitted(source, rows, [frames[i] for i in rest], **fit)
-        by_frame = [told(potentials, rows, [frames[i]], int(i)) for i in held]
-        parts += by_frame
+        potentials = fitted(source, rows, [frames[i] for i in np.setdiff1d(order, held)], **fit)
+        parts.append(told(potentials, rows, frames, held.tolist()))
     return {name: tuple(Told.joined([p[name][k] for p in parts]) for k in (0, 1)) for name in parts[0]}  # type: ignore[misc]

@@ -234,6 +234,9 @@ def test_forces_and_all_scores_of_atoms_in_blocks_are_those_of_the_whole_frame(g
     largest = np.abs(whole.evaluation.forces).max()
     np.testing.assert_allclose(parts.evaluation.forces, whole.evaluation.forces, atol=1e-10 * largest)
     np.testing.assert_allclose(parts.force_spread, whole.force_spread, rtol=1e-8)
+    assert parts.envelopes.keys() == {"forces"}
+    for name, values in parts.envelopes["forces"].columns("forces").items():
+        np.testing.assert_allclose(values, whole.envelopes["forces"].columns("forces")[name], atol=1e-9 * largest)
     assert parts.scores.keys() == {key for key in whole.scores if key[0] != "committee_energy"}
     for key, values in parts.scores.items():
         np.testing.assert_allclose(values, whole.scores[key], rtol=1e-8, err_msg=str(key))
@@ -305,6 +308,7 @@ def test_large_frames_among_small_ones(gauge: Gauge, dump: Path, tmp_path: Path,
     columns = {"gamma", "gamma_neighbourhood"}
     if forces:
         columns |= {"forces_uncertainty", "committee_force", "committee_force_neighbourhood"}
+        columns |= {"forces_std", "forces_min", "forces_max"}
         np.testing.assert_allclose(found.get_forces(), expected.get_forces(), atol=2e-8)
     assert {"numbers", "positions", "id", "type"} | columns == set(found.arrays)
     for name in columns:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from assay.aggregate import neighbourhood_mean
 from assay.blocks import blocks
+from assay.envelope import Envelope, envelopes
 from assay.frames import Frame, FrameError
 from assay.linear.potential import LinearPotential
 from assay.parallel import Failure, Progress, map_frames
@@ -121,6 +122,7 @@ def score_in_blocks(
         levels[name, "neighbourhood"] = mean
         levels[name, "frame"] = of_atoms.max(keepdims=True)
     bar = values.get(scorer.bar_score) if how.forces else None
+    spanned = [forces[name] for name in ("forces_std", "forces_min", "forces_max") if name in forces]
     return Scored(
         evaluation=Evaluation(forces=forces.get("forces")),
         scores=levels,
@@ -131,6 +133,7 @@ def score_in_blocks(
         members=0,
         neighbourhood_error=None,
         companions=companions,
+        envelopes={"forces": Envelope(*spanned)} if spanned else {},
     )
 
 
@@ -177,7 +180,10 @@ class _OfCore:
             if value is not None and not np.isfinite(value).all():
                 raise FrameError(f"predicted {name} not finite")
         values, companions = values_of(self.scores, evaluation, atoms.numbers[core])
-        return values, companions, {} if evaluation.forces is None else {"forces": evaluation.forces}
+        if evaluation.forces is None:
+            return values, companions, {}
+        spanned = {} if (found := envelopes(evaluation).get("forces")) is None else found.columns("forces")
+        return values, companions, {"forces": evaluation.forces, **spanned}
 
 
 def _in_blocks(

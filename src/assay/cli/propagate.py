@@ -14,18 +14,21 @@ from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, percent, show
 from assay.gauge_file import require_folders
 from assay.propagation.methods import Method
+from assay.propagation.observables import NAMES as OBSERVABLES
 from assay.propagation.registry import NAMES
 from assay.propagation.result import Propagation, PropertyResult
 from assay.propagation.tables import decimals, fixed
 from assay.verbs.propagate import propagate as run
 
 
-@click.command(epilog=f"Names of properties: {', '.join(NAMES)}.")
+@click.command(epilog=f"Names of properties: {', '.join(NAMES)}. With --method reweight: {', '.join(OBSERVABLES)}.")
 @click.argument("gauge", type=options.INPUT)
 @click.argument("properties", nargs=-1, required=True, metavar="PROPERTY...")
 @click.option("--members", type=click.IntRange(2), metavar="M", help="The first M members; all by default.")
 @click.option("--method", type=click.Choice(get_args(Method)), default="resample", show_default=True)
 @click.option("--element", metavar="W", help="Of prototypes; the potential's only one by default.")
+@click.option("--trajectory", type=options.INPUT, multiple=True, help="Of --method reweight: frames of the best fit.")
+@click.option("--temperature", type=float, metavar="K", help="Of the trajectory.")
 @click.option("--reference", type=options.INPUT, metavar="R.json", help="True values, {PROPERTY: {QUANTITY: number}}.")
 @options.workers
 @click.option("--resume", type=options.OUTPUT, metavar="FILE", help="Keep finished results here, and go on from them.")
@@ -36,7 +39,13 @@ from assay.verbs.propagate import propagate as run
 @options.allow_import
 @click.pass_obj
 def propagate(
-    command: str, /, gauge: Path, properties: tuple[str, ...], json_file: Path | None, **arguments: Any
+    command: str,
+    /,
+    gauge: Path,
+    properties: tuple[str, ...],
+    trajectory: tuple[Path, ...],
+    json_file: Path | None,
+    **arguments: Any,
 ) -> None:
     """Error bars on properties: each PROPERTY with the best fit and with every member of the ensemble.
 
@@ -44,7 +53,7 @@ def propagate(
     """
     require_folders(None if str(json_file) == "-" else json_file)
     with Stages(("results", "failed")) as stage:
-        result = run(gauge, properties, stage=stage, command=command, **arguments)
+        result = run(gauge, properties, trajectory=trajectory or None, stage=stage, command=command, **arguments)
     for name, one in result.properties.items():
         listed(
             f"of {result.members} members failed in {name} and are left out of it",

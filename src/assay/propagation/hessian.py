@@ -208,7 +208,7 @@ class Reduced:
                 reduced = np.pad(reduced, ((0, 0), (0, 1), (0, 1)))
                 reduced[:, -1, :] = reduced[:, :, -1] = products @ basis
                 added += 1
-            solution = np.linalg.lstsq(reduced[0], basis.T @ b, rcond=None)[0]
+            solution = np.linalg.lstsq(basis.T @ images, basis.T @ b, rcond=None)[0]
             residual = b - images @ solution
             if not added:
                 raise NotConverged(

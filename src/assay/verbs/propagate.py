@@ -11,14 +11,18 @@ from ase.calculators.calculator import Calculator
 
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
+from assay.linear.potential import LinearPotential
+from assay.propagation.averages import averages
 from assay.propagation.function import Function
 from assay.propagation.methods import Method, member_count, propagated
+from assay.propagation.observables import observable_from_spec
 from assay.propagation.quantities import Property
 from assay.propagation.references import References, check_references, read_references
 from assay.propagation.registry import property_from_spec
 from assay.propagation.result import Propagation
 from assay.propagation.tables import write_csv, write_latex
-from assay.verbs.inputs import Stage
+from assay.sources import Source
+from assay.verbs.inputs import Paths, Stage, listed
 from assay.verbs.predict import provenance, write_json
 
 Asked = str | Property | Callable[[Calculator], Any]
@@ -32,6 +36,8 @@ def propagate(
     members: int | None = None,
     method: Method = "resample",
     element: str | None = None,
+    trajectory: Paths | None = None,
+    temperature: float | None = None,
     reference: str | Path | Mapping[str, Mapping[str, Any]] | None = None,
     workers: int = 1,
     resume: str | Path | None = None,
@@ -60,9 +66,12 @@ def propagate(
     method
         `resample`: everything anew with every member. `implicit`: relaxed structures by their derivative with respect
         to the coefficients of a linear potential, second order in energy. `linear`: any property to first order in the
-        coefficients, along the directions in which members differ
+        coefficients, along the directions in which members differ. `reweight`: averages over a trajectory of the best
+        fit; properties are then `energy`, `volume`, `rdf`, `msd:FILE`, `info:KEY` or `array:KEY` of its frames
     element
         of prototypes; the potential's only one by default
+    trajectory, temperature
+        of `reweight`: files of frames that the best fit sampled at this temperature, K
     reference
         true values, `{property: {quantity: number or list}}` or a JSON file of it
     workers, resume
@@ -88,9 +97,17 @@ def propagate(
     references = _references(reference)
     count = member_count(gauge.source, members)
     species = (element,) if element else gauge.species
-    asked = [_property(each, species, allow_import) for each in _listed(properties)]
-    progress = stage("propagating", len(asked) * (count + 1)) if stage else None
-    result = propagated(gauge.source, asked, method, count, workers=workers, resume=resume, progress=progress)
+    asked = _listed(properties)
+    if method == "reweight":
+        if resume is not None:
+            raise ValueError(f"method reweight has nothing to resume: leave out the file {resume}")
+        result = _reweighted(gauge.source, asked, count, trajectory, temperature, stage)
+    else:
+        if trajectory is not None or temperature is not None:
+            raise ValueError(f"a trajectory and its temperature are for the method reweight, not for {method}")
+        found = [_property(each, species, allow_import) for each in asked]
+        progress = stage("propagating", len(found) * (count + 1)) if stage else None
+        result = propagated(gauge.source, found, method, count, workers=workers, resume=resume, progress=progress)
     if not result.properties:
         raise RuntimeError(f"no property could be computed; {': '.join(result.failed[0])}")
     check_references(references, result)
@@ -112,6 +129,26 @@ def propagate(
             provenance={name: value for name, value in made.items() if name not in of_predictions},
         )
     return result
+
+
+def _reweighted(
+    source: Source,
+    asked: Sequence[Asked],
+    members: int,
+    trajectory: Paths | None,
+    temperature: float | None,
+    stage: Stage | None,
+) -> Propagation:
+    if trajectory is None or temperature is None:
+        raise ValueError("the method reweight needs a trajectory of the best fit and its temperature")
+    if not isinstance(source, LinearPotential):
+        raise ValueError(f"the method reweight needs a linear potential, and this is none: {source.label}")
+    if other := [str(each) for each in asked if not isinstance(each, str)]:
+        raise ValueError(f"the method reweight takes observables by name, not {', '.join(other)}")
+    observables = [observable_from_spec(str(each)) for each in asked]
+    progress = stage("reweighting", None) if stage else None
+    found = averages(source, observables, members, listed(trajectory), temperature, progress=progress)
+    return Propagation(source.label, "reweight", members, found)
 
 
 def _listed(properties: Asked | Sequence[Asked]) -> list[Asked]:
