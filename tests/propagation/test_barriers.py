@@ -19,7 +19,7 @@ from assay.propagation.quantities import NotConverged, OfStationaryPoints, Quant
 from assay.propagation.registry import property_from_spec
 from assay.propagation.relaxation import relaxed
 
-pytest.importorskip("spglib")
+pytestmark = pytest.mark.properties
 
 
 class Well(Calculator):

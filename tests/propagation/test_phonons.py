@@ -19,8 +19,7 @@ from assay.propagation.phonons import Phonons, path, reach, repeats_apart
 from assay.propagation.quantities import Quantities, Quantity
 from assay.propagation.registry import property_from_spec
 
-pytest.importorskip("phonopy")
-pytest.importorskip("seekpath")
+pytestmark = pytest.mark.properties
 
 
 def quantities(spec: str, calculator: Calculator, *species: str) -> Quantities:

@@ -21,7 +21,7 @@ from assay.propagation.quantities import OfStationaryPoints, State
 from assay.propagation.registry import property_from_spec
 from assay.propagation.relaxation import relaxed
 
-pytest.importorskip("spglib")
+pytestmark = pytest.mark.properties
 
 
 def point_defects(spec: str, *species: str) -> PointDefects:

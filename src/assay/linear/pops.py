@@ -192,7 +192,7 @@ def _bounds(corrections: Corrections, gradient: Array, clipping: float) -> tuple
     longest = np.argsort(-length, kind="stable")
     order, length = order[longest], length[longest]
     position = clipping / 100 * (len(order) - 1)
-    held = int(position) + 2
+    held = 1 if not clipping else int(position) + 2
     reach = np.linalg.norm(gradient, axis=1)
     towards = corrections.factor.coefficients(gradient)
     lower, upper = np.empty(len(reach)), np.empty(len(reach))
@@ -208,15 +208,23 @@ def _bounds(corrections: Corrections, gradient: Array, clipping: float) -> tuple
             i = order[b]
             along = corrections.rows[i] @ towards[group[active]].T
             along *= (corrections.residual[i] / corrections.leverage[i])[:, None]
-            low[:, active] = np.partition(np.concatenate([low[:, active], along]), held - 1, axis=0)[:held]
-            high[:, active] = -np.partition(np.concatenate([-high[:, active], -along]), held - 1, axis=0)[:held]
+            low[:, active] = _smallest(low[:, active], along)
+            high[:, active] = -_smallest(-high[:, active], -along)
         low.sort(axis=0)
         high[::-1].sort(axis=0)
         part = position - int(position)
-        last = min(int(position) + 1, len(order) - 1)
+        last = min(int(position) + 1, len(order) - 1, held - 1)
         lower[group] = low[int(position)] + part * (low[last] - low[int(position)])
         upper[group] = high[int(position)] + part * (high[last] - high[int(position)])
     return lower, upper
+
+
+def _smallest(held: Array, more: Array) -> Array:
+    """As many of the smallest values of each column as there are rows in `held`, in any order."""
+    m = len(held)
+    if m == 1:
+        return np.minimum(held, more.min(axis=0))
+    return np.asarray(np.partition(np.concatenate([held, more]), m - 1, axis=0)[:m])
 
 
 def _added(covariance: Array, whitened: Array, factors: Array) -> Array:
