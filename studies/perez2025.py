@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -140,6 +140,28 @@ def show_pointwise(result: dict[str, Any], say: Callable[..., None]) -> None:
                     f"[{low:.2%}, {high:.2%}]  MAE {1000 * f['mae']:.3g} {unit}, std {1000 * f['mean_std']:.3g}, "
                     f"width {1000 * f['mean_width']:.3g}; error/std {ratios}"
                 )
+
+
+def show_properties(found: Mapping[str, Any], say: Callable[..., None]) -> None:
+    """Tables in the form of the paper's, with the mean ratios it has."""
+    for group, each in found.items():
+        say(f"  {group}: {each.get('method', '')}, {each.get('seconds', 0):.0f} s, {each['failures']} failures")
+        for reason in (*each.get("best_fit_failed", {}).values(), *each["reasons"]):
+            say(f"    failed: {reason[:150]}")
+        for name, q in each["quantities"].items():
+            if "x" in q:
+                continue
+            text = f"    {name:34} {q['value']:10.4g} ± {q['std']:8.3g}  [{q['low']:.4g}, {q['high']:.4g}] {q['unit']}"
+            if "reference" in q:
+                text += f"  error {q['error']:.3g}, low {q['low_error']:.3g}, high {q['high_error']:.3g}"
+            deviation = each.get("deviation", {}).get(name, {}).get("relative", {})
+            if deviation.get("p95") is not None:
+                text += f"  implicit off by {deviation['median']:.2%}, p95 {deviation['p95']:.2%}"
+            say(text)
+        if "mean_ratios" in each:
+            say("    " + ", ".join(f"{name} {value:.2f}" for name, value in each["mean_ratios"].items()))
+        for of, ranking in each["rankings"].items():
+            say(f"    order of {of}: Spearman {ranking['mean']:.2f} ± {ranking['std']:.2f}")
 
 
 def arguments_of(argv: list[str]) -> argparse.Namespace:

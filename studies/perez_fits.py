@@ -13,8 +13,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -149,6 +150,23 @@ def fitted(
         name: LinearPotential(source, part[0], part[1:], together.ridge, name)
         for name, part in zip(names, parts, strict=True)
     }
+
+
+def save(path: Path, potentials: Mapping[str, LinearPotential]) -> None:
+    """Coefficients of every posterior, to take up again."""
+    arrays = {f"{name} {of}": getattr(p, of) for name, p in potentials.items() for of in ("theta", "members", "ridge")}
+    np.savez(path, **arrays)
+
+
+def load(path: Path, source: Snap, names: Sequence[str]) -> dict[str, LinearPotential]:
+    """What `save` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return {
+            name: LinearPotential(
+                source, file[f"{name} theta"], file[f"{name} members"], float(file[f"{name} ridge"]), name
+            )
+            for name in names
+        }
 
 
 @dataclass(frozen=True)

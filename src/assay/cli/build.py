@@ -9,7 +9,7 @@ import click
 
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import errors_and_bars, flagged, listed, note
+from assay.cli.tables import envelope, errors_and_bars, flagged, listed, note
 from assay.evaluation import evaluation
 from assay.frames import LabelKeys
 from assay.linear.weights import Weights
@@ -112,10 +112,9 @@ def build(
     listed("frames with labels far from the others' (kept)", built.outliers)
     gauge = built.gauge
     if gauge.bar and built.held_out:
-        errors_and_bars(
-            evaluation(gauge.assessment(built.held_out), gauge.constant_bar),
-            "Held-out frames, which the error bars were fitted to",
-        )
+        found = evaluation(gauge.assessment(built.held_out), gauge.constant_bar)
+        errors_and_bars(found, "Held-out frames, which the error bars were fitted to")
+        envelope(found)
     else:
         flagged(gauge.thresholds, built.training.scores, built.held_out.scores if built.held_out else {})
     clusters = gauge.provenance["fitted_to"]["clusters"]

@@ -223,7 +223,7 @@ def _smallest(held: Array, more: Array) -> Array:
     """As many of the smallest values of each column as there are rows in `held`, in any order."""
     m = len(held)
     if m == 1:
-        return np.minimum(held, more.min(axis=0))
+        return np.asarray(np.minimum(held, more.min(axis=0)))
     return np.asarray(np.partition(np.concatenate([held, more]), m - 1, axis=0)[:m])
 
 
