@@ -23,23 +23,27 @@ VACANCY, HOP = "vacancy:bcc,size=3", f"barrier:vacancy,{CELL}"
 Groups = Mapping[str, Sequence[str]]
 """What goes into one table, each asked for by itself, so that a member fails where it fails alone."""
 
+STRUCTURES = ("fcc", "hcp", "A15", "C14", "C15", "C36", "sigma", "chi", "mu")
+
 RELAXED: Groups = {
-    "crystals": [f"crystals:bcc,{name}" for name in "fcc hcp A15 C14 C15 C36 sigma chi mu".split()],
-    "interstitials": [f"interstitials:{name},{CELL}" for name in "111 110 100 tetrahedral octahedral".split()],
-    "surfaces": [f"surfaces:{hkl}" for hkl in "100 110 111 210 211 310 311 320 321 322 332".split()],
+    "crystals": ["crystals:bcc", *(f"crystals:bcc,{s}" for s in STRUCTURES)],
+    "interstitials": [f"interstitials:{name},{CELL}" for name in ("111", "110", "100", "tetrahedral", "octahedral")],
+    "surfaces": [
+        f"surfaces:{hkl}" for hkl in ("100", "110", "111", "210", "211", "310", "311", "320", "321", "322", "332")
+    ],
     "vacancy": [VACANCY],
-    "paths": [f"path:{name}" for name in "bain trigonal orthorhombic hexagonal".split()],
+    "paths": [f"path:{name}" for name in ("bain", "trigonal", "orthorhombic", "hexagonal")],
     "hop": [HOP],
 }
 """By the implicit derivative."""
 QUICK: Groups = {
-    "crystals": ["crystals:bcc,fcc"],
+    "crystals": ["crystals:bcc", "crystals:bcc,fcc"],
     "surfaces": ["surfaces:100", "surfaces:110"],
     "vacancy": [VACANCY],
     "paths": ["path:bain"],
 }
 ANEW: Groups = {
-    "crystals": [f"crystals:bcc,{name}" for name in "fcc hcp A15 C15".split()],
+    "crystals": ["crystals:bcc", *(f"crystals:bcc,{name}" for name in ("fcc", "hcp", "A15"))],
     "elastic": ["elastic:bcc"],
     "vacancy": [VACANCY],
     "surfaces": ["surfaces:100", "surfaces:110"],
@@ -47,7 +51,7 @@ ANEW: Groups = {
     "phonons": ["phonons:bcc,mesh=8"],
 }
 """Computed anew with every member."""
-QUICK_ANEW: Groups = {"crystals": ["crystals:bcc,hcp"], "vacancy": [VACANCY]}
+QUICK_ANEW: Groups = {"crystals": ["crystals:bcc"], "vacancy": [VACANCY]}
 NOT_STATIONARY = ("elastic", "phonons")
 
 TABLES: Mapping[str, tuple[str, str, tuple[float, float]]] = {
@@ -73,9 +77,9 @@ def references(group: str, known: Dft) -> dict[str, Array]:
 
 
 def told(each: Propagated, reference: Array | None = None) -> dict[str, Any]:
-    """A row of the paper's tables (values, not errors, where there is no reference); of a curve without, what it spans."""
+    """A row of the paper's tables (values, not errors, where there is no reference)."""
     value = {"unit": each.unit, "value": each.value, "std": each.std, "low": each.low, "high": each.high}
-    value["members"] = each.count
+    value |= {"central_68": np.array(each.interval(0.68)), "members": each.count}
     if each.x is not None:
         value["x"] = each.x
     if reference is not None:
@@ -151,7 +155,7 @@ def anew(potential: LinearPotential, groups: Groups, members: int, workers: int,
 
 
 def deviation(implicit: Propagated, brute: Propagated) -> dict[str, Any]:
-    """`|implicit − brute force|` of members that gave both, over the brute force, and over the spread of the members."""
+    """`|implicit − brute force|` of members that gave both, over the brute force and over its spread."""
     both = np.isfinite(implicit.members) & np.isfinite(brute.members)
     change = np.abs(implicit.members - brute.members)[both]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -73,9 +73,13 @@ def dft(elastic: Sequence[Frame], others: Sequence[Frame]) -> Dft:
         found = [(_excess(f, energy) / (2 * _area(f))) for f in slabs if isclose(_area(f), area, rel_tol=2e-3)]
         if found:
             surfaces[miller] = min(found) / (units.J / units.m**2)
-    vacancies = [f for f in others if len(f.atoms) == 53 and np.allclose(f.atoms.cell.array, 3 * edge * np.eye(3), atol=0.01)]
+    vacancies = [
+        f for f in others if len(f.atoms) == 53 and np.allclose(f.atoms.cell.array, 3 * edge * np.eye(3), atol=0.01)
+    ]
     lowest = min((_excess(f, energy) for f in vacancies), default=None)
-    return Dft(edge, energy, surfaces, slabs, lowest, vacancies, _curve(elastic, crystal, 0, 0), _curve(elastic, crystal, 1, 0))
+    return Dft(
+        edge, energy, surfaces, slabs, lowest, vacancies, _curve(elastic, crystal, 0, 0), _curve(elastic, crystal, 1, 0)
+    )
 
 
 def _curve(elastic: Sequence[Frame], crystal: Frame, i: int, j: int) -> Curve:

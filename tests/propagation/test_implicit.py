@@ -249,6 +249,16 @@ def test_members_too_far_away_are_named() -> None:
     assert (np.diff(found.displacement[:4]) > 0).all()
 
 
+def test_member_that_collapses_or_explodes_fails() -> None:
+    """Of a volume that changes threefold nothing is known: its atoms may be out of reach, where no gradient is left."""
+    potential = pairs()
+    atoms = _relaxed(potential, _box(potential), "cell").atoms
+    member = potential.theta - 0.6 * np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+    (state,) = stationary_states(potential, Stationary(atoms, "cell"), member[None]).states
+    assert isinstance(state, Failed)
+    assert "logarithm of the volume" in state.reason
+
+
 @dataclass(frozen=True)
 class Vacancy:
     """Formation energy and volume of the crystal, as `implicit` uses it."""

@@ -12,9 +12,11 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
+from ase.optimize import BFGS
 from ase.spacegroup.symmetrize import check_symmetry
 
 from assay.frames import FrameError
+from assay.propagation import relaxation
 from assay.propagation.prototypes import crystal
 from assay.propagation.quantities import NotConverged
 from assay.propagation.relaxation import relaxed
@@ -130,3 +132,38 @@ def test_a_potential_that_refuses_is_not_converged() -> None:
 
     with pytest.raises(NotConverged, match="bcc: the potential failed: too far from home"):
         relaxed(bulk("Cu"), Says(refuse), label="bcc")
+
+
+
+
+class Circling(BFGS):
+    """Steps to and fro."""
+
+    def step(self, forces: Any = None) -> None:
+        moved = self.optimizable.get_x().copy()
+        moved[0] += 0.1 * (-1) ** self.nsteps
+        self.optimizable.set_x(moved)
+
+
+def test_steps_that_run_in_circles_end_and_others_take_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relaxation, "BFGS", Circling)
+    pair = Atoms("Ar2", [[0, 0, 0], [0, 0, 1.3]])
+    state = relaxed(pair, LennardJones(sigma=1.0, epsilon=1.0, rc=50.0, smooth=False), "positions")
+    assert state.energy == pytest.approx(-1, abs=1e-5)
+
+
+def test_forces_without_an_end_cost_less_than_all_steps() -> None:
+    whirl = Says(lambda a: (0.0, np.cross([0, 0, 1.0], a.positions - a.positions.mean(axis=0)), V0))
+    with pytest.raises(NotConverged, match="not relaxed to"):
+        relaxed(Atoms("H2", [[0, 0, 0], [0, 2.0, 0]]), whirl, "positions")
+    assert whirl.count < 200
+
+
+def test_a_free_cell_of_many_atoms_gives_no_warning_of_its_logarithm() -> None:
+    atoms = bulk("Cu", cubic=True) * (2, 2, 3)
+    rng = np.random.default_rng(0)
+    for _ in range(3):  # scipy's logm of 47 times a deformation is off by 10⁻¹³, and says so
+        strain = rng.normal(0, 0.01, (3, 3))
+        defect = atoms[1:]
+        defect.set_cell(defect.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+        assert relaxed(defect, EMT(), fmax=0.05).energy < 3

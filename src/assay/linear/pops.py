@@ -97,7 +97,7 @@ class Corrections:
             u = factor.whitened(x)
             residual[b] = targets[b] - x @ theta
             leverage[b] = np.einsum("ij,ij->i", u, u)
-            used[b] = np.einsum("ij,ij,j->i", x, x, factor.scale**2) >= least
+            used[b] = np.square(x) @ np.square(factor.scale) >= least
             used[b] &= leverage[b] > np.finfo(float).eps ** 2
             if not leverage_percentile:
                 i = b.start + np.flatnonzero(used[b])

@@ -38,7 +38,7 @@ from assay.propagation.quantities import (
     Stationary,
     Structures,
 )
-from assay.propagation.relaxation import FMAX
+from assay.propagation.relaxation import FMAX, SWELLING
 from assay.propagation.result import Failed, PropertyResult
 
 FAR = 0.3
@@ -88,7 +88,8 @@ def stationary_states(
     | | only: with strains or displacements alone | |
     | | tolerance: of the linear system, see `hessian.TOLERANCE` | |
 
-    Raises `ValueError` for constraints or a free cell without periods, `NotConverged` where the linear system can't
+    One whose volume would change by more than a factor of `SWELLING` fails, as when it is relaxed. Raises
+    `ValueError` for constraints or a free cell without periods, `NotConverged` where the linear system can't
     be solved, and `FrameError` where the potential fails.
     """
     coordinates = Coordinates.free(point.atoms, point.free, only)
@@ -119,12 +120,19 @@ def stationary_states(
     energy = energy - 0.5 * np.einsum("cr,cr->c", b, x)
     q = q + x @ reduced.basis.T
     negative = reduced.negative()
-    states = tuple(
-        State(coordinates.moved(each), float(e)) if minus == negative[0] else Failed(_other(minus, negative[0]))
-        for each, e, minus in zip(q, energy, negative[1:], strict=True)
-    )
+    growth = np.array([np.trace(coordinates.strain(each)) for each in q])  # ln(V_c / V*)
+    swollen = np.abs(growth) > np.log(SWELLING)
+
+    def state(c: int) -> State | Failed:
+        if negative[c + 1] != negative[0]:
+            return Failed(_other(negative[c + 1], negative[0]))
+        if swollen[c]:
+            return Failed(f"the logarithm of the volume changed by {growth[c]:+.1f}")
+        return State(coordinates.moved(q[c]), float(energy[c]))
+
+    states = tuple(map(state, range(count)))
     displacement = np.array([coordinates.reach(each) for each in q])
-    far = _far(coordinates, potential, coefficients, q, displacement, right, fixed)
+    far = _far(coordinates, potential, coefficients, q, displacement, swollen, right, fixed)
     return Response(states, np.array([coordinates.strain(each) for each in q]), displacement, far)
 
 
@@ -143,13 +151,18 @@ def _far(
     coefficients: Array,
     q: Array,
     displacement: Array,
+    swollen: NDArray[np.bool_],
     right: Array,
     fixed: Array,
 ) -> NDArray[np.bool_]:
-    """Which potentials move as far as one whose gradient does not vanish to first order, `(C,)`."""
+    """Which potentials move as far as one whose gradient does not vanish to first order, `(C,)`; swollen ones fail
+    without a look: atoms that are out of reach of each other have no gradient, and collapsed ones too many neighbours.
+    """
     floor = max(NOISE, FMAX) * np.sqrt(len(coordinates.atoms))
 
     def fails(c: int) -> bool:
+        if swollen[c]:
+            return True
         try:
             left = coordinates.gradients(potential, q[c], coefficients[c : c + 1])[0][0]
         except FrameError:

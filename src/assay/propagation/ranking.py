@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
+from assay.metrics.ranking import ranks
 from assay.prediction import Array
 
 
@@ -98,6 +98,6 @@ def ranking(of: str, names: tuple[str, ...], value: Array, members: Array) -> Ra
 def correlation(value: Array, others: Array) -> Array:
     """Spearman's ρ of `(N,)` with each of `(M, N)`: `(M,)`."""
     middle = 0.5 * (len(value) + 1)
-    r, q = rankdata(value) - middle, rankdata(others, axis=1) - middle
+    r, q = ranks(value) - middle, np.apply_along_axis(ranks, 1, others) - middle
     norm = np.sqrt((r @ r) * (q**2).sum(axis=1))
     return np.asarray(np.divide(q @ r, norm, out=np.full(len(others), np.nan), where=norm > 0))
