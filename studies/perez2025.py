@@ -1,7 +1,7 @@
 """Uncertainty of misspecified potentials: the findings of Perez et al. (arXiv:2502.07104) beside ours.
 
     python studies/perez2025.py [pointwise | properties | anew | unseen | all] --data DIR [--json FILE] [--quick]
-        [--case NAME …] [--workers N] [--members M] [--scratch FOLDER]
+        [--case NAME …] [--workers N] [--members M] [--scratch FOLDER] [--figure FILE.svg]
 
 | part | what is found |
 |---|---|
@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from perez_figure import draw
 from perez_fits import ALL_ROWS, DEFAULTS, crossed, designs, fitted, judged, load, save, told
 from perez_properties import ANEW, QUICK, QUICK_ANEW, RELAXED, TABLES, Groups, anew, properties
 from perez_references import Dft, dft
@@ -114,6 +115,7 @@ class Bench:
     workers: int
     anew_members: int
     scratch: Path | None = None
+    figure: Path | None = None
 
     def frames(self, names: Sequence[str]) -> list[Frame]:
         found = [frame for name in names for frame in read_frames(self.path(name), labels="needed")]
@@ -146,7 +148,10 @@ def pointwise(bench: Bench, name: str) -> dict[str, Any]:
     if test:
         potentials = fitted(source, rows, train, **fit)
         result["ridge"] = next(iter(potentials.values())).ridge
-        result["test"] = judged(told(potentials, rows, test))
+        parts = told(potentials, rows, test)
+        result["test"] = judged(parts)
+        if bench.figure and name == "tungsten":
+            draw(bench.figure, parts)
     return result
 
 
@@ -188,7 +193,11 @@ class Tungsten:
     def rows(self) -> dict[str, Design]:
         return designs(self.source, self.frames, self.bench.workers)
 
-    def potentials(
+    @cached_property
+    def whole(self) -> dict[str, LinearPotential]:
+        return self._potentials()
+
+    def _potentials(
         self, without: Sequence[Frame] = (), names: Sequence[str] = PROPAGATED
     ) -> dict[str, LinearPotential]:
         """Of all frames but those `without`; taken from the scratch folder if they are there."""
@@ -214,14 +223,15 @@ class Tungsten:
         quick, known = self.bench.quick, self.known
         if part == "properties":
             groups: Groups = QUICK if quick else RELAXED
-            return {name: properties(each, groups, known) for name, each in self.potentials().items()}
+            return {name: properties(each, groups, known) for name, each in self.whole.items()}
         if part == "anew":
-            pops = self.potentials()["pops"]
-            groups = QUICK_ANEW if quick else ANEW
-            return {"pops": anew(pops, groups, self.bench.anew_members, self.bench.workers, known)}
-        unseen = self.potentials([*known.slabs, *known.vacancies], ("pops",))
+            return {
+                name: anew(self.whole[name], groups, self.bench.anew_members, self.bench.workers, known)
+                for name, groups in (QUICK_ANEW if quick else ANEW).items()
+            }
+        unseen = self._potentials([*known.slabs, *known.vacancies], ("pops", "bayesian"))
         groups = {name: (QUICK if quick else RELAXED)[name] for name in ("surfaces", "vacancy")}
-        return {"pops": properties(unseen["pops"], groups, known)}
+        return {name: properties(each, groups, known) for name, each in unseen.items()}
 
 
 def show_properties(found: Mapping[str, Any], say: Callable[..., None]) -> None:
@@ -256,8 +266,19 @@ def show_tables(found: Mapping[str, Any], say: Callable[..., None]) -> None:
             text = f"  Table {title}: published |error|/std {over_std}, |error|/(high − low) {over_range}"
             ours = [(q["error_over_std"], q["error_over_range"]) for q in each if "reference" in q]
             if ours:
-                text += "; ours {:.2f}, {:.3f}".format(*np.mean(ours, axis=0))
+                text += "; ours {:.2f}, {:.3f}".format(*np.nanmean(ours, axis=0))
             say(f"{text}; mean std here {np.nanmean([q['std'] for q in each]):.3g} {each[0]['unit']}")
+
+
+def plain(value: Any) -> Any:
+    """For JSON: six digits, and `None` for what is not finite."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return value
 
 
 def arguments_of(argv: list[str]) -> argparse.Namespace:
@@ -270,6 +291,7 @@ def arguments_of(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--case", action="append", choices=list(CASES), help="of pointwise")
     parser.add_argument("--members", type=int, help=f"of anew ({ANEW_MEMBERS})")
     parser.add_argument("--scratch", type=Path, help="folder that keeps the potentials of tungsten")
+    parser.add_argument("--figure", type=Path, help="of tungsten's test frames, SVG")
     arguments = parser.parse_args(argv)
     if arguments.data is None:
         parser.error("needs --data DIR or the environment variable ASSAY_DATA")
@@ -282,7 +304,9 @@ def main() -> None:
     arguments = arguments_of(sys.argv[1:])
     say: Callable[..., None] = print if arguments.json != "-" else lambda *_: None
     members = arguments.members or (QUICK_ANEW_MEMBERS if arguments.quick else ANEW_MEMBERS)
-    bench = Bench(Path(arguments.data), arguments.quick, arguments.workers, members, arguments.scratch)
+    bench = Bench(
+        Path(arguments.data), arguments.quick, arguments.workers, members, arguments.scratch, arguments.figure
+    )
     tungsten = Tungsten(bench)
     seconds: dict[str, float] = {}
     result: dict[str, Any] = {"seconds": seconds, "data": bench.hashes(DATA)}
@@ -303,9 +327,9 @@ def main() -> None:
                 say(f"{part}, {posterior}")
                 show_properties(each, say)
                 show_tables(each, say)
-    places = ("--data", "--json", "--workers", "--scratch")  # of this machine
+    places = ("--data", "--json", "--workers", "--scratch", "--figure")  # of this machine
     words = [w for before, w in pairwise(sys.argv) if not w.startswith(places) and before not in places]
-    write_result(arguments.json, ["studies/perez2025.py", *words], result)
+    write_result(arguments.json, ["studies/perez2025.py", *words], plain(result))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ from assay.survey import Survey
 DEFAULTS = ("pops", "pops-published", "pops-corrections", "bayesian", "bootstrap")
 ALL_ROWS = "pops-all-rows"
 QUANTILES = (0.5, 0.683, 0.954, 0.99)
-EDGES = np.linspace(-6, 6, 49)
+EDGES = np.linspace(-6, 6, 25)
 VANISHING = (1e-2, 1e-3)
 """eV/Å: a force component with a label and a prediction below these vanishes by symmetry."""
 SAMPLED = 20
@@ -227,7 +227,7 @@ class Told:
         """Errors, envelope violation with its interval, and errors beside the spread."""
         error, e = self.best - self.label, self.envelope
         quantiles = error_ratio_quantiles(error, e.std, QUANTILES)
-        shares, normal = error_ratio_histogram(error, e.std, EDGES)
+        shares, _ = error_ratio_histogram(error, e.std, EDGES)
         ratios = np.abs(error_ratios(error, e.std))
         return {
             "values": len(error),
@@ -243,7 +243,7 @@ class Told:
             "error_over_std": {f"{level:g}": ratio for level, ratio in quantiles.items()},
             "error": [float(q) for q in np.quantile(np.abs(error), QUANTILES)],
             "member_deviation": [float(q) for q in np.quantile(np.abs(self.deviations), QUANTILES)],
-            "histogram": {"edges": EDGES.tolist(), "found": shares.tolist(), "normal": normal.tolist()},
+            "histogram": {"first": EDGES[0], "last": EDGES[-1], "shares": shares.tolist()},
         }
 
 

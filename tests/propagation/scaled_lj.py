@@ -100,3 +100,26 @@ def curvature(calculator: Calculator) -> Mapping[str, float]:
     """A plain function of a calculator, as a user writes it."""
     up, here, down = (energy(bulk("Cu", a=A * x), calculator) for x in (1.01, 1.0, 0.99))
     return {"curvature": (up - 2 * here + down) / 0.01**2}
+
+
+@dataclass(frozen=True)
+class Several:
+    """Energies of fcc and sc; sc fails for members above `limit`, and with the best fit in the function `best`."""
+
+    name: str = "several"
+    limit: float = np.inf
+    best: str = ""
+
+    def start(self, calculator: Calculator) -> Structures:
+        found = {"fcc": bulk("Cu", a=A), "sc": bulk("Cu", "sc", a=2.5)}
+        if self.best == "start":
+            del found["sc"]
+            raise NotConverged("sc: no start", structures=found)
+        return found
+
+    def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
+        found = {f"{s} energy": Quantity(energy(atoms.copy(), calculator), "eV/atom") for s, atoms in start.items()}
+        if self.best == "quantities" or found.get("sc energy", found["fcc energy"]).value > self.limit:
+            del found["sc energy"]
+            raise NotConverged("sc: ran away", partial=found)
+        return found

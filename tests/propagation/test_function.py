@@ -14,6 +14,7 @@ from ase.calculators.emt import EMT
 from assay.propagation.function import Function
 from assay.propagation.quantities import Quantity
 from assay.propagation.registry import property_from_spec
+from assay.propagation.resume import digest
 
 MODULE = """
 from ase.build import bulk
@@ -90,3 +91,9 @@ def test_functions_at_hand_travel_if_other_processes_can_import_them() -> None:
     assert there.quantities(EMT(), {}) == here.quantities(EMT(), {})
     with pytest.raises(ValueError, match="can't import"):
         pickle.dumps(Function.of(lambda calculator: 1.0))
+
+
+def test_what_is_allowed_is_no_setting_of_results() -> None:
+    few, more = (Function.from_words(["a.b"], {}, ["Cu"], allowed) for allowed in (["a"], ["a", "c"]))
+    assert digest(few) == digest(more)
+    assert digest(few) != digest(Function.from_words(["a.b"], {"unit": "eV"}, ["Cu"], ["a"]))

@@ -134,8 +134,6 @@ def test_a_potential_that_refuses_is_not_converged() -> None:
         relaxed(bulk("Cu"), Says(refuse), label="bcc")
 
 
-
-
 class Circling(BFGS):
     """Steps to and fro."""
 
@@ -153,10 +151,11 @@ def test_steps_that_run_in_circles_end_and_others_take_over(monkeypatch: pytest.
 
 
 def test_forces_without_an_end_cost_less_than_all_steps() -> None:
-    whirl = Says(lambda a: (0.0, np.cross([0, 0, 1.0], a.positions - a.positions.mean(axis=0)), V0))
+    rng = np.random.default_rng(0)
+    noise = Says(lambda a: (0.0, rng.normal(0, 0.1, (2, 3)), V0))
     with pytest.raises(NotConverged, match="not relaxed to"):
-        relaxed(Atoms("H2", [[0, 0, 0], [0, 2.0, 0]]), whirl, "positions")
-    assert whirl.count < 200
+        relaxed(Atoms("H2", [[0, 0, 0], [0, 2.0, 0]]), noise, "positions")
+    assert noise.count < 300
 
 
 def test_a_free_cell_of_many_atoms_gives_no_warning_of_its_logarithm() -> None:

@@ -16,8 +16,8 @@ from assay.gauge_file import require_folders
 from assay.propagation.methods import Method
 from assay.propagation.observables import NAMES as OBSERVABLES
 from assay.propagation.registry import NAMES
-from assay.propagation.result import Propagation, PropertyResult
-from assay.propagation.tables import decimals, fixed
+from assay.propagation.result import Propagated, Propagation, PropertyResult
+from assay.propagation.tables import decimals, fixed, written
 from assay.verbs.propagate import propagate as run
 
 
@@ -56,7 +56,7 @@ def propagate(
         result = run(gauge, properties, trajectory=trajectory or None, stage=stage, command=command, **arguments)
     for name, one in result.properties.items():
         listed(
-            f"of {result.members} members failed in {name} and are left out of it",
+            f"of {result.members} members failed in {name}, and what they did not give is left out",
             [(f"member {member}", reason) for member, reason in one.failed],
         )
     if not emit_json(json_file, result.summary()):
@@ -77,8 +77,8 @@ def show_propagation(result: Propagation) -> None:
     """The numbers of each property with their error bars, and how surely like numbers keep their order."""
     header = ["", "unit", "value", "± std", "low", "high"]
     for name, one in result.properties.items():
-        title = f"{name}: {result.members - len(one.failed)} of {result.members} members, {result.method}"
-        show(title, header, list(_rows(one)))
+        whole = f"{result.members - len(one.failed)} of {result.members} members" + (" gave all" if one.in_part else "")
+        show(f"{name}: {whole}, {result.method}", [*header, *(["members"] if one.in_part else [])], list(_rows(one)))
     rows = [
         [
             name,
@@ -97,10 +97,11 @@ def show_propagation(result: Propagation) -> None:
 
 
 def _rows(one: PropertyResult) -> Iterator[list[str]]:
+    def count(each: Propagated) -> list[str]:
+        return [str(each.count)] if one.in_part else []
+
     for name, each in one.scalars.items():
-        digits = decimals(each)
-        numbers = (each.value, each.std, each.low, each.high)
-        yield [name, each.unit, *(fixed(float(number), digits) for number in numbers)]
+        yield [name, each.unit, *written(each), *count(each)]
     for name, each in one.curves.items():
         digits = decimals(each)
         yield [
@@ -110,4 +111,5 @@ def _rows(one: PropertyResult) -> Iterator[list[str]]:
             f"up to {fixed(float(each.std.max()), digits)}",
             fixed(float(each.low.min()), digits),
             fixed(float(each.high.max()), digits),
+            *count(each),
         ]

@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator
 from ase.cell import Cell
 from ase.eos import EquationOfState
 
+from assay.propagation.attempts import Attempts
 from assay.propagation.options import require_known, spelled
 from assay.propagation.prototypes import Structure, structure
 from assay.propagation.quantities import NotConverged, Quantities, Quantity, State, Stationary, Structures
@@ -52,30 +53,35 @@ class Crystals:
         return cls(spelled("crystals", words, options), tuple(structure(w, options, species) for w in words))
 
     def start(self, calculator: Calculator) -> Structures:
-        return {s.label: relaxed(s.atoms, calculator, "cell", label=s.label).atoms for s in self.structures}
+        attempts, found = Attempts(), dict[str, Atoms]()
+        for s in self.structures:
+            with attempts:
+                found[s.label] = relaxed(s.atoms, calculator, "cell", label=s.label).atoms
+        return attempts.structures(found)
 
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
-        states = {s.label: relaxed(start[s.label], calculator, "cell", label=s.label) for s in self.structures}
-        moduli = {
-            f"{label} bulk modulus": Quantity(bulk_modulus(state.atoms, calculator, label), "GPa")
-            for label, state in states.items()
-        }
-        return {**self.of_states(states), **moduli}
+        attempts, states, moduli = Attempts(), dict[str, State](), dict[str, Quantity]()
+        for label, atoms in start.items():
+            with attempts:
+                states[label] = relaxed(atoms, calculator, "cell", label=label)
+                modulus = bulk_modulus(states[label].atoms, calculator, label)
+                moduli[f"{label} bulk modulus"] = Quantity(modulus, "GPa")
+        return attempts.quantities({**self.of_states(states), **moduli})
 
     def stationary(self, start: Structures) -> Mapping[str, Stationary]:
-        return {s.label: Stationary(start[s.label], "cell") for s in self.structures}
+        return {label: Stationary(atoms, "cell") for label, atoms in start.items()}
 
     def of_states(self, states: Mapping[str, State]) -> Quantities:
-        first = self.structures[0]
+        first, there = self.structures[0], [s for s in self.structures if s.label in states]
         found: dict[str, Quantity] = {}
-        for s in self.structures:
+        for s in there:
             found[f"{s.label} energy"] = Quantity(_energy(states[s.label]), "eV/atom")
             found[f"{s.label} volume"] = Quantity(_volume(states[s.label]), "Å³/atom")
             lengths = Cell(s.conventional @ states[s.label].atoms.cell.array).lengths()
             edges = dict(zip("abc", lengths, strict=True))
             found |= {f"{s.label} {axis}": Quantity(float(edges[axis]), "Å") for axis in s.axes}
-        for s in self.structures[1:]:
-            if _composition(s.atoms) == _composition(first.atoms):
+        for s in there:
+            if s is not first and first in there and _composition(s.atoms) == _composition(first.atoms):
                 above = _energy(states[s.label]) - _energy(states[first.label])
                 ratio = _volume(states[s.label]) / _volume(states[first.label])
                 found[f"{s.label} energy above {first.label}"] = Quantity(above, "eV/atom")

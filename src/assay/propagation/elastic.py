@@ -14,6 +14,7 @@ from ase.spacegroup.symmetrize import check_symmetry
 from scipy.linalg import LinAlgError, solve
 
 from assay.prediction import Array
+from assay.propagation.attempts import Attempts
 from assay.propagation.options import require_known, spelled
 from assay.propagation.prototypes import structure
 from assay.propagation.quantities import NotConverged, Quantities, Quantity, Structures
@@ -74,18 +75,26 @@ class Elastic:
         return cls(spelled("elastic", words, options), tuple(Crystal(s.label, *standard(s.atoms)) for s in named))
 
     def start(self, calculator: Calculator) -> Structures:
-        return {c.label: relaxed(c.atoms, calculator, "cell", label=c.label).atoms for c in self.crystals}
+        attempts, found = Attempts(), dict[str, Atoms]()
+        for c in self.crystals:
+            with attempts:
+                found[c.label] = relaxed(c.atoms, calculator, "cell", label=c.label).atoms
+        return attempts.structures(found)
 
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
-        found: dict[str, Quantity] = {}
+        attempts, found = Attempts(), dict[str, Quantity]()
         for c in self.crystals:
-            crystal = relaxed(start[c.label], calculator, "cell", label=c.label).atoms
-            constants = elastic_constants(crystal, calculator, c.system)
-            for ij in SYSTEMS[c.system][1].split():
-                found[f"{c.label} C{ij}"] = Quantity(float(constants[int(ij[0]) - 1, int(ij[1]) - 1]), "GPa")
-            for name, value in averages(constants).items():
-                found[f"{c.label} {name}"] = Quantity(value, "" if "Poisson" in name else "GPa")
-        return found
+            if c.label in start:
+                with attempts:
+                    self._add(found, c, relaxed(start[c.label], calculator, "cell", label=c.label).atoms, calculator)
+        return attempts.quantities(found)
+
+    def _add(self, found: dict[str, Quantity], c: Crystal, atoms: Atoms, calculator: Calculator) -> None:
+        constants = elastic_constants(atoms, calculator, c.system, c.label)
+        for ij in SYSTEMS[c.system][1].split():
+            found[f"{c.label} C{ij}"] = Quantity(float(constants[int(ij[0]) - 1, int(ij[1]) - 1]), "GPa")
+        for name, value in averages(constants).items():
+            found[f"{c.label} {name}"] = Quantity(value, "" if "Poisson" in name else "GPa")
 
 
 def standard(atoms: Atoms) -> tuple[Atoms, str]:
@@ -107,7 +116,7 @@ def standard(atoms: Atoms) -> tuple[Atoms, str]:
     return rotated, system
 
 
-def elastic_constants(atoms: Atoms, calculator: Calculator, system: str = "triclinic") -> Array:
+def elastic_constants(atoms: Atoms, calculator: Calculator, system: str = "triclinic", label: str = "") -> Array:
     """`C_ij = ∂σ_i/∂ε_j`, Voigt order xx yy zz yz xz xy, `(6, 6)`, GPa.
 
     The slopes of the stress in cells strained by `±STRAIN`, ions relaxed in each, along the strains that the symmetry
@@ -118,6 +127,7 @@ def elastic_constants(atoms: Atoms, calculator: Calculator, system: str = "tricl
     |---|---|
     | atoms | relaxed in cell and positions, in the standard orientation of `system` |
     | system | Laue class, a key of `SYSTEMS`; "triclinic" serves for any structure and orientation |
+    | label | what messages call the structure; by default its formula |
 
     Raises `NotConverged` where ions do not relax, `ModuleNotFoundError` without matscipy.
     """
@@ -128,7 +138,7 @@ def elastic_constants(atoms: Atoms, calculator: Calculator, system: str = "tricl
     steps = {"symmetry": symmetry, "N_steps": 3, "delta": STRAIN}
     strained = []
     for cell in elasticity.generate_strained_configs(reference, **steps):
-        ions = relaxed(cell, calculator, "positions", fmax=FMAX).atoms
+        ions = relaxed(cell, calculator, "positions", fmax=FMAX, label=label).atoms
         ions.calc = calculator
         ions.calc = SinglePointCalculator(ions, stress=ions.get_stress())
         strained.append(ions)

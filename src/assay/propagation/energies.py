@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator
 
 from assay.frames import read_frames
 from assay.prediction import Array
+from assay.propagation.attempts import Attempts
 from assay.propagation.options import choice, require_known, spelled
 from assay.propagation.quantities import Quantities, Quantity, State, Stationary, Structures
 from assay.propagation.relaxation import relaxed
@@ -76,23 +77,29 @@ class Energies:
         return {str(index): frame for index, frame in enumerate(self.frames)}
 
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
-        return self.of_states({key: relaxed(atoms, calculator, "nothing") for key, atoms in start.items()})
+        attempts, states = Attempts(), dict[str, State]()
+        for key, atoms in start.items():
+            with attempts:
+                states[key] = relaxed(atoms, calculator, "nothing", label=f"frame {key}")
+        return attempts.quantities(self.of_states(states))
 
     def stationary(self, start: Structures) -> Mapping[str, Stationary]:
         return {key: Stationary(atoms, "nothing") for key, atoms in start.items()}
 
     def of_states(self, states: Mapping[str, State]) -> Quantities:
         """`energy of frame i` (relative: `energy of frame i above frame 0`), eV or eV/atom."""
-        energies = [
-            states[str(index)].energy / (len(frame) if self.per == "atom" else 1)
+        energies = {
+            index: states[str(index)].energy / (len(frame) if self.per == "atom" else 1)
             for index, frame in enumerate(self.frames)
-        ]
+            if str(index) in states
+        }
         unit = "eV/atom" if self.per == "atom" else "eV"
         if self.zero == "none":
-            return {f"energy of frame {i}": Quantity(energy, unit) for i, energy in enumerate(energies)}
+            return {f"energy of frame {i}": Quantity(energy, unit) for i, energy in energies.items()}
         return {
-            f"energy of frame {i} above frame 0": Quantity(energies[i] - energies[0], unit)
-            for i in range(1, len(energies))
+            f"energy of frame {i} above frame 0": Quantity(energy - energies[0], unit)
+            for i, energy in energies.items()
+            if i > 0 and 0 in energies
         }
 
 

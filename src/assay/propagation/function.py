@@ -34,7 +34,7 @@ class Function:
     name: str
     path: str
     unit: str = ""
-    allow_import: tuple[str, ...] = ()
+    allow_import: tuple[str, ...] = field(default=(), compare=False)
     given: Callable[[Calculator], Any] | None = field(default=None, repr=False, compare=False)
 
     @classmethod

@@ -39,6 +39,7 @@ from assay.propagation.quantities import (
     Structures,
 )
 from assay.propagation.relaxation import FMAX, SWELLING
+from assay.propagation.resample import with_the_best_fit
 from assay.propagation.result import Failed, PropertyResult
 
 FAR = 0.3
@@ -62,6 +63,12 @@ class Response:
     strains: Array
     displacement: Array
     far: NDArray[np.bool_]
+
+    def trusted(self, c: int) -> State | Failed:
+        """The state of one potential, unless it is far."""
+        if self.far[c] and isinstance(self.states[c], State):
+            return Failed(f"moves by {self.displacement[c]:.2g} Å, too far for an expansion: resample it")
+        return self.states[c]
 
 
 def stationary_states(
@@ -201,6 +208,8 @@ def implicit(
 ) -> PropertyResult:
     """A property of the best fit and of M members through the implicit derivative of its stationary points.
 
+    Members that are far (see `stationary_states`) count as failed: what an expansion says of them may be anything.
+
     | argument | meaning | shape |
     |---|---|---|
     | start | relaxed structures of the best fit, from `property_.start` | |
@@ -227,34 +236,22 @@ def implicit(
     for name in points:
         respond(name)
     best, *others = (
-        _of_states(property_, {name: response.states[c] for name, response in responses.items()})
+        _of_states(property_, {name: response.trusted(c) for name, response in responses.items()})
         for c in range(len(coefficients))
     )
-    if isinstance(best, Failed):
+    if not isinstance(best, Failed):
+        return PropertyResult.collect(property_.name, best, others)
+    if not best.quantities:
         raise NotConverged(f"{property_.name}: {best.reason}")
-    return PropertyResult.collect(property_.name, best, others, _notes(responses))
+    return PropertyResult.collect(property_.name, best.quantities, others, with_the_best_fit(best.reason))
 
 
 def _of_states(property_: AtStationaryPoints, states: Mapping[str, State | Failed]) -> Quantities | Failed:
+    """All numbers, or those that need no structure that failed, with the reasons."""
     found = {name: state for name, state in states.items() if isinstance(state, State)}
-    for name, state in states.items():
-        if isinstance(state, Failed):
-            return Failed(f"{name}: {state.reason}")
+    reasons = [f"{name}: {state.reason}" for name, state in states.items() if isinstance(state, Failed)]
     try:
-        return property_.of_states(found)
+        quantities = property_.of_states(found)
     except NotConverged as error:
-        return Failed(str(error))
-
-
-def _notes(responses: Mapping[str, Response]) -> list[str]:
-    notes = []
-    for name, response in responses.items():
-        far = np.flatnonzero(response.far[1:])
-        if len(far):
-            least = response.displacement[1:][far].min()
-            listed = ", ".join(map(str, far[:10])) + (", …" if len(far) > 10 else "")
-            notes.append(
-                f"{name}: {len(far)} members change its structure too much for an expansion (by {least:.2g} Å and "
-                f"more; members {listed}): resample these"
-            )
-    return notes
+        return Failed("; ".join([*reasons, str(error)]), error.partial)
+    return Failed("; ".join(reasons), quantities) if reasons else quantities

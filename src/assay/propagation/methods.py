@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from assay.propagation.first_order import first_order
 from assay.propagation.implicit import implicit
 from assay.propagation.members import member_calculator
 from assay.propagation.quantities import OfStationaryPoints, Property, Structures
-from assay.propagation.resample import reason_of, resample
+from assay.propagation.resample import begun, reason_of, resample, with_the_best_fit
 from assay.propagation.result import Propagation, PropertyResult
 from assay.sources import Source
 from assay.sources.ase_committee import AseCommittee
@@ -91,8 +92,9 @@ def _from_best_fit(
     found, failed = dict[str, PropertyResult](), list[tuple[str, str]]()
     for done, each in enumerate(properties, 1):
         try:
-            start = each.start(member_calculator(source))
-            found[each.name] = expansion(source, each, start, source.members[:members])
+            start, missing = begun(each, member_calculator(source))
+            result = expansion(source, each, start, source.members[:members])
+            found[each.name] = replace(result, notes=(*with_the_best_fit(missing), *result.notes))
         except (ModuleNotFoundError, PermissionError):
             raise
         except Exception as error:  # a potential may raise anything; the others go on

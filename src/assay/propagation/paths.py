@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from assay.prediction import Array
+from assay.propagation.attempts import Attempts
 from assay.propagation.options import count, require_known, spelled
 from assay.propagation.prototypes import crystal, the_element
 from assay.propagation.quantities import Quantities, Quantity, State, Stationary, Structures
@@ -69,14 +70,15 @@ class Paths:
         return {BCC: bcc, **points}
 
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
-        states = {BCC: relaxed(start[BCC], calculator, "cell", label=BCC)}
+        attempts, states = Attempts(), {BCC: relaxed(start[BCC], calculator, "cell", label=BCC)}
         scale = (states[BCC].atoms.get_volume() / start[BCC].get_volume()) ** (1 / 3)
         for key in start:
             if key != BCC:
                 point = start[key].copy()
                 point.set_cell(point.cell * scale, scale_atoms=True)
-                states[key] = relaxed(point, calculator, "nothing", label=key)
-        return self.of_states(states)
+                with attempts:
+                    states[key] = relaxed(point, calculator, "nothing", label=key)
+        return attempts.quantities(self.of_states(states))
 
     def stationary(self, start: Structures) -> Mapping[str, Stationary]:
         points = {key: Stationary(atoms, "nothing", cell_of=BCC) for key, atoms in start.items() if key != BCC}
@@ -86,12 +88,14 @@ class Paths:
         found: dict[str, Quantity] = {}
         for path in self.paths:
             x = self._abscissa(path)
-            above = {p: _per_atom(states[_key(path, p)]) - _per_atom(states[BCC]) for p in x}
+            points = {p: states[key] for p in x if (key := _key(path, p)) in states}
+            above = {p: _per_atom(state) - _per_atom(states[BCC]) for p, state in points.items()}
             ticks = tuple((p, point) for point, p in POINTS[path].items())
             curve = np.array(list(above.values()))
-            found[f"{path} path"] = Quantity(curve, "eV/atom", x=np.array(x), x_label="p", ticks=ticks)
+            if len(curve) == len(x):
+                found[f"{path} path"] = Quantity(curve, "eV/atom", x=np.array(x), x_label="p", ticks=ticks)
             for point, p in POINTS[path].items():
-                if point not in (BCC, "bcc again"):
+                if p in above and point not in (BCC, "bcc again"):
                     found[f"{path} path, {point}"] = Quantity(above[p], "eV/atom")
         return found
 

@@ -11,10 +11,11 @@ from ase import Atoms
 from ase.build import make_supercell
 from ase.calculators.calculator import Calculator
 
+from assay.propagation.attempts import Attempts
 from assay.propagation.defect_sites import Defect, distortion, interstitial, usual_interstitials, vacancies
 from assay.propagation.options import choice, count, require_known, spelled, the_structure
 from assay.propagation.prototypes import Structure, structure
-from assay.propagation.quantities import Free, Quantities, Quantity, State, Stationary, Structures
+from assay.propagation.quantities import YES_OR_NO, Free, Quantities, Quantity, State, Stationary, Structures
 from assay.propagation.relaxation import relaxed
 
 APART = 10.0
@@ -56,32 +57,34 @@ class PointDefects:
 
     def start(self, calculator: Calculator) -> Structures:
         crystals = dict(self._crystals(calculator, {BULK: self.crystal, REFERENCE: self.reference}))
-        defects = {
-            defect.name: relaxed(self._built(defect, crystals[BULK].atoms), calculator, self._free).atoms
-            for defect in self.defects
-        }
-        return {**{name: state.atoms for name, state in crystals.items()}, **defects}
+        attempts, found = Attempts(), {name: state.atoms for name, state in crystals.items()}
+        for defect in self.defects:
+            built = self._built(defect, crystals[BULK].atoms)
+            with attempts:
+                found[defect.name] = relaxed(built, calculator, self._free, label=defect.name).atoms
+        return attempts.structures(found)
 
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
-        states = dict(self._crystals(calculator, start))
+        attempts, states = Attempts(), dict(self._crystals(calculator, start))
         bulk = states[BULK].atoms
-        for defect in self.defects:
+        for defect in self._there(start):
             kept = self._kept(defect, start[BULK], start[defect.name])
             begin = strained(start[defect.name], start[BULK], bulk) if kept else self._built(defect, bulk)
-            states[defect.name] = relaxed(begin, calculator, self._free)
-        return self.of_states(states)
+            with attempts:
+                states[defect.name] = relaxed(begin, calculator, self._free, label=defect.name)
+        return attempts.quantities(self.of_states(states))
 
     def stationary(self, start: Structures) -> Mapping[str, Stationary]:
         crystals = {name: Stationary(start[name], "cell") for name in (BULK, REFERENCE) if name in start}
         cell_of = BULK if self.cell == "fixed" else None
-        return crystals | {d.name: Stationary(start[d.name], self._free, cell_of) for d in self.defects}
+        return crystals | {d.name: Stationary(start[d.name], self._free, cell_of) for d in self._there(start)}
 
     def of_states(self, states: Mapping[str, State]) -> Quantities:
         """`… formation energy` (eV), `… formation volume` (Å³, with a free cell) and `… symmetry kept` (1 or 0)."""
         bulk, cells = states[BULK], prod(self.repeats)
         reference = states.get(REFERENCE, bulk)
         quantities = {}
-        for defect in self.defects:
+        for defect in self._there(states):
             state, n = states[defect.name], defect.excess
             energy = state.energy - cells * bulk.energy - n * reference.energy / len(reference.atoms)
             quantities[f"{defect.name} formation energy"] = Quantity(energy, "eV")
@@ -90,7 +93,7 @@ class PointDefects:
                 volume = state.atoms.get_volume() - cells * bulk.atoms.get_volume() - n * per_atom
                 quantities[f"{defect.name} formation volume"] = Quantity(float(volume), "Å³")
             kept = self._kept(defect, bulk.atoms, state.atoms)
-            quantities[f"{defect.name} symmetry kept"] = Quantity(float(kept), "")
+            quantities[f"{defect.name} symmetry kept"] = Quantity(float(kept), YES_OR_NO)
         return quantities
 
     @property
@@ -100,7 +103,10 @@ class PointDefects:
     def _crystals(self, calculator: Calculator, start: Mapping[str, Atoms | None]) -> Iterator[tuple[str, State]]:
         for name in (BULK, REFERENCE):
             if (atoms := start.get(name)) is not None:
-                yield name, relaxed(atoms, calculator, "cell")
+                yield name, relaxed(atoms, calculator, "cell", label=name)
+
+    def _there(self, found: Mapping[str, object]) -> list[Defect]:
+        return [defect for defect in self.defects if defect.name in found]
 
     def _built(self, defect: Defect, bulk: Atoms) -> Atoms:
         return defect.inside(bulk, self.repeats)

@@ -15,10 +15,6 @@ Free = Literal["nothing", "positions", "volume", "cell"]
 """What relaxes: nothing; positions in a fixed cell; positions and an isotropic strain; positions and the whole cell."""
 
 
-class NotConverged(RuntimeError):
-    """A relaxation or path that did not converge: the member is counted, shown and left out of the statistics."""
-
-
 @dataclass(frozen=True)
 class Quantity:
     """One number, or one curve, that one potential gives.
@@ -38,11 +34,30 @@ class Quantity:
     ticks: tuple[tuple[float, str], ...] = ()
 
 
+YES_OR_NO = "yes or no"
+"""Unit of a number that is 1 or 0: tables show the share of the members that say yes."""
+
 Quantities = Mapping[str, Quantity]
 """By name, unique within a property and the same for every potential, such as `bcc volume`."""
 
 Structures = Mapping[str, Atoms]
 """By name; they carry no calculator."""
+
+
+class NotConverged(RuntimeError):
+    """A relaxation or path that did not converge: the member is counted, shown and left out of the statistics.
+
+    | argument | meaning |
+    |---|---|
+    | reason | for people |
+    | partial | quantities that were found all the same, of `Property.quantities` |
+    | structures | structures that were found all the same, of `Property.start` |
+    """
+
+    def __init__(self, reason: str, partial: Quantities | None = None, structures: Structures | None = None) -> None:
+        super().__init__(reason)
+        self.partial: Quantities = dict(partial or {})
+        self.structures: Structures = dict(structures or {})
 
 
 class Property(Protocol):
@@ -53,10 +68,12 @@ class Property(Protocol):
         """As the user wrote it, such as `crystals:bcc,fcc`."""
 
     def start(self, calculator: Calculator) -> Structures:
-        """Relaxed structures of the best fit, from which every member starts; raises `NotConverged`."""
+        """Relaxed structures of the best fit, from which every member starts; raises `NotConverged`, with those that
+        there are."""
 
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
-        """The numbers of one potential, relaxed anew from `start`; raises `NotConverged`."""
+        """The numbers of one potential, of the structures in `start`, relaxed anew from there; raises `NotConverged`,
+        with those that there are."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +102,8 @@ class OfStationaryPoints(Protocol):
     """A property whose numbers follow from stationary points alone: the implicit derivative serves for it."""
 
     def stationary(self, start: Structures) -> Mapping[str, Stationary]:
-        """The stationary points among the structures of the best fit."""
+        """The stationary points among the structures of the best fit, of which some may be missing."""
 
     def of_states(self, states: Mapping[str, State]) -> Quantities:
-        """The numbers that energies, cells and positions of these points (by the same names) give."""
+        """The numbers that energies, cells and positions of these points (by the same names) give; where points are
+        missing, those that need none of them."""

@@ -40,10 +40,11 @@ def relaxed(
 ) -> State:
     """The nearest stationary point of the energy in what is free, from a copy of `atoms`.
 
-    Positions move by quasi-Newton steps, and where these run in circles (of limited memory they do, where curvatures
-    are negative) by FIRE's (Bitzek et al. 2006, doi:10.1103/PhysRevLett.97.170201); the cell by the logarithm of its deformation, times √N for N atoms, which
-    gives it about the curvature of a bond. Steps are combinations of forces and stress, so what the forces leave
-    symmetric stays symmetric: a crystal keeps its space group, and a saddle point set by symmetry stays one.
+    Positions move by quasi-Newton steps, and where these run in circles (with limited memory they do, where curvatures
+    are negative) by FIRE's (Bitzek et al. 2006, doi:10.1103/PhysRevLett.97.170201). The cell moves by the logarithm of
+    its deformation, times √N for N atoms, which gives it about the curvature of a bond. Steps are combinations of
+    forces and stress, so what the forces leave symmetric stays symmetric: a crystal keeps its space group, and a saddle
+    point set by symmetry stays one.
 
     | argument | meaning |
     |---|---|
@@ -55,9 +56,9 @@ def relaxed(
     | keep_volume | with `free="cell"`: only the shape of the cell is free |
     | label | what messages call the structure; by default its formula |
 
-    Raises `NotConverged` after `steps` steps, where FIRE does not get on either, where the volume changes by more than a factor of `SWELLING`, where
-    two atoms come closer than `CLOSEST` times the shortest distance of the start, and where the calculator fails or
-    gives numbers that are not finite.
+    Raises `NotConverged` after `steps` steps, where FIRE does not get on either, where the volume changes by more than
+    a factor of `SWELLING`, where two atoms come closer than `CLOSEST` times the shortest distance of the start, and
+    where the calculator fails or gives numbers that are not finite.
     """
     moving = atoms.copy()
     moving.calc = calculator

@@ -51,8 +51,9 @@ class Potentials:
             calculator = self._calculator(task.member)
             if task.member is not None:
                 return dict(task.of.quantities(calculator, task.start))
-            start = task.of.start(calculator)
-            return Best(start, dict(task.of.quantities(calculator, start)))
+            return _best(task.of, calculator)
+        except NotConverged as error:
+            return Failed(reason_of(error), error.partial)
         except (ModuleNotFoundError, PermissionError):  # the installation is at fault, not the member
             raise
         except Exception as error:  # a potential may raise anything; the others go on
@@ -69,8 +70,34 @@ class Potentials:
         return {"source": self.source, "_last": None}
 
 
+def begun(of: Property, calculator: Calculator) -> tuple[Structures, str]:
+    """The structures of the best fit that there are, and why others are missing; raises what `start` does where there
+    are none."""
+    try:
+        return of.start(calculator), ""
+    except NotConverged as error:
+        if not error.structures:
+            raise
+        return error.structures, reason_of(error)
+
+
+def _best(of: Property, calculator: Calculator) -> Best:
+    start, missing = begun(of, calculator)
+    try:
+        return Best(start, dict(of.quantities(calculator, start)), missing)
+    except NotConverged as error:
+        if not error.partial:
+            raise
+        return Best(start, error.partial, "; ".join(filter(None, [missing, reason_of(error)])))
+
+
+def with_the_best_fit(missing: str) -> tuple[str, ...]:
+    """The note of what the best fit does not give."""
+    return (f"left out, as the best fit does not give it: {missing}",) if missing else ()
+
+
 def reason_of(error: Exception) -> str:
-    """Why a potential gave no numbers, for people."""
+    """Why a potential gave no numbers, or not all, for people."""
     return str(error) if isinstance(error, NotConverged) else f"{type(error).__name__}: {error}"
 
 
@@ -111,17 +138,18 @@ def resample(
                         progress(len(done), sum(isinstance(each, Failed) for each in done.values()))
 
         run([Task(each, None) for each in properties if (each.name, None) not in done])
-        begun = [(each, best) for each in properties if isinstance(best := done[each.name, None], Best)]
-        tasks = [Task(each, member, best.start) for member in range(members) for each, best in begun]
+        bests = [(each, best) for each in properties if isinstance(best := done[each.name, None], Best)]
+        tasks = [Task(each, member, best.start) for member in range(members) for each, best in bests]
         run([task for task in tasks if task.key not in done])
-    found = {each.name: _result(each.name, best, done, members) for each, best in begun}
+    found = {each.name: _result(each.name, best, done, members) for each, best in bests}
     failed = [(each.name, best.reason) for each in properties if isinstance(best := done[each.name, None], Failed)]
     return found, tuple(failed)
 
 
 def _result(name: str, best: Best, done: Mapping[Key, Outcome], members: int) -> PropertyResult:
     outcomes = [done[name, member] for member in range(members)]
-    return PropertyResult.collect(name, best.quantities, [each for each in outcomes if not isinstance(each, Best)])
+    given = [each for each in outcomes if not isinstance(each, Best)]
+    return PropertyResult.collect(name, best.quantities, given, with_the_best_fit(best.missing))
 
 
 def _require_sendable(properties: Sequence[Property]) -> None:

@@ -19,9 +19,10 @@ LEVELS = (0.68, 0.95)
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a potential gave no numbers."""
+    """Why a potential gave no numbers, or not all, and those that it gave."""
 
     reason: str
+    quantities: Quantities = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,8 @@ class PropertyResult:
     |---|---|
     | name | as the user wrote it |
     | quantities | by name |
-    | failed | `(member, reason)` of members that gave no numbers |
-    | notes | what the method has to say, such as a member too far for it |
+    | failed | `(member, reason)` of members that did not give all numbers |
+    | notes | what the method has to say, such as a member too far for it, and what the best fit does not give |
     """
 
     name: str
@@ -145,15 +146,15 @@ class PropertyResult:
     def collect(
         cls, name: str, best: Quantities, members: Sequence[Quantities | Failed], notes: Sequence[str] = ()
     ) -> PropertyResult:
-        """Members in their order. One with other quantities, or curves of other shape, than the best fit has failed."""
+        """Members in their order. One that lacks quantities, or has curves of other shape than the best fit, has failed
+        in these; what the best fit lacks is left out."""
         checked = [_checked(best, member) for member in members]
         quantities = {}
         for key, quantity in best.items():
             value = np.asarray(quantity.value, dtype=np.float64)
-            rows = [
-                np.full(value.shape, np.nan) if isinstance(member, Failed) else np.asarray(member[key].value, float)
-                for member in checked
-            ]
+            nothing = np.full(value.shape, np.nan)
+            given = (member.quantities if isinstance(member, Failed) else member for member in checked)
+            rows = [np.asarray(each[key].value, float) if key in each else nothing for each in given]
             over = np.array(rows).reshape(len(rows), *value.shape)
             quantities[key] = Propagated(
                 key, quantity.unit, value, over, quantity.x, quantity.x_label, tuple(quantity.ticks)
@@ -180,6 +181,11 @@ class PropertyResult:
     def curves(self) -> dict[str, Propagated]:
         """The quantities that are curves."""
         return {name: each for name, each in self.quantities.items() if each.value.ndim == 1}
+
+    @property
+    def in_part(self) -> bool:
+        """Whether some quantities are of fewer members than others."""
+        return len({each.count for each in self.quantities.values()}) > 1
 
     @cached_property
     def correlation(self) -> Array:
@@ -257,16 +263,22 @@ class Propagation:
 
 
 def _checked(best: Quantities, member: Quantities | Failed) -> Quantities | Failed:
-    if isinstance(member, Failed):
-        return member
-    if set(member) != set(best):
-        return Failed(f"gave {', '.join(member)}, and the best fit {', '.join(best)}")
-    for name, quantity in best.items():
-        if (came := np.shape(member[name].value)) != np.shape(quantity.value):
-            return Failed(f"{name} has shape {came}, and with the best fit {np.shape(quantity.value)}")
-        if not _same_abscissa(quantity, member[name]):
-            return Failed(f"{name} is a curve over other abscissae than with the best fit")
-    return member
+    """What of a member is like what the best fit gave; and why, where that is not all."""
+    given = member.quantities if isinstance(member, Failed) else member
+    unlike = {name: why for name, quantity in best.items() if (why := _unlike(quantity, given.get(name)))}
+    alike = {name: given[name] for name in best if name not in unlike}
+    if not unlike:
+        return alike
+    reasons = [member.reason] if isinstance(member, Failed) else [f"{name} {why}" for name, why in unlike.items()]
+    return Failed("; ".join(reasons), alike)
+
+
+def _unlike(best: Quantity, found: Quantity | None) -> str:
+    if found is None:
+        return "is not there"
+    if (came := np.shape(found.value)) != np.shape(best.value):
+        return f"has shape {came}, and with the best fit {np.shape(best.value)}"
+    return "" if _same_abscissa(best, found) else "is a curve over other abscissae than with the best fit"
 
 
 def _same_abscissa(first: Quantity, second: Quantity) -> bool:

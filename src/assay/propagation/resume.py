@@ -5,9 +5,10 @@ JSON lines. The first says what the file is of; each other one is one finished (
     {"format": "assay-propagate", "version": 1, "assay": "0.1.0", "source": "<sha256>", "label": "SNAP, 2J = 8 …"}
     {"property": "crystals:bcc", "settings": "<sha256>", "member": null, "start": {…}, "quantities": {…}}
     {"property": "crystals:bcc", "settings": "<sha256>", "member": 7, "quantities": {"bcc volume": {"value": 16.1, …}}}
-    {"property": "crystals:bcc", "settings": "<sha256>", "member": 8, "failed": "not relaxed to …"}
+    {"property": "crystals:bcc", "settings": "<sha256>", "member": 8, "failed": "not relaxed to …", "quantities": {}}
 
-`member` null is the best fit, with the structures that members start from. Numbers are kept to the last bit.
+`member` null is the best fit, with the structures that members start from. Of what fails, `failed` says why, and
+`quantities` has what is there all the same. Numbers are kept to the last bit.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Best:
-    """A property with the best fit: its numbers, and the structures that members start from."""
+    """A property with the best fit: its numbers, the structures that members start from, and why not all are there."""
 
     start: Structures
     quantities: Quantities
+    missing: str = ""
 
 
 Outcome = Best | Quantities | Failed
@@ -144,11 +146,11 @@ def _append(file: IO[bytes], row: Mapping[str, Any]) -> None:
 
 def _row(outcome: Outcome) -> dict[str, Any]:
     match outcome:
-        case Failed(reason):
-            return {"failed": reason}
-        case Best(start, quantities):
+        case Failed(reason, quantities):
+            return {"failed": reason, **_row(quantities)}
+        case Best(start, quantities, missing):
             structures = {name: json.loads(encode(_bare(atoms))) for name, atoms in start.items()}
-            return {"start": structures, **_row(quantities)}
+            return {"start": structures, **({"failed": missing} if missing else {}), **_row(quantities)}
     return {
         "quantities": {
             name: {
@@ -170,8 +172,6 @@ def _bare(atoms: Atoms) -> Atoms:
 
 
 def _outcome(row: Mapping[str, Any]) -> Outcome:
-    if "failed" in row:
-        return Failed(row["failed"])
     quantities = {
         name: Quantity(
             np.array(each["value"]) if isinstance(each["value"], list) else each["value"],
@@ -182,6 +182,7 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
         )
         for name, each in row["quantities"].items()
     }
-    if "start" not in row:
-        return quantities
-    return Best({name: decode(json.dumps(atoms)) for name, atoms in row["start"].items()}, quantities)
+    if "start" in row:
+        start = {name: decode(json.dumps(atoms)) for name, atoms in row["start"].items()}
+        return Best(start, quantities, row.get("failed", ""))
+    return Failed(row["failed"], quantities) if "failed" in row else quantities

@@ -15,6 +15,7 @@ from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
 from assay.prediction import Array
+from assay.propagation.attempts import Attempts
 from assay.propagation.options import choice, length, require_known, spelled
 from assay.propagation.prototypes import Structure, stable, structure, the_element
 from assay.propagation.quantities import Quantities, Quantity, State, Stationary, Structures
@@ -71,34 +72,39 @@ class Surfaces:
 
     def start(self, calculator: Calculator) -> Structures:
         bulk = relaxed(self.structure.atoms, calculator, "cell", label=BULK).atoms
-        found = {BULK: bulk}
+        attempts, found = Attempts(), {BULK: bulk}
         for key, miller in self.millers:
             cut = slab(bulk, _primitive(miller, self.structure.conventional), self.thickness, self.vacuum)
-            found[key] = relaxed(cut, calculator, "positions", label=key).atoms
-        return found
+            with attempts:
+                found[key] = relaxed(cut, calculator, "positions", label=key).atoms
+        return attempts.structures(found)
 
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
-        states = {BULK: relaxed(start[BULK], calculator, "cell", label=BULK)}
+        attempts, states = Attempts(), {BULK: relaxed(start[BULK], calculator, "cell", label=BULK)}
         strain = np.linalg.solve(start[BULK].cell.array, states[BULK].atoms.cell.array)
-        for key, _ in self.millers:
+        for key in self._there(start):
             strained = start[key].copy()
             strained.set_cell(strained.cell.array @ strain, scale_atoms=True)
-            states[key] = relaxed(strained, calculator, "positions", label=key)
-        return self.of_states(states)
+            with attempts:
+                states[key] = relaxed(strained, calculator, "positions", label=key)
+        return attempts.quantities(self.of_states(states))
 
     def stationary(self, start: Structures) -> Mapping[str, Stationary]:
-        slabs = {key: Stationary(start[key], "positions", cell_of=BULK) for key, _ in self.millers}
+        slabs = {key: Stationary(start[key], "positions", cell_of=BULK) for key in self._there(start)}
         return {BULK: Stationary(start[BULK], "cell"), **slabs}
 
     def of_states(self, states: Mapping[str, State]) -> Quantities:
         bulk = states[BULK]
         found = {}
-        for key, _ in self.millers:
+        for key in self._there(states):
             cut = states[key]
             excess = cut.energy - len(cut.atoms) / len(bulk.atoms) * bulk.energy
             area = np.linalg.norm(np.cross(*cut.atoms.cell.array[:2]))
             found[f"{self.structure.label} {key}"] = Quantity(float(excess / (2 * area)) / UNITS[self.unit], self.unit)
         return found
+
+    def _there(self, found: Mapping[str, object]) -> list[str]:
+        return [key for key, _ in self.millers if key in found]
 
 
 def slab(bulk: Atoms, miller: Miller, thickness: float, vacuum: float) -> Atoms:

@@ -13,6 +13,7 @@ import numpy as np
 
 from assay.gauge_file import write_atomically
 from assay.prediction import Array
+from assay.propagation.quantities import YES_OR_NO
 from assay.propagation.ranking import alike
 from assay.propagation.references import References, against, mean_ratios
 from assay.propagation.result import LEVELS, Propagated, Propagation, PropertyResult
@@ -30,6 +31,7 @@ _LATEX = {
     "⁻": "$^-$",
     "−": "$-$",
     "–": "--",
+    "\N{NO-BREAK SPACE}": "~",
     "×": r"$\times$",
     "·": r"$\cdot$",
     "⟨": r"$\langle$",
@@ -85,11 +87,13 @@ def _tabular(one: PropertyResult, references: Mapping[str, Array]) -> str:
     known = {name: value for name, value in references.items() if name in one.scalars}
     head = ["Quantity", "Unit", "Value", "Std", "Low", "High"]
     head += ["Reference", "Error", "Low error", "High error"] if known else []
+    head += ["Members"] if one.in_part else []
     lines = [f"% {_latex(one.name)}" + _failures(one), rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}", r"\toprule"]
     lines += [_row(head), r"\midrule"]
     for names in alike({name: each.unit for name, each in one.scalars.items()}).values():
         for name in names:
             numbers = _numbers(one[name], known.get(name), bool(known))
+            numbers += [str(one[name].count)] if one.in_part else []
             lines.append(_row([_latex(name), _latex(one[name].unit), *numbers]))
     if known:
         in_std, in_range, bracketed = mean_ratios(one.scalars, known)
@@ -100,17 +104,16 @@ def _tabular(one: PropertyResult, references: Mapping[str, Array]) -> str:
 
 
 def _numbers(each: Propagated, reference: Array | None, referenced: bool) -> list[str]:
-    digits = decimals(each)
-    plain = [each.value, each.std, each.low, each.high]
+    digits, cells = decimals(each), list(written(each))
     if reference is not None:
-        plain += [reference, each.value - reference, each.low - reference, each.high - reference]
-    cells = [fixed(float(value), digits) for value in plain]
-    cells = ["--" if cell == "–" else f"${cell.replace('−', '-')}$" for cell in cells]
+        plain = [reference, each.value - reference, each.low - reference, each.high - reference]
+        cells += [fixed(float(value), digits) for value in plain]
+    cells = [f"${cell.replace('−', '-')}$" if cell[-1].isdecimal() else _latex(cell) for cell in cells]
     return cells + ["--"] * (4 if referenced and reference is None else 0)
 
 
 def _failures(one: PropertyResult) -> str:
-    return f"; {len(one.failed)} members failed and are left out" if one.failed else ""
+    return f"; {len(one.failed)} members failed, and what they did not give is left out" if one.failed else ""
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -146,6 +149,16 @@ def decimals(each: Propagated) -> int:
     return min(max(3 - math.floor(math.log10(value)), 0), 9) if 0 < value < math.inf else 0
 
 
+def written(each: Propagated) -> tuple[str, str, str, str]:
+    """Value, std, low and high of a number; of one that is 1 or 0, whether the best fit says yes, and how many members
+    do."""
+    if each.unit == YES_OR_NO:
+        return "yes" if each.value else "no", f"{100 * each.mean:.0f}\N{NO-BREAK SPACE}% yes", "–", "–"
+    digits = decimals(each)
+    value, std, low, high = (fixed(float(part), digits) for part in (each.value, each.std, each.low, each.high))
+    return value, std, low, high
+
+
 def fixed(value: float, digits: int) -> str:
-    """A number with so many decimals; an en dash where it is not defined."""
-    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+    """A number with so many decimals, zero without sign; an en dash where it is not defined."""
+    return f"{value:z.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"

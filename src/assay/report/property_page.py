@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from assay.prediction import Array
+from assay.propagation.quantities import YES_OR_NO
 from assay.propagation.ranking import Ranking, alike
 from assay.propagation.references import References, against, mean_ratios
 from assay.propagation.result import Propagated, Propagation, PropertyResult
 from assay.propagation.tables import decimals, fixed
+from assay.propagation.tables import written as in_a_table
 from assay.report import property_figures as figures
 from assay.report.page import environment
 from assay.report.parts import Cell, Column, Panel, Section, Table, many, number, percent, texts, written
@@ -51,7 +53,7 @@ def _not_computed(result: Propagation) -> Section:
 
 
 def _section(id: str, one: PropertyResult, members: int, references: Mapping[str, Array]) -> Section:
-    lead = f"{members - len(one.failed)} of {many(members, 'member')} gave this property."
+    lead = f"{members - len(one.failed)} of {many(members, 'member')} gave {'all of ' * one.in_part}this property."
     if references:
         in_std, in_range, bracketed = mean_ratios(one.quantities, references)
         lead += f" Against the references: mean |error|/std {number(in_std)}, mean |error|/(high − low) "
@@ -60,7 +62,7 @@ def _section(id: str, one: PropertyResult, members: int, references: Mapping[str
     for group in _panels(one.curves):
         section.panels.append(_curves(f"{id}-n{len(section.panels)}", group, references))
     for kind, names in alike({name: each.unit for name, each in one.scalars.items()}).items():
-        if any(one[name].std > 0 for name in names):
+        if one[names[0]].unit != YES_OR_NO and any(one[name].std > 0 for name in names):
             section.panels.append(_numbers(f"{id}-n{len(section.panels)}", kind, names, one, references))
     ranked = [ranking for ranking in one.rankings if np.isfinite(ranking.mean)]
     for ranking in ranked:
@@ -148,8 +150,9 @@ def _order(id: str, ranking: Ranking) -> Table:
 def _table(id: str, one: PropertyResult, references: Mapping[str, Array]) -> Table:
     found = list(one.scalars.values())
     columns = [texts("Quantity", [each.name for each in found]), texts("Unit", [each.unit for each in found])]
-    for head, part in (("Value", "value"), ("Std", "std"), ("Low", "low"), ("High", "high"), ("Mean", "mean")):
-        columns.append(_column(head, [float(getattr(each, part)) for each in found], found))
+    for i, (head, part) in enumerate((("Value", "value"), ("Std", "std"), ("Low", "low"), ("High", "high"))):
+        columns.append(Column(head, tuple(_cell(in_a_table(each)[i], float(getattr(each, part))) for each in found)))
+    columns.append(_column("Mean", [float(each.mean) for each in found], found))
     columns.append(written("Members", [str(each.count) for each in found]))
     if known := {name: value for name, value in references.items() if name in one.scalars}:
         told = {name: against(one[name], value) for name, value in known.items()}
@@ -165,11 +168,12 @@ def _table(id: str, one: PropertyResult, references: Mapping[str, Array]) -> Tab
 
 def _column(head: str, values: Sequence[float], found: Sequence[Propagated]) -> Column:
     """Numbers with the decimals that their error bars deserve."""
-    cells = [
-        Cell(fixed(value, decimals(each)), value if np.isfinite(value) else None)
-        for value, each in zip(values, found, strict=True)
-    ]
+    cells = [_cell(fixed(value, decimals(each)), value) for value, each in zip(values, found, strict=True)]
     return Column(head, tuple(cells))
+
+
+def _cell(text: str, value: float) -> Cell:
+    return Cell(text, value if np.isfinite(value) else None)
 
 
 def _differing(names: Sequence[str]) -> list[str]:

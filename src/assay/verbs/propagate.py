@@ -53,7 +53,7 @@ def propagate(
 
     The error bar is the standard deviation over members (ddof = 1, about their mean): `σ² = Σ_m (a_m − ā)² / (M − 1)`.
     It is as honest as the ensemble is. A member that fails is counted, listed in `failed`, and left out of the
-    statistics of that property.
+    statistics of the numbers that it does not give; what the best fit does not give is left out with a note.
 
     Parameters
     ----------
