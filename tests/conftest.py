@@ -2,7 +2,7 @@
 `soap` (featomic), `properties` (spglib, matscipy, phonopy, seekpath), `data` (real data).
 
 Such tests are skipped, and the header says so, where the need is not met. With `ASSAY_REQUIRE_ALL=1` (in CI) a skip
-of a marked test, for whatever reason, is a failure.
+of a marked test, for whatever reason, or for want of a package to compare with, is a failure.
 """
 
 from __future__ import annotations
@@ -66,9 +66,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     marked = any(item.get_closest_marker(marker) for marker in ("snap", "ace", "soap", "properties", "data"))
-    if REQUIRE_ALL and marked and report.skipped and not hasattr(report, "wasxfail"):
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    absent = "could not import" in reason  # `pytest.importorskip` of another package that we compare with
+    if REQUIRE_ALL and (marked or absent) and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.longrepr = f"ASSAY_REQUIRE_ALL=1 allows no skip: {reason}"
     return report
 

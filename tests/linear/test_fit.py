@@ -87,6 +87,7 @@ def make(n: int = 40, stress: bool = True, noise: float = 0.3, repeat: dict[str,
 def fitted(frames: list[Frame], rows: Any = None, **options: Any) -> LinearPotential:
     survey = Survey.fit(frames, b=options["weights"].b if "weights" in options else 50.0)
     options.setdefault("chosen", np.ones(len(frames), dtype=bool))
+    options.setdefault("posterior", Bootstrap())
     return fit_linear(frames, survey, rows or Rows(), **options)
 
 
@@ -341,7 +342,7 @@ def test_nothing_left_to_fit():
 def test_more_frames_than_the_survey_saw():
     survey = Survey.fit(make(40))
     with pytest.raises(ValueError, match="zip"):
-        fit_linear(make(41), survey, Rows(), chosen=np.ones(40, dtype=bool))
+        fit_linear(make(41), survey, Rows(), chosen=np.ones(40, dtype=bool), posterior=Bootstrap())
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])

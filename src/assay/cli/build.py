@@ -15,6 +15,9 @@ from assay.frames import LabelKeys
 from assay.linear.weights import Weights
 from assay.verbs.build import build as run
 
+FEW = 50
+"""Labels per coefficient below which POPS was seen to bound fewer of the errors: docs/perez2025.md."""
+
 
 @click.command()
 @click.option(
@@ -120,6 +123,12 @@ def build(
     clusters = gauge.provenance["fitted_to"]["clusters"]
     if len(clusters) > 1:
         note(f"gamma_local: {len(clusters)} clusters: {', '.join(clusters)}")
+    labels, coefficients = (gauge.provenance.get(key, 0) for key in ("labels", "coefficients"))
+    if coefficients and labels < FEW * coefficients:
+        note(
+            f"{labels} labels for {coefficients} coefficients: below about {FEW} each, members spread less than the "
+            "errors, and error bars of properties are too small. Give more frames, or fewer coefficients"
+        )
     note(f"{gauge.source.label}\nwritten to {out}")
 
 

@@ -29,7 +29,8 @@ class Bootstrap:
         ridge, groups = choose_ridge(equations), len(equations.grams)
         times = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=self.members)
         system = equations.system()
-        theta = system.stable_factor(ridge).solve(system.moment)
+        factor = system.stable_factor(ridge)
+        theta = factor.solve(system.moment)
         drawn = (equations.system(n.astype(np.float64)) for n in times)
         members = [each.stable_factor(ridge).solve(each.moment) for each in drawn]
-        return Fit(theta, np.array(members).reshape(self.members, len(theta)), ridge)
+        return Fit(theta, np.array(members).reshape(self.members, len(theta)), factor.ridge)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.frames import Frame, FrameError, Skipped
-from assay.linear.bootstrap import Bootstrap
 from assay.linear.normal_equations import NormalEquations
 from assay.linear.posterior import Posterior
 from assay.linear.potential import LinearPotential
@@ -39,8 +38,8 @@ def fit_linear(
     source: LinearSource,
     *,
     chosen: NDArray[np.bool_],
+    posterior: Posterior,
     weights: Weights | None = None,
-    posterior: Posterior | None = None,
     groups: int = 20,
     seed: int = 0,
     workers: int = 1,
@@ -59,13 +58,13 @@ def fit_linear(
     chosen
         which of them to fit, `(F,)`; the others are passed over
     posterior
-        of the coefficients; by default a block bootstrap of 16 members
+        of the coefficients, with its number of members
     on_design
         called with every fitted frame and its rows, for other fits on the same pass
     failed
         receives `(origin, reason)` of frames that could not be evaluated; without it they raise `FrameError`
     """
-    weights, posterior = weights or Weights(), posterior or Bootstrap()
+    weights = weights or Weights()
     p = source.coefficients
     groups = int(np.clip(GRAM_MEMORY // (8 * p * p), 4, min(groups, max(1, chosen.sum()))))
     group_of = np.zeros(len(survey), dtype=np.int64)

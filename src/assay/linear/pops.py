@@ -176,8 +176,11 @@ class Hypercube:
         else:
             from scipy.stats import qmc  # slow to import
 
-            engine = qmc.Sobol if sampling == "sobol" else qmc.LatinHypercube
-            t = engine(len(self.axes), rng=np.random.default_rng(seed)).random(members)
+            k, rng = len(self.axes), np.random.default_rng(seed)
+            if sampling == "sobol":  # balanced at powers of two
+                t = qmc.Sobol(k, rng=rng).random_base2(max(members - 1, 0).bit_length())[:members]
+            else:
+                t = qmc.LatinHypercube(k, rng=rng).random(members)
         return (self.lower + t * (self.upper - self.lower)) @ self.axes
 
 

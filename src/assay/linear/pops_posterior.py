@@ -48,8 +48,8 @@ class Pops:
     def fit(self, equations: NormalEquations, rows: RowsFile | None, seed: int) -> Fit:
         """The best fit at the ridge that cross-validation chose, and the members."""
         assert rows is not None
-        ridge, system = choose_ridge(equations), equations.system()
-        factor = system.stable_factor(ridge)
+        system = equations.system()
+        factor = system.stable_factor(choose_ridge(equations))
         theta = factor.solve(system.moment)
         corrections = Corrections.fit(
             rows.rows, rows.targets, factor, theta, leverage_percentile=self.leverage_percentile
@@ -59,4 +59,4 @@ class Pops:
         else:
             box = Hypercube.fit(corrections, percentile_clipping=self.percentile_clipping, metric=self.metric)
             drawn = box.draw(self.members, seed, self.sampling)
-        return Fit(theta, theta + drawn, ridge)
+        return Fit(theta, theta + drawn, factor.ridge)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import weakref
-from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -13,23 +11,27 @@ from assay.prediction import Array
 
 
 class RowsFile:
-    """Rows `(n, P)` and targets `(n,)` in the order they were appended, in files that vanish with this object."""
+    """Rows `(n, P)` and targets `(n,)` in the order they were appended.
+
+    The file has no name: nothing is left of it when the process ends, however it does.
+    """
 
     def __init__(self, coefficients: int) -> None:
         self._columns = coefficients
-        self._folder = Path(mkdtemp(prefix="assay-rows-"))
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._rows = TemporaryFile(prefix="assay-rows-")  # noqa: SIM115 (closed with this object)
+        weakref.finalize(self, self._rows.close)
+        self._targets: list[Array] = []
 
     def append(self, rows: Array, targets: Array) -> None:
-        for values, name in ((rows, "rows"), (targets, "targets")):
-            with (self._folder / name).open("ab") as file:
-                file.write(np.ascontiguousarray(values, dtype=np.float64).data)
+        self._rows.write(np.ascontiguousarray(rows, dtype=np.float64).data)
+        self._targets.append(np.array(targets, dtype=np.float64))
 
     @property
     def rows(self) -> Array:
         """A memory map, `(n, P)`."""
-        return np.memmap(self._folder / "rows", dtype=np.float64, mode="r").reshape(-1, self._columns)
+        self._rows.flush()
+        return np.memmap(self._rows, dtype=np.float64, mode="r").reshape(-1, self._columns)
 
     @property
     def targets(self) -> Array:
-        return np.fromfile(self._folder / "targets")
+        return np.concatenate([np.empty(0), *self._targets])

@@ -5,11 +5,9 @@ Axis letters: F frames, n atoms of one species, D features, S species.
 
 from __future__ import annotations
 
-import shutil
 import weakref
-from pathlib import Path
-from tempfile import mkdtemp
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +16,9 @@ from assay.prediction import Array
 
 
 class TrainingFeatures:
-    """Features of frames in the order they were appended, by species, in files that vanish with this object.
+    """Features of frames in the order they were appended, by species.
+
+    The files have no names: nothing is left of them when the process ends, however it does.
 
     | attribute | meaning |
     |---|---|
@@ -29,8 +29,7 @@ class TrainingFeatures:
     def __init__(self) -> None:
         self.kinds: list[str] = []
         self.numbers: list[NDArray[np.int64]] = []
-        self._folder = Path(mkdtemp(prefix="assay-features-"))
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._files: dict[int, IO[bytes]] = {}
         self._columns = 0
         self._keep: NDArray[np.bool_] | None = None
 
@@ -40,8 +39,10 @@ class TrainingFeatures:
         self.kinds.append(kind)
         self.numbers.append(np.asarray(numbers, dtype=np.int64))
         for z in np.unique(numbers):
-            with self._file(int(z)).open("ab") as file:
-                file.write(np.ascontiguousarray(features[numbers == z], dtype=np.float64).tobytes())
+            if z not in self._files:
+                self._files[int(z)] = TemporaryFile(prefix="assay-features-")  # noqa: SIM115 (closed with this object)
+                weakref.finalize(self, self._files[int(z)].close)
+            self._files[int(z)].write(np.ascontiguousarray(features[numbers == z], dtype=np.float64).data)
 
     def keep_only(self, keep: NDArray[np.bool_]) -> None:
         """Leave out the atoms where `keep` is false; `keep` has one value for each atom of all frames, in order.
@@ -89,16 +90,14 @@ class TrainingFeatures:
         return self.signatures().reshape(shape)[:, :, 0].reshape(shape[0], -1)
 
     def _rows(self, z: int) -> Array:
-        return np.memmap(self._file(z), dtype=np.float64, mode="r").reshape(-1, self._columns)
+        self._files[z].flush()
+        return np.memmap(self._files[z], dtype=np.float64, mode="r").reshape(-1, self._columns)
 
     def _numbers(self) -> NDArray[np.int64]:
         return np.concatenate([np.empty(0, np.int64), *self.numbers])
 
     def _frames(self) -> NDArray[np.int64]:
         return np.repeat(np.arange(len(self.numbers)), [len(each) for each in self.numbers])
-
-    def _file(self, z: int) -> Path:
-        return self._folder / f"{z}.f64"
 
 
 def _different(numbers: NDArray[np.int64]) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, fi
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
 from assay.linear.posteriors import posterior_from_spec
+from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
 from assay.parallel import Progress
 from assay.provenance import versions
@@ -249,6 +250,7 @@ def build(
             "seed": seed,
             "weights": weights.scheme,
             "posterior": posterior,
+            **_labels(survey, fitted_frames, potential),
             "fitted_to": {"clusters": cluster_names, "core": core or "", "without_outliers": without_outliers},
             "files": {str(path): file_hash(path) for path in (*listed(train), *listed(heldout))},
             "training": {"frames": int(fitted_frames.sum()), "atoms": int(survey.natoms[fitted_frames].sum())},
@@ -268,6 +270,15 @@ def build(
         training=training,
         held_out=held_out,
     )
+
+
+def _labels(survey: Survey, fitted: NDArray[np.bool_], potential: Source) -> dict[str, int]:
+    """How many labels a linear potential was fitted to, and how many coefficients it has."""
+    if not isinstance(potential, LinearPotential):
+        return {}
+    stresses = int(np.isfinite(survey.stress_square[fitted]).sum())
+    labels = int(fitted.sum()) + 3 * int(survey.natoms[fitted].sum()) + 6 * stresses
+    return {"labels": labels, "coefficients": len(potential.theta)}
 
 
 def _told(frames: Iterator[Frame], progress: Progress | None) -> Iterator[Frame]:
