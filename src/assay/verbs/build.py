@@ -276,7 +276,7 @@ def _labels(survey: Survey, fitted: NDArray[np.bool_], potential: Source) -> dic
     """How many labels a linear potential was fitted to, and how many coefficients it has."""
     if not isinstance(potential, LinearPotential):
         return {}
-    stresses = int(np.isfinite(survey.stress_square[fitted]).sum())
+    stresses = int((survey.stress_square[fitted] > 0).sum())
     labels = int(fitted.sum()) + 3 * int(survey.natoms[fitted].sum()) + 6 * stresses
     return {"labels": labels, "coefficients": len(potential.theta)}
 
