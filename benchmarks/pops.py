@@ -139,7 +139,7 @@ def beside_peer(rows: np.ndarray, targets: np.ndarray) -> list[dict[str, Any]]:
     told, expected = rows @ mine[0], rows @ theirs[0]
     deviation = float(np.abs(told - expected).max() / told.std())
     memory = [grown(lambda run=run: run(rows, targets, [])) for run in (ours, peers)]
-    alone = paired(lambda: ours(rows, targets, mine), lambda: bare_ridge(rows, targets), 5)
+    alone = paired(lambda: ours(rows, targets, mine), lambda: bare_ridge(rows, targets), 3)
     ratio = median(one.wall / other.wall for one, other in alone)
     return [
         case(f"fit, {name}", pairs, SPEED, **facts, deviation=deviation),
