@@ -96,4 +96,4 @@ def test_the_command_takes_all_members_or_a_number(gauge: Gauge, tmp_path: Path)
     assert run("-o", "c", "--members", "1").stdout.split()[5:] == [f"c-000.{end}" for end in SNAP_FILES]
     wrong = run("--members", "x", "-o", "d")
     assert wrong.returncode == 2
-    assert "'x' is not a number of members" in wrong.stderr
+    assert "'x' is not a number of members: give a number or all" in wrong.stderr

@@ -69,6 +69,16 @@ def test_an_oscillator_is_as_wide_as_each_stiffness_makes_it(gauge: Gauge, traje
     assert any("error of sampling" in note for note in result["info:x2"].notes)
 
 
+def test_the_cumulant_expansion_can_be_asked_for(gauge: Gauge, trajectory: Path) -> None:
+    """`⟨x²⟩ ≈ k_B T / K (1 − (K_m − K) / K)`: the expansion of `k_B T / K_m` to first order."""
+    asked = {"method": "reweight", "trajectory": trajectory, "temperature": T}
+    told = propagate(gauge, "info:x2", estimator="cumulant", **asked)["info:x2"]
+    first = units.kB * T / K * (1 - (STIFFER - K) / K)
+    assert told["info:x2"].members == pytest.approx(first, rel=0.07)
+    assert told.notes[0].startswith("cumulant estimator")
+    assert propagate(gauge, "info:x2", **asked)["info:x2"].notes[0].startswith("exponential estimator")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -78,6 +88,27 @@ def test_an_oscillator_is_as_wide_as_each_stiffness_makes_it(gauge: Gauge, traje
         ({"properties": "info:nothing"}, "no 'nothing'"),
         ({"properties": "rdf:bin=3"}, "bin"),
         ({"resume": "x.jsonl"}, "nothing to resume"),
+        ({"workers": 2}, "one process"),
+        ({"element": "H"}, "no prototypes"),
+        ({"temperature": float("nan")}, "temperature must be finite"),
+        ({"temperature": float("inf")}, "temperature must be finite"),
+        ({"temperature": 0.0}, "temperature must be finite"),
+        ({"properties": ["info:x2", "info:x2"]}, "asked for twice: info:x2"),
+        ({"properties": "volume:foo"}, "knows no foo"),
+        ({"properties": "energy:x=3"}, "no such option: x=; it has none"),
+        ({"properties": "rdf:foo"}, "knows no foo"),
+        ({"properties": "array:charge"}, r"md.extxyz:0: array:charge: no 'charge'"),
+        ({"properties": "volume"}, r"md.extxyz:0: volume: "),
+        (
+            {
+                "method": "resample",
+                "properties": "elastic:bcc",
+                "trajectory": None,
+                "temperature": None,
+                "estimator": "cumulant",
+            },
+            "estimator are for the method reweight",
+        ),
         ({"method": "resample", "properties": "elastic:bcc"}, "are for the method reweight"),
     ],
 )
@@ -98,6 +129,8 @@ def test_expansions_need_coefficients_and_stationary_points(gauge: Gauge) -> Non
         propagate(gauge, scaled_lj.Fragile(), method="implicit")
     with pytest.raises(ValueError, match="nothing to resume"):
         propagate(gauge, scaled_lj.Fragile(), method="linear", resume="x.jsonl")
+    with pytest.raises(ValueError, match="one process: leave out the 2 workers"):
+        propagate(gauge, scaled_lj.Fragile(), method="linear", workers=2)
 
 
 def test_the_first_shell_of_fcc_has_twelve_atoms() -> None:

@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from assay.propagation.barriers import Barrier
-from assay.propagation.minimum_energy_path import minimum_energy_path, saddle_point
+from assay.propagation.minimum_energy_path import minimum_energy_path, one_barrier, saddle_point
 from assay.propagation.prototypes import structure
 from assay.propagation.quantities import NotConverged, OfStationaryPoints, Quantities
 from assay.propagation.registry import property_from_spec
@@ -70,6 +70,7 @@ def test_a_tilted_double_well(ends: Path) -> None:
     assert curve.value[-1] == pytest.approx(well.v(right) - well.v(left), abs=1e-4)
     assert curve.value.max() == pytest.approx(well.v(top) - well.v(left), abs=5e-3)
     assert (np.diff(np.sign(np.diff(curve.value))) != 0).sum() == 1  # up, then down
+    assert found["one barrier"].value == 1
 
 
 @pytest.mark.parametrize("images", [3, 5, 8])
@@ -77,6 +78,7 @@ def test_the_barrier_of_a_path_with_a_dip_in_the_middle(ends: Path, images: int)
     """V = (1 − x²)² (1 + 3 x²) is highest at x² = 1/9, with 256/243; at x = 0 is a dip of 1."""
     found = quantities(f"barrier:{ends},images={images}", Well(1, 0, 1, 0, -5, 0, 3), "H")
     assert found["forward barrier"].value == pytest.approx(256 / 243, abs=1e-4)
+    assert found["one barrier"].value == 0
 
 
 def test_an_image_at_rest_in_a_dip_is_not_the_top() -> None:
@@ -112,6 +114,21 @@ def test_the_saddle_point_is_one(ends: Path) -> None:
             hessian.append((forces[1] - forces[0]) / 2e-4)
         downhill[name] = int((np.linalg.eigvalsh(hessian) < 0).sum())
     assert downhill == {"initial": 0, "saddle": 1, "final": 0}
+
+
+@pytest.mark.parametrize(
+    ("curve", "one"),
+    [
+        ([0, 0.3, 0.5, 0.1, 0.0], True),
+        ([0, 0.3, 0.295, 0.5, 0.0], True),  # an error of the images
+        ([0, -0.1, 0.5, 0.1, 0.0], False),
+        ([0, 0.3, 0.1, 0.5, 0.0], False),
+        ([0, 0.3, 0.5, -0.1, 0.0], False),
+        ([0, 0.5, 0.1, 0.4, 0.0], False),
+    ],
+)
+def test_dips_on_both_sides_are_noticed(curve: list[float], one: bool) -> None:
+    assert one_barrier(np.array(curve)) is one
 
 
 def test_no_barrier_is_no_number(ends: Path) -> None:

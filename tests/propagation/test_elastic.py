@@ -85,7 +85,7 @@ def test_a_file_in_any_orientation_gives_the_same(tmp_path: Path) -> None:
 def test_the_bulk_modulus_is_that_of_the_equation_of_state() -> None:
     """Stresses here, energies there; under pressure the modulus of a single crystal is Reuss's."""
     for name in ("fcc", "hcp", "C15"):
-        modulus = numbers(f"elastic:{name}", EMT(), "Cu")[f"{name} bulk modulus (Reuss)"]
+        modulus = numbers(f"elastic:{name}", EMT(), "Cu")[f"{name} bulk modulus{' (Reuss)' * (name == 'hcp')}"]
         assert modulus == pytest.approx(numbers(f"crystals:{name}", EMT(), "Cu")[f"{name} bulk modulus"], rel=1e-2)
 
 
@@ -106,6 +106,17 @@ def test_averages_of_an_isotropic_and_of_a_cubic_solid() -> None:
     assert found["shear modulus (Reuss)"] == pytest.approx(40.0, abs=0.2)
     with pytest.raises(NotConverged, match="singular"):
         averages(np.zeros((6, 6)))
+
+
+def test_a_cubic_crystal_has_one_bulk_modulus_and_is_stable_or_not() -> None:
+    """EMT's copper as simple cubic is not (C44 < 0), as fcc it is."""
+    found = numbers("elastic:fcc,sc", EMT(), "Cu")
+    assert [name for name in found if "bulk" in name] == ["fcc bulk modulus", "sc bulk modulus"]
+    for name in ("fcc", "sc"):
+        c11, c12, c44 = (found[f"{name} C{ij}"] for ij in (11, 12, 44))
+        assert found[f"{name} bulk modulus"] == pytest.approx((c11 + 2 * c12) / 3)
+        assert found[f"{name} mechanically stable"] == (min(c11 - c12, c11 + 2 * c12, c44) > 0)
+    assert (found["fcc mechanically stable"], found["sc mechanically stable"]) == (1, 0)
 
 
 def test_every_laue_class_has_its_number_of_constants() -> None:

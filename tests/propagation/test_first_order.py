@@ -115,6 +115,32 @@ def test_relaxed_lattice_beside_resampling() -> None:
     assert np.corrcoef(found.members, exact)[0, 1] > 0.999
 
 
+@dataclass
+class Part(Energies):
+    """The curve is not there above an energy, and never a number of its own."""
+
+    most: float = np.inf
+
+    def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
+        found = dict(Energies.quantities(self, calculator, start))
+        del found["square"]
+        if found["first"].value > self.most:
+            del found["curve"]
+        raise NotConverged("no square", partial=found)
+
+
+def test_what_there_is_in_part_is_kept_and_the_rest_is_said() -> None:
+    potential = pairs(members=40)
+    whole = first_order(potential, Energies(), _structures(), potential.members)
+    part = first_order(potential, Part(), _structures(), potential.members)
+    assert list(part.quantities) == ["first", "curve"]
+    assert np.array_equal(part["curve"].members, whole["curve"].members)
+    assert part.notes[1:] == ("left out, as the best fit does not give it: no square",)
+    less = first_order(potential, Part(most=ZERO + 1e-9), _structures(), potential.members)
+    assert list(less.quantities) == ["first"]
+    assert less.notes[2].endswith("give it: curve is not there; no square; resample it")
+
+
 def test_what_is_refused() -> None:
     potential = pairs(members=5)
     with pytest.raises(ValueError, match=r"5 members differ in \d directions.*resample it"):

@@ -205,7 +205,7 @@ def test_after_an_error_of_lammps_a_calculator_goes_on():
     assert_same(ours, reference, atoms)
     collapsed = atoms.copy()
     collapsed.set_cell(0.05 * atoms.cell.array, scale_atoms=True)
-    with pytest.raises(Exception, match="Neighbor list overflow"):
+    with pytest.raises(FrameError, match=r"^LAMMPS: Neighbor list overflow, boost neigh_modify one$"):
         ours.calculate(collapsed)
     assert_same(ours, reference, atoms)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mishin
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import make_supercell
+from ase.calculators.emt import EMT
 from ase.spacegroup import crystal as spacegroup_crystal
 from bonds import DEPTH, LENGTH, bonds
 
@@ -146,6 +148,27 @@ def test_members_start_from_the_site_as_built_where_the_best_fit_left_it() -> No
     states = {name: relaxed(atoms, copper, "nothing") for name, atoms in start.items()}
     flagged = both.of_states(states | {"bulk": bulk, "110": State(turned, states["100"].energy)})
     assert (flagged["110 symmetry kept"].value, flagged["100 symmetry kept"].value) == (0, 1)
+
+
+class Leaning(EMT):
+    """EMT with a double well for the interstitial: its site is a saddle point, 0.3 Å from minima along x."""
+
+    def calculate(self, *arguments: Any, **options: Any) -> None:
+        super().calculate(*arguments, **options)
+        if len(self.atoms) != 33:
+            return
+        x = self.atoms.positions[-1, 0] - self.atoms.positions[:-1, 0].mean() + self.atoms.cell[0, 0] / 8
+        self.results["energy"] += 0.5 * ((x / 0.3) ** 2 - 1) ** 2
+        force = -2 * ((x / 0.3) ** 2 - 1) * x / 0.3**2
+        self.results["forces"][:, 0] += [*[-force / 32] * 32, force]
+
+
+def test_a_site_on_a_saddle_point_is_left_with_a_rattle_only() -> None:
+    still, rattled = (
+        numbers(f"interstitials:octahedral,size=2{option}", Leaning(), "Cu") for option in ("", ",rattle=0.01")
+    )
+    assert (still["octahedral symmetry kept"], rattled["octahedral symmetry kept"]) == (1, 0)
+    assert rattled["octahedral formation energy"] < still["octahedral formation energy"] - 0.1
 
 
 @pytest.mark.snap

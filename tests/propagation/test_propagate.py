@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import linecache
 import math
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from importlib import invalidate_caches
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +21,20 @@ import numpy as np
 import pytest
 import scaled_lj
 from ase.build import bulk
+from ase.calculators.calculator import Calculator
 from scaled_lj import EPSILON, SIGMA, Fragile, Lattice, curvature
 from scipy.stats import spearmanr
 
 from assay import propagate
 from assay.propagation.members import member_calculator
 from assay.propagation.quantities import Quantity
-from assay.propagation.ranking import alike, ranking
+from assay.propagation.ranking import alike, ranking, rankings
 from assay.propagation.references import against, mean_ratios
+from assay.propagation.registry import property_from_spec
 from assay.propagation.result import Failed, Propagated, Propagation, PropertyResult, difference
 from assay.propagation.tables import write_csv, write_latex
 from assay.propagation.workers import Died, as_completed
+from assay.verbs.propagate import UnknownReference
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 
@@ -179,9 +186,94 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     kept.write_text(before.replace('"member": 1', '"member", 1'))
     with pytest.raises(ValueError, match="line 4 is not a finished result"):
         propagate(scaled_lj.gauge(), Fragile(), resume=kept)
-    kept.write_text("hello\n")
-    with pytest.raises(ValueError, match="line 1 is not"):
-        propagate(scaled_lj.gauge(), Fragile(), resume=kept)
+    for text in ("hello\n", "hello", '{"mine": 1}', '{"mine": 1}\n', "[1]\n"):
+        kept.write_text(text)
+        with pytest.raises(
+            ValueError, match=r"kept.jsonl: (line 1 is not a finished result|not a file of finished results)"
+        ):
+            propagate(scaled_lj.gauge(), Fragile(), resume=kept)
+        assert kept.read_text() == text
+
+
+def test_a_torn_header_is_written_again(tmp_path: Path) -> None:
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    propagate(scaled_lj.gauge(), Fragile(), resume=whole)
+    for end in (0, 7, 60):
+        torn.write_text(whole.read_text()[:end])
+        propagate(scaled_lj.gauge(), Fragile(), resume=torn)
+        assert torn.read_text() == whole.read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"version": 1', '"version": 2', "format 2"),
+        ('"version": 1, ', "", "format None"),
+        ('"assay": "', '"assay": "9', "results of Assay 9"),
+        ('"source": "', '"origin": "', "another potential"),
+        ('"member": 0', '"member": [0]', "line 3 is not a finished result"),
+        ('"member": 0', '"member": null', "line 3 is not a finished result"),
+        ('"member": null', '"member": 9', "line 2 is not a finished result"),
+        ('"unit"', '"Unit"', "line 2 is damaged"),
+        ('"start": {', '"start": 1, "more": {', "line 2 is damaged"),
+    ],
+)
+def test_damage_is_named(old: str, new: str, message: str, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    propagate(scaled_lj.gauge(), Fragile(), members=2, resume=kept)
+    text = kept.read_text()
+    assert old in text
+    kept.write_text(text.replace(old, new, 1))
+    with pytest.raises(ValueError, match=rf"kept.jsonl: .*{message}"):
+        propagate(scaled_lj.gauge(), Fragile(), members=2, resume=kept)
+
+
+def test_an_edited_function_is_another_one(tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(mine)
+    asked = {"allow_import": ("mine_too",), "members": 2, "resume": tmp_path / "kept.jsonl"}
+    for body in ("return 1.0", "return 2.0"):
+        (mine / "mine_too.py").write_text(f"def f(calculator):\n    {body}\n")
+        sys.modules.pop("mine_too", None)
+        linecache.clearcache()
+        invalidate_caches()
+        if body == "return 1.0":
+            propagate(scaled_lj.gauge(), "function:mine_too.f", **asked)
+    with pytest.raises(ValueError, match=r"function:mine_too.f with other settings"):
+        propagate(scaled_lj.gauge(), "function:mine_too.f", **asked)
+
+
+def test_no_reference_costs_the_results(tmp_path: Path) -> None:
+    asked = {"reference": {"fragile": {"energy": -2.0, "mass": 1.0}}, "json_file": tmp_path / "r.json"}
+    with pytest.raises(UnknownReference, match="'mass': there are energy") as caught:
+        propagate(scaled_lj.gauge(), Fragile(), csv=tmp_path / "t.csv", **asked)
+    assert json.loads((tmp_path / "r.json").read_text())["properties"]["fragile"]["quantities"]
+    assert "-2.0" in (tmp_path / "t.csv").read_text()
+    assert caught.value.result["fragile"]["energy"].count == 5
+
+
+def test_what_is_wrong_is_said_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log"
+    for arguments in ({"reference": {"other": {}}}, {"reference": {"fragile": {"energy": None}}}, {"element": "W"}):
+        with pytest.raises(ValueError, match=r"'other'|needed finite|element=W: the potential knows Cu"):
+            propagate(scaled_lj.gauge(), Fragile(log=str(log)), **arguments)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in ("assay.report.property_page", "assay.report.property_figures"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(ModuleNotFoundError, match="the report needs matplotlib"):
+        propagate(scaled_lj.gauge(), Fragile(log=str(log)), report=tmp_path / "r.html")
+    assert not log.exists()
+
+
+def test_an_element_is_the_default_of_prototypes() -> None:
+    species = ["Cu", "Ni"]
+    found = property_from_spec("crystals:fcc", species, element="Ni")
+    assert found.name == "crystals:fcc"
+    of = {spec: property_from_spec(spec, species, element="Ni") for spec in ("crystals:fcc", "crystals:fcc,element=Cu")}
+    assert [set(each.structures[0].atoms.symbols) for each in of.values()] == [{"Ni"}, {"Cu"}]
+    for spec, element in (("crystals:fcc,element=W", None), ("crystals:fcc", "W")):
+        with pytest.raises(ValueError, match="element=W: the potential knows Cu, Ni"):
+            property_from_spec(spec, species, element=element)
+    assert property_from_spec("function:a.b", species, element="Ni").name == "function:a.b"
 
 
 @pytest.mark.parametrize(
@@ -230,8 +322,42 @@ def test_a_number_that_is_not_finite_is_left_out_alone() -> None:
     assert result["a"].count == 3
     assert result["b"].count == 2
     assert float(result["b"].std) == pytest.approx(np.sqrt(2))
-    assert result.failed == ()
+    assert result.failed == ((1, "b is not finite"),)
     assert json.loads(json.dumps(result.summary(), allow_nan=False))["quantities"]["b"]["members"] == [2.0, None, 4.0]
+
+
+NO_NUMBERS = [np.nan, np.inf, None, {}, [], [1.0, np.nan], "x"]
+
+
+@pytest.mark.parametrize("bad", NO_NUMBERS, ids=repr)
+def test_a_member_without_a_number_has_failed(bad: Any) -> None:
+    def wild(calculator: Calculator) -> Any:
+        value = scaled_lj.energy(bulk("Cu", a=3.6), calculator)
+        return bad if value > -1.9 else value
+
+    energies = propagate(scaled_lj.gauge(), Fragile())["fragile"]["energy"].members
+    (found,) = propagate(scaled_lj.gauge(), wild).properties.values()
+    assert [member for member, reason in found.failed if reason] == list(np.flatnonzero(energies > -1.9))
+    (wild_energy,) = found.quantities.values()
+    assert wild_energy.finite == pytest.approx(energies[energies <= -1.9])
+
+
+@pytest.mark.parametrize("bad", NO_NUMBERS, ids=repr)
+def test_a_best_fit_without_a_number_fails(bad: Any) -> None:
+    def wild(calculator: Calculator) -> Any:
+        return bad
+
+    with pytest.raises(RuntimeError, match=r"no property could be computed; .*wild: .*(number|not finite)"):
+        propagate(scaled_lj.gauge(), wild)
+
+
+def test_what_of_the_best_fit_is_not_finite_is_left_out_and_said() -> None:
+    def half(calculator: Calculator) -> Any:
+        return {"fine": 1.0, "wild": np.inf}
+
+    (found,) = propagate(scaled_lj.gauge(), half).properties.values()
+    assert list(found.quantities) == ["fine"]
+    assert found.notes == ("left out, as the best fit does not give it: wild is not finite",)
 
 
 def test_too_few_members_have_no_error_bar() -> None:
@@ -280,6 +406,16 @@ def test_like_numbers_are_those_that_differ_in_one_word() -> None:
     }
 
 
+def test_energies_have_an_order_and_lattice_parameters_have_none() -> None:
+    numbers = np.arange(3.0)
+    scalars = {
+        f"{s} {kind}": (unit, value, value + np.zeros(4))
+        for kind, unit in {"energy": "eV/atom", "volume": "Å³/atom", "a": "Å", "bulk modulus": "GPa", "x": ""}.items()
+        for s, value in zip(("fcc", "bcc", "sc"), numbers, strict=True)
+    }
+    assert {each.of for each in rankings(scalars)} == {"energy", "volume", "bulk modulus"}
+
+
 def test_errors_against_references_as_in_the_tables_of_the_paper() -> None:
     members = np.array([1.0, 2.0, 3.0])
     a = Propagated("a", "eV", np.array(2.5), members)
@@ -323,6 +459,25 @@ def test_tasks_come_back_and_errors_are_raised() -> None:
         dict(as_completed(math.sqrt, [1, 4, -1, 9], 2))
     found = dict(as_completed(sys.exit, [5], 2))
     assert found == {0: Died(5)}
+
+
+def test_one_task_leaves_the_main_process_too() -> None:
+    found = propagate(scaled_lj.gauge(), OnlyHere(os.getpid()), workers=2)["only here"]
+    assert found["elsewhere"].value == 1
+
+
+@dataclass(frozen=True)
+class OnlyHere:
+    """Whether a process is another than `here`."""
+
+    here: int
+    name: str = "only here"
+
+    def start(self, calculator: Calculator) -> dict[str, Any]:
+        return {}
+
+    def quantities(self, calculator: Calculator, start: Any) -> dict[str, Quantity]:
+        return {"elsewhere": Quantity(float(os.getpid() != self.here), "")}
 
 
 def committee(folder: Path) -> Path:

@@ -102,6 +102,20 @@ def test_a_collapse_and_an_explosion_of_the_cell_end_at_once(pressure: float, fa
     assert calculator.count < 50
 
 
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_a_cell_goes_in_small_steps(repeats: int) -> None:
+    """Larger ones leave the basin of a soft crystal: 3 % of strain is 9 % of volume."""
+    volumes = []
+
+    def law(a: Atoms) -> tuple[float, Any, Any]:
+        volumes.append(a.get_volume())
+        return 10.0 * volumes[-1], 0.0, [10.0] * 3 + [0.0] * 3
+
+    with pytest.raises(NotConverged, match="the volume changed"):
+        relaxed(bulk("Cu") * (repeats, repeats, repeats), Says(law))
+    assert np.abs(np.diff(np.log(volumes))).max() < 0.0901
+
+
 def test_atoms_that_fall_onto_each_other_are_noticed() -> None:
     def attraction(a: Atoms) -> tuple[float, Any, Any]:
         r = a.positions[1] - a.positions[0]

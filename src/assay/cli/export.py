@@ -15,7 +15,7 @@ def _count(_context: click.Context, _option: click.Parameter, value: str) -> int
     if value == "all":
         return "all"
     if not value.isdecimal():
-        raise click.BadParameter(f"{value!r} is not a number of members")
+        raise click.BadParameter(f"{value!r} is not a number of members: give a number or all, as in --members all")
     return int(value)
 
 
@@ -29,7 +29,7 @@ def _count(_context: click.Context, _option: click.Parameter, value: str) -> int
     is_flag=False,
     flag_value="all",
     default="0",
-    metavar="[N]",
+    metavar="[N|all]",
     help="Also every member of the ensemble (or the first N) as a potential of its own: STEM-000 and so on.",
 )
 def export(gauge: Path, out: Path, file_format: str | None, members: int | Literal["all"]) -> None:

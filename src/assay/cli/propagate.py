@@ -12,12 +12,13 @@ import click
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, percent, show
-from assay.gauge_file import require_folders
 from assay.propagation.methods import Method
 from assay.propagation.observables import NAMES as OBSERVABLES
 from assay.propagation.registry import NAMES
 from assay.propagation.result import Propagated, Propagation, PropertyResult
+from assay.propagation.reweighting import Estimator
 from assay.propagation.tables import decimals, fixed, written
+from assay.verbs.propagate import UnknownReference
 from assay.verbs.propagate import propagate as run
 
 
@@ -26,9 +27,12 @@ from assay.verbs.propagate import propagate as run
 @click.argument("properties", nargs=-1, required=True, metavar="PROPERTY...")
 @click.option("--members", type=click.IntRange(2), metavar="M", help="The first M members; all by default.")
 @click.option("--method", type=click.Choice(get_args(Method)), default="resample", show_default=True)
-@click.option("--element", metavar="W", help="Of prototypes; the potential's only one by default.")
+@click.option("--element", metavar="W", help="Of prototypes without element=; the potential's only one by default.")
 @click.option("--trajectory", type=options.INPUT, multiple=True, help="Of --method reweight: frames of the best fit.")
 @click.option("--temperature", type=float, metavar="K", help="Of the trajectory.")
+@click.option(
+    "--estimator", type=click.Choice(get_args(Estimator)), help="Of --method reweight; exponential by default."
+)
 @click.option("--reference", type=options.INPUT, metavar="R.json", help="True values, {PROPERTY: {QUANTITY: number}}.")
 @options.workers
 @click.option("--resume", type=options.OUTPUT, metavar="FILE", help="Keep finished results here, and go on from them.")
@@ -51,15 +55,19 @@ def propagate(
 
     PROPERTY is NAME[:WORD,WORD,key=value], such as crystals:bcc,fcc,hcp or vacancy:bcc,size=4.
     """
-    require_folders(None if str(json_file) == "-" else json_file)
+    unknown = None
     with Stages(("results", "failed")) as stage:
-        result = run(gauge, properties, trajectory=trajectory or None, stage=stage, command=command, **arguments)
+        arguments |= {"json_file": None if str(json_file) == "-" else json_file, "trajectory": trajectory or None}
+        try:
+            result = run(gauge, properties, stage=stage, command=command, **arguments)
+        except UnknownReference as error:
+            result, unknown = error.result, error
     for name, one in result.properties.items():
         listed(
             f"of {result.members} members failed in {name}, and what they did not give is left out",
             [(f"member {member}", reason) for member, reason in one.failed],
         )
-    if not emit_json(json_file, result.summary()):
+    if str(json_file) != "-" or not emit_json(json_file, result.summary()):
         show_propagation(result)
     for name, one in result.properties.items():
         for remark in one.notes:
@@ -69,7 +77,9 @@ def propagate(
             note(f"written to {arguments[key]}")
     for name, reason in result.failed:
         note(f"error: {name} could not be computed: {reason}")
-    if result.failed:
+    if unknown:
+        note(f"error: {unknown}")
+    if result.failed or unknown:
         sys.exit(1)
 
 

@@ -14,10 +14,10 @@ from ase.mep import NEB
 
 from assay.frames import read_frames
 from assay.propagation.defect_sites import vacancies
-from assay.propagation.minimum_energy_path import minimum_energy_path
+from assay.propagation.minimum_energy_path import minimum_energy_path, one_barrier
 from assay.propagation.options import count, require_known, spelled, the_structure
 from assay.propagation.point_defects import BULK, conventional, strained, the_repeats
-from assay.propagation.quantities import Quantities, Quantity, State, Stationary, Structures
+from assay.propagation.quantities import YES_OR_NO, Quantities, Quantity, State, Stationary, Structures
 from assay.propagation.relaxation import relaxed
 
 INITIAL, FINAL, SADDLE = "initial", "final", "saddle"
@@ -30,7 +30,9 @@ class Barrier:
     A band of images with climbing image and improved tangents (Henkelman & Jónsson 2000, doi:10.1063/1.1323224 and
     doi:10.1063/1.1329672), from an interpolation by image-dependent pair potentials (Smidstrup et al. 2014,
     doi:10.1063/1.4878664). The path reconverges with each potential from that of the best fit, strained like the
-    crystal. The climbing image is then refined, off the band, to where all forces vanish.
+    crystal. The climbing image is then refined, off the band, to where all forces vanish. A path may have an
+    intermediate minimum, or start or end above a lower one; the barriers are then still those of the highest saddle
+    point over the two ends, and `one barrier` is 0.
 
     | field | meaning |
     |---|---|
@@ -87,7 +89,8 @@ class Barrier:
         return bulk | dict(zip(self._names, found.path, strict=True)) | {SADDLE: found.saddle.atoms}
 
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
-        """The barriers, and `energy along the path` (eV above the initial state, over the share of its length)."""
+        """The barriers; `one barrier`, 1 or 0: whether the path only climbs up to the saddle point and descends from
+        there; `energy along the path` (eV above the initial state, over the share of its length)."""
         path = [start[name] for name in self._names]
         if self.crystal is not None:
             bulk = relaxed(start[BULK], calculator, "cell").atoms
@@ -96,7 +99,9 @@ class Barrier:
             path[end] = relaxed(path[end], calculator, "positions").atoms
         found = minimum_energy_path(path, calculator)
         states = {INITIAL: found.state(0), SADDLE: found.saddle, FINAL: found.state(-1)}
-        return {**self.of_states(states), "energy along the path": found.curve()}
+        curve = found.curve()
+        one = Quantity(float(one_barrier(np.asarray(curve.value))), YES_OR_NO)
+        return {**self.of_states(states), "one barrier": one, "energy along the path": curve}
 
     @property
     def _names(self) -> list[str]:

@@ -17,6 +17,7 @@ from assay.propagation.options import require_known, spelled
 from assay.propagation.prototypes import Structure, structure
 from assay.propagation.quantities import NotConverged, Quantities, Quantity, State, Stationary, Structures
 from assay.propagation.relaxation import relaxed
+from assay.propagation.same_crystal import relaxed_crystal, require_same
 
 STRAINS = np.linspace(-0.03, 0.03, 5)
 """Volume strains of the points that the equation of state is fitted to."""
@@ -35,7 +36,7 @@ class Crystals:
     | `S a`, `S b`, `S c` | Å | edges of the conventional cell, those that symmetry does not make equal |
     | `S bulk modulus` | GPa | V E″(V), see `bulk_modulus` |
 
-    All but the bulk modulus follow from stationary points.
+    All but the bulk modulus follow from stationary points. A structure that relaxes into another one is not converged.
     """
 
     name: str
@@ -56,14 +57,15 @@ class Crystals:
         attempts, found = Attempts(), dict[str, Atoms]()
         for s in self.structures:
             with attempts:
-                found[s.label] = relaxed(s.atoms, calculator, "cell", label=s.label).atoms
+                found[s.label] = relaxed_crystal(s.atoms, calculator, s.atoms, s.label).atoms
         return attempts.structures(found)
 
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
         attempts, states, moduli = Attempts(), dict[str, State](), dict[str, Quantity]()
+        given = {s.label: s.atoms for s in self.structures}
         for label, atoms in start.items():
             with attempts:
-                states[label] = relaxed(atoms, calculator, "cell", label=label)
+                states[label] = relaxed_crystal(atoms, calculator, given[label], label)
                 modulus = bulk_modulus(states[label].atoms, calculator, label)
                 moduli[f"{label} bulk modulus"] = Quantity(modulus, "GPa")
         return attempts.quantities({**self.of_states(states), **moduli})
@@ -101,7 +103,8 @@ def bulk_modulus(atoms: Atoms, calculator: Calculator, label: str) -> float:
     | atoms | relaxed with this calculator |
     | label | name of the structure, for messages |
 
-    Raises `NotConverged` where a volume does not relax, or energies have no minimum within the volumes.
+    Raises `NotConverged` where a volume does not relax, or into another structure, and where energies have no minimum
+    within the volumes.
     Birch 1947, doi:10.1103/PhysRev.71.809.
     """
     states: list[State] = []
@@ -111,6 +114,7 @@ def bulk_modulus(atoms: Atoms, calculator: Calculator, label: str) -> float:
         strained.set_cell(strained.cell * scale ** (1 / 3), scale_atoms=True)
         at = f"{label} with {strain:+.1%} of volume"
         states.append(relaxed(strained, calculator, "cell", keep_volume=True, label=at))
+        require_same(states[-1].atoms, atoms, at)
     energies, volumes = np.array([[_energy(state), _volume(state)] for state in states]).T
     above = energies - energies.min()
     curvature, slope = np.polynomial.Polynomial.fit(STRAINS, above, 2).convert().coef[:0:-1]

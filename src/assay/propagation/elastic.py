@@ -17,8 +17,9 @@ from assay.prediction import Array
 from assay.propagation.attempts import Attempts
 from assay.propagation.options import require_known, spelled
 from assay.propagation.prototypes import structure
-from assay.propagation.quantities import NotConverged, Quantities, Quantity, Structures
+from assay.propagation.quantities import YES_OR_NO, NotConverged, Quantities, Quantity, Structures
 from assay.propagation.relaxation import relaxed
+from assay.propagation.same_crystal import relaxed_crystal
 
 STRAIN = 2e-3
 """Strains are −STRAIN, 0 and STRAIN: the slope has no error of second order."""
@@ -56,7 +57,8 @@ class Elastic:
 
     The independent ones of the Laue class, in spglib's standard orientation: cubic, tetragonal and orthorhombic axes
     along x, y, z; hexagonal and trigonal a along x, c along z. Ions relax in each strained cell. From them, the
-    moduli of a polycrystal without texture: see `averages`.
+    moduli of a polycrystal without texture: see `averages`; of a cubic one there is one bulk modulus. `… mechanically
+    stable` is 1 or 0. A structure that relaxes into another one is not converged.
     """
 
     name: str
@@ -78,7 +80,7 @@ class Elastic:
         attempts, found = Attempts(), dict[str, Atoms]()
         for c in self.crystals:
             with attempts:
-                found[c.label] = relaxed(c.atoms, calculator, "cell", label=c.label).atoms
+                found[c.label] = relaxed_crystal(c.atoms, calculator, c.atoms, c.label).atoms
         return attempts.structures(found)
 
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
@@ -86,15 +88,19 @@ class Elastic:
         for c in self.crystals:
             if c.label in start:
                 with attempts:
-                    self._add(found, c, relaxed(start[c.label], calculator, "cell", label=c.label).atoms, calculator)
+                    self._add(found, c, relaxed_crystal(start[c.label], calculator, c.atoms, c.label).atoms, calculator)
         return attempts.quantities(found)
 
     def _add(self, found: dict[str, Quantity], c: Crystal, atoms: Atoms, calculator: Calculator) -> None:
         constants = elastic_constants(atoms, calculator, c.system, c.label)
         for ij in SYSTEMS[c.system][1].split():
             found[f"{c.label} C{ij}"] = Quantity(float(constants[int(ij[0]) - 1, int(ij[1]) - 1]), "GPa")
-        for name, value in averages(constants).items():
+        means = averages(constants)
+        if c.system == "cubic":  # the bulk moduli of Voigt and Reuss are the same
+            means = {"bulk modulus": means["bulk modulus (Hill)"]} | {k: v for k, v in means.items() if "bulk" not in k}
+        for name, value in means.items():
             found[f"{c.label} {name}"] = Quantity(value, "" if "Poisson" in name else "GPa")
+        found[f"{c.label} mechanically stable"] = Quantity(float(mechanically_stable(constants)), YES_OR_NO)
 
 
 def standard(atoms: Atoms) -> tuple[Atoms, str]:
@@ -177,6 +183,14 @@ def averages(constants: Array) -> dict[str, float]:
         "Young's modulus": 9 * k * g / (3 * k + g),
         "Poisson's ratio": (3 * k - 2 * g) / (6 * k + 2 * g),
     }
+
+
+def mechanically_stable(constants: Array) -> bool:
+    """Whether every strain costs energy, `εᵀ C ε > 0`: all eigenvalues of C `(6, 6)`, made symmetric, are positive.
+
+    Born's criterion: Mouhat & Coudert 2014, doi:10.1103/PhysRevB.90.224104.
+    """
+    return bool(np.linalg.eigvalsh(constants + constants.T).min() > 0)
 
 
 def _sums(m: Array) -> tuple[float, float, float]:

@@ -14,7 +14,7 @@ are `d_k = Σ_m A_mk (Θ_m − Θ*)`, and `Θ_m − Θ* ≈ Σ_k A_mk d_k` for a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,8 +22,9 @@ from ase import Atoms
 
 from assay.linear.potential import LinearPotential
 from assay.prediction import Array
-from assay.propagation.quantities import NotConverged, Property, Quantities, Quantity, Structures
-from assay.propagation.result import PropertyResult
+from assay.propagation.quantities import YES_OR_NO, NotConverged, Property, Quantities, Quantity, Structures
+from assay.propagation.resample import given
+from assay.propagation.result import PropertyResult, unlike, with_the_best_fit
 
 SHARE = 0.999
 """Of the variance of the members' predictions, in the directions that are kept."""
@@ -50,7 +51,8 @@ def first_order(
     """A property of the best fit and, to first order in its coefficients, of M members.
 
     Notes say how many directions were taken, and name the quantities for which the second-order parts
-    `Σ_k (½ ∂²a/∂z_k² ⟨z_k²⟩)²`, which the same evaluations give, are more than `CURVED²` of the variance.
+    `Σ_k (½ ∂²a/∂z_k² ⟨z_k²⟩)²`, which the same evaluations give, are more than `CURVED²` of the variance. Quantities
+    that the best fit or a step of the differences does not give are left out, with a note.
 
     | symbol | argument | shape |
     |---|---|---|
@@ -65,7 +67,7 @@ def first_order(
     ValueError
         the property has no structures, or needs as many evaluations as there are members
     NotConverged
-        the property fails with the best fit or next to it
+        the best fit gives no quantities, or all fail next to it
     """
     if not start:
         raise ValueError(f"{property_.name} has no structures at which members could be compared: resample it")
@@ -76,25 +78,30 @@ def first_order(
             f"it needs {2 * len(directions) + 1} evaluations: resample it"
         )
 
-    def value(theta: Array) -> Quantities:
-        return property_.quantities(potential.rows.calculator(theta), start)
+    def value(theta: Array) -> tuple[Quantities, str]:
+        return given(property_, potential.rows.calculator(theta), start)
 
-    best = value(potential.theta)
-    slopes: dict[str, list[Array]] = {name: [] for name in best}
-    bends: dict[str, list[Array]] = {name: [] for name in best}
+    best, missing = value(potential.theta)
+    best = {name: quantity for name, quantity in best.items() if quantity.unit != YES_OR_NO}
     step = STEP / np.sqrt(len(members))  # A has orthonormal columns: z_k is 1/√M in the root mean square
-    for direction in directions:
-        plus, minus = (_like(best, value(potential.theta + sign * step * direction)) for sign in (1.0, -1.0))
-        for name in best:
-            centre = np.asarray(best[name].value)
-            slopes[name].append((plus[name] - minus[name]) / (2 * step))
-            bends[name].append((plus[name] + minus[name] - 2 * centre) / step**2 / len(members) / 2)
+    plus, minus = (
+        [value(potential.theta + sign * step * direction) for direction in directions] for sign in (1.0, -1.0)
+    )
+    best, lost = _with_all_steps(best, [*plus, *minus])
+    slopes, bends = dict[str, Array](), dict[str, Array]()
+    for name, quantity in best.items():
+        centre = np.asarray(quantity.value)
+        up, down = (np.array([found[name].value for found, _ in side]) for side in (plus, minus))
+        slopes[name] = (up - down) / (2 * step)
+        bends[name] = (up + down - 2 * centre) / step**2 / len(members) / 2
     rows = [
-        {name: _changed(quantity, np.tensordot(each, np.array(slopes[name]), 1)) for name, quantity in best.items()}
-        for each in z
+        {name: _changed(quantity, np.tensordot(each, slopes[name], 1)) for name, quantity in best.items()} for each in z
     ]
-    curved = [name for name in best if _curved(np.array(slopes[name]) / np.sqrt(len(members)), np.array(bends[name]))]
+    curved = [name for name in best if _curved(slopes[name] / np.sqrt(len(members)), bends[name])]
     notes = [f"{len(directions)} directions hold {share:.1%} of the variance of what {len(members)} members predict"]
+    notes += with_the_best_fit(missing)
+    if lost:
+        notes.append(f"left out, as not all potentials next to the best fit give it: {lost}; resample it")
     if curved:
         notes.append(f"not linear over these members: {', '.join(curved)}; resample them")
     return PropertyResult.collect(property_.name, best, rows, notes)
@@ -143,13 +150,18 @@ def _probes(structure: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         yield probe
 
 
-def _like(best: Quantities, found: Quantities) -> dict[str, Array]:
-    """Values by name, of the same shape as those of the best fit; raises `NotConverged` where there are others."""
-    values = {name: np.asarray(quantity.value, dtype=np.float64) for name, quantity in found.items()}
-    for name, quantity in best.items():
-        if name not in values or values[name].shape != np.shape(quantity.value):
-            raise NotConverged(f"{name} is not there, or has another shape, next to the best fit")
-    return values
+def _with_all_steps(best: Quantities, steps: Sequence[tuple[Quantities, str]]) -> tuple[Quantities, str]:
+    """The quantities that every step gives like the best fit, and why others are not among them; raises `NotConverged`
+    where all are."""
+    whys = {
+        name: next((why for found, _ in steps if (why := unlike(quantity, found.get(name)))), "")
+        for name, quantity in best.items()
+    }
+    lost = [f"{name} {why}" for name, why in whys.items() if why]
+    reason = "; ".join(dict.fromkeys([*lost, *(reason for _, reason in steps if reason)]))
+    if len(lost) == len(best):
+        raise NotConverged(f"next to the best fit: {reason}")
+    return {name: quantity for name, quantity in best.items() if not whys[name]}, reason if lost else ""
 
 
 def _changed(quantity: Quantity, change: Array) -> Quantity:

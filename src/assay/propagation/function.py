@@ -72,6 +72,13 @@ class Function:
         self._function()
         return {}
 
+    def code(self) -> Callable[[Calculator], Any] | None:
+        """The function itself, if it can be had."""
+        try:
+            return self._function()
+        except Exception:  # a module may raise anything, and does so again when it is run
+            return None
+
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
         """Raises `TypeError` for a value that is no number, array or mapping of these."""
         found = self._function()(calculator)
@@ -82,10 +89,10 @@ class Function:
         if isinstance(value, Quantity):
             return value
         try:
-            array = np.asarray(value, dtype=float)
+            array = np.asarray(np.empty(0) if value is None else value, dtype=float)  # `None` would be NaN
         except (TypeError, ValueError):
-            array = np.empty((0, 0))
-        if array.ndim > 1:
+            array = np.empty(0)
+        if array.ndim > 1 or not array.size:
             raise TypeError(f"{self.path}: {name} is {value!r}, needed a number or a one-dimensional array")
         if array.ndim == 0:
             return Quantity(float(array), self.unit)

@@ -39,8 +39,7 @@ from assay.propagation.quantities import (
     Structures,
 )
 from assay.propagation.relaxation import FMAX, SWELLING
-from assay.propagation.resample import with_the_best_fit
-from assay.propagation.result import Failed, PropertyResult
+from assay.propagation.result import Failed, PropertyResult, with_the_best_fit
 
 FAR = 0.3
 """Gradient that is left at the predicted point, over the gradient at the start, above which a member is too far: its

@@ -25,6 +25,8 @@ SAME = 0.1
 """Å: ends between which no atom moves further are the same."""
 CURVATURE_STEP = 0.01
 """Å, of all atoms together along the path."""
+DIP = 0.01
+"""eV: a descent on the way up that is no error of the images' (see `PATH_FMAX`)."""
 GRID = np.linspace(0, 1, 51)
 
 
@@ -49,6 +51,13 @@ class MinimumEnergyPath:
         fit = _fit(self.path, self.energies, self.forces)
         energies = np.interp(GRID, fit.fit_path / fit.fit_path[-1], fit.fit_energies)
         return Quantity(energies, "eV", GRID, "reaction coordinate (share of the path)")
+
+
+def one_barrier(curve: Array) -> bool:
+    """Whether energies (eV) along a path climb to their maximum and descend from there, without a dip of `DIP`."""
+    top = int(np.argmax(curve))
+    ways = (curve[: top + 1], curve[top:][::-1])
+    return max(float((np.maximum.accumulate(way) - way).max()) for way in ways) < DIP
 
 
 def minimum_energy_path(path: Sequence[Atoms], calculator: Calculator) -> MinimumEnergyPath:

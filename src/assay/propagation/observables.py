@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,20 +49,25 @@ def observable_from_spec(spec: str) -> Observable:
     try:
         match name:
             case "energy":
+                _nothing(words, options)
                 return Observable(spec, Quantity(0.0, "eV/atom"), None)
             case "volume":
+                _nothing(words, options)
                 return Observable(
                     spec, Quantity(0.0, "Å³/atom"), lambda frame: np.array([frame.get_volume() / len(frame)])
                 )
             case "rdf":
+                _no_words(words)
                 require_known(options, "rmax", "bins")
                 edges = np.linspace(0.0, length(options, "rmax", 6.0), count(options, "bins", 60) + 1)
                 x = 0.5 * (edges[1:] + edges[:-1])
                 return Observable(spec, Quantity(x, "", x, "r (Å)"), lambda frame: rdf(frame, edges))
             case "msd":
+                require_known(options)
                 sites = ase.io.read(Path(_one(words, "a file with the sites")))
                 return Observable(spec, Quantity(0.0, "Å²"), lambda frame: np.array([msd(frame, sites)]))
             case "info" | "array":
+                require_known(options)
                 key = _one(words, "a key")
                 where: Callable[[Atoms], Any] = lambda frame: frame.info if name == "info" else frame.arrays  # noqa: E731
                 return Observable(spec, Quantity(0.0, ""), lambda frame: np.array([_number(where(frame), key)]))
@@ -88,8 +93,18 @@ def msd(frame: Atoms, sites: Atoms) -> float:
 
 def _number(values: Any, key: str) -> float:
     if key not in values:
-        raise FrameError(f"no {key!r}; there are {', '.join(values)}")
+        raise FrameError(f"no {key!r}; there are {', '.join(map(str, values)) or 'none'}")
     return float(np.mean(np.asarray(values[key], dtype=np.float64)))
+
+
+def _nothing(words: Sequence[str], options: Mapping[str, str]) -> None:
+    _no_words(words)
+    require_known(options)
+
+
+def _no_words(words: Sequence[str]) -> None:
+    if words:
+        raise ValueError(f"knows no {', '.join(words)}")
 
 
 def _one(words: Sequence[str], what: str) -> str:

@@ -15,7 +15,8 @@ def spelled(kind: str, words: Sequence[str], options: Mapping[str, str]) -> str:
 def require_known(options: Mapping[str, str], *known: str) -> None:
     """Raises `ValueError` for an option that is none of `known`."""
     if unknown := [f"{key}=" for key in options if key not in known]:
-        raise ValueError(f"no such option: {', '.join(unknown)}; known are {', '.join(f'{key}=' for key in known)}")
+        there_are = f"known are {', '.join(f'{key}=' for key in known)}" if known else "it has none"
+        raise ValueError(f"no such option: {', '.join(unknown)}; {there_are}")
 
 
 def choice(options: Mapping[str, str], key: str, *choices: str) -> str:

@@ -13,7 +13,7 @@ from ase.calculators.calculator import Calculator
 
 from assay.propagation.attempts import Attempts
 from assay.propagation.defect_sites import Defect, distortion, interstitial, usual_interstitials, vacancies
-from assay.propagation.options import choice, count, require_known, spelled, the_structure
+from assay.propagation.options import choice, count, length, require_known, spelled, the_structure
 from assay.propagation.prototypes import Structure, structure
 from assay.propagation.quantities import YES_OR_NO, Free, Quantities, Quantity, State, Stationary, Structures
 from assay.propagation.relaxation import relaxed
@@ -22,6 +22,8 @@ APART = 10.0
 """Å: periodic images of a defect are at least this far apart by default."""
 DISTORTED = 0.1
 """Å: an atom that moves further than this against the symmetry of its defect has left it."""
+SEED = 0
+"""Of the random displacements."""
 BULK, REFERENCE = "bulk", "reference"
 
 
@@ -41,11 +43,15 @@ class PointDefects:
     | defects | as built |
     | reference | crystal of the defect's element, not relaxed; `None`: `crystal` |
     | cell | of the defect, `fixed`: held at the relaxed crystal's; `free`: relaxed too, and V_f is there |
+    | rattle | Å: standard deviation of a random displacement (the same for all) of every atom before a defect relaxes |
 
     Members start from the relaxed defect of the best fit, strained like their crystal. A defect may relax into
     another one, as a dumbbell that turns; that is then the potential's answer, and `… symmetry kept` is 0 instead of
     1: an atom moved by more than 0.1 Å against the symmetry of the defect as built. Where the best fit itself leaves
     the site, members start from the defect as built, and decide on their own.
+
+    Forces keep the symmetry of a site, so without `rattle` a defect that keeps it may rest on a saddle point: it did
+    where a `rattle` of 0.01 Å lowers its energy, or `symmetry kept` becomes 0.
     """
 
     name: str
@@ -54,6 +60,7 @@ class PointDefects:
     defects: tuple[Defect, ...]
     reference: Atoms | None = None
     cell: str = "fixed"
+    rattle: float = 0.0
 
     def start(self, calculator: Calculator) -> Structures:
         crystals = dict(self._crystals(calculator, {BULK: self.crystal, REFERENCE: self.reference}))
@@ -61,7 +68,7 @@ class PointDefects:
         for defect in self.defects:
             built = self._built(defect, crystals[BULK].atoms)
             with attempts:
-                found[defect.name] = relaxed(built, calculator, self._free, label=defect.name).atoms
+                found[defect.name] = self._relaxed(built, calculator, defect).atoms
         return attempts.structures(found)
 
     def quantities(self, calculator: Calculator, start: Structures) -> Quantities:
@@ -71,7 +78,7 @@ class PointDefects:
             kept = self._kept(defect, start[BULK], start[defect.name])
             begin = strained(start[defect.name], start[BULK], bulk) if kept else self._built(defect, bulk)
             with attempts:
-                states[defect.name] = relaxed(begin, calculator, self._free, label=defect.name)
+                states[defect.name] = self._relaxed(begin, calculator, defect)
         return attempts.quantities(self.of_states(states))
 
     def stationary(self, start: Structures) -> Mapping[str, Stationary]:
@@ -95,6 +102,10 @@ class PointDefects:
             kept = self._kept(defect, bulk.atoms, state.atoms)
             quantities[f"{defect.name} symmetry kept"] = Quantity(float(kept), YES_OR_NO)
         return quantities
+
+    def _relaxed(self, begin: Atoms, calculator: Calculator, defect: Defect) -> State:
+        begin.rattle(self.rattle, seed=SEED)
+        return relaxed(begin, calculator, self._free, label=defect.name)
 
     @property
     def _free(self) -> Free:
@@ -120,13 +131,13 @@ class Vacancy:
 
     @classmethod
     def from_words(cls, words: Sequence[str], options: Mapping[str, str], species: Sequence[str]) -> PointDefects:
-        """Of `vacancy[:STRUCTURE][,size=4][,cell=fixed|free][,remove=Ni][,reference=fcc][,element=W]`.
+        """Of `vacancy[:STRUCTURE][,size=4][,cell=fixed|free][,remove=Ni][,reference=fcc][,element=W][,rattle=0.01]`.
 
         One vacancy at each inequivalent site. `STRUCTURE` is a prototype or a file, the element's stable phase by
         default; `size` the repeats of its conventional cell (of a file, of the cell as given). A compound needs the
         element to `remove`, and as `reference` the crystal that this element goes to.
         """
-        require_known(options, "size", "cell", "remove", "reference", "element")
+        require_known(options, "size", "cell", "remove", "reference", "element", "rattle")
         crystal = conventional(the_structure(words, options, species))
         elements = sorted(set(crystal.symbols))
         if len(elements) > 1 and not {"remove", "reference"} <= set(options):
@@ -147,6 +158,7 @@ class Vacancy:
             vacancies(crystal, element),
             reference,
             choice(options, "cell", "fixed", "free"),
+            the_rattle(options),
         )
 
 
@@ -155,12 +167,12 @@ class Interstitials:
 
     @classmethod
     def from_words(cls, words: Sequence[str], options: Mapping[str, str], species: Sequence[str]) -> PointDefects:
-        """Of `interstitials[:SITE,…][,structure=bcc][,size=4][,cell=fixed|free][,element=W]`.
+        """Of `interstitials[:SITE,…][,structure=bcc][,size=4][,cell=fixed|free][,element=W][,rattle=0.01]`.
 
         Sites as `defect_sites.interstitial` knows them, such as `111,110,100,tetrahedral,octahedral`; by default the
         usual ones of bcc, fcc, hcp and diamond.
         """
-        require_known(options, "structure", "size", "cell", "element")
+        require_known(options, "structure", "size", "cell", "element", "rattle")
         words_of_crystal = [options["structure"]] if "structure" in options else []
         crystal = conventional(the_structure(words_of_crystal, options, species))
         return PointDefects(
@@ -169,6 +181,7 @@ class Interstitials:
             the_repeats(crystal, options),
             tuple(interstitial(crystal, site) for site in words or usual_interstitials(crystal)),
             cell=choice(options, "cell", "fixed", "free"),
+            rattle=the_rattle(options),
         )
 
 
@@ -183,6 +196,11 @@ def the_repeats(crystal: Atoms, options: Mapping[str, str]) -> tuple[int, int, i
         return (count(options, "size", 1),) * 3
     a, b, c = (ceil(APART * length) for length in np.linalg.norm(crystal.cell.reciprocal().array, axis=1))
     return a, b, c
+
+
+def the_rattle(options: Mapping[str, str]) -> float:
+    """Å; none by default."""
+    return length(options, "rattle", 0.0) if "rattle" in options else 0.0
 
 
 def strained(supercell: Atoms, cell: Atoms, to: Atoms) -> Atoms:

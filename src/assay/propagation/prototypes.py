@@ -14,6 +14,7 @@ from ase.build import bulk
 from ase.data import atomic_numbers, covalent_radii, reference_states
 from ase.spacegroup import Spacegroup
 from ase.spacegroup import crystal as spacegroup_crystal
+from ase.spacegroup.symmetrize import check_symmetry
 
 from assay.neighbours import close_pairs
 from assay.prediction import Array
@@ -42,6 +43,8 @@ class Prototype:
     room: float = 1.0
 
 
+SYMPREC = 1e-2
+"""Å, within which the structure of a file is symmetric."""
 IDEAL = np.sqrt(8 / 3)
 """c/a of hard spheres, close packed."""
 
@@ -176,7 +179,7 @@ class Structure:
     | label | the name of the prototype, or of the file without folder and ending |
     | atoms | not relaxed; carries no calculator |
     | conventional | P (3, 3): conventional cell = P @ cell of `atoms`; of a file, the cell as given |
-    | axes | edges of the conventional cell that symmetry does not make equal; of a file, all |
+    | axes | edges of the conventional cell that symmetry does not make equal; of a file, of the cell as given |
     """
 
     label: str
@@ -219,7 +222,18 @@ def structure(word: str, options: Mapping[str, str], species: Sequence[str]) -> 
         raise ValueError(f"{word}: needs a crystal, periodic in all three directions")
     if unknown := sorted(set(read.get_chemical_symbols()) - set(species)):
         raise ValueError(f"{word}: holds {', '.join(unknown)}; the potential knows {', '.join(species)}")
-    return Structure(path.name.split(".")[0], Atoms(read.numbers, read.positions, cell=read.cell, pbc=True), np.eye(3))
+    atoms = Atoms(read.numbers, read.positions, cell=read.cell, pbc=True)
+    return Structure(path.name.split(".")[0], atoms, np.eye(3), _independent(atoms))
+
+
+def _independent(atoms: Atoms) -> str:
+    """The edges a, b, c that no operation of the symmetry takes to an earlier one; all where spglib does not say."""
+    try:
+        rotations = check_symmetry(atoms, symprec=SYMPREC).rotations  # columns: where the edges go, in units of them
+    except Exception:  # it is not installed, or finds no symmetry
+        return "abc"
+    onto = {(i, j) for r in rotations for i in range(3) for j in range(3) if (abs(r[:, i]) == np.eye(3)[j]).all()}
+    return "".join("abc"[i] for i in range(3) if not any((i, j) in onto for j in range(i)))
 
 
 def shortest_distance(atoms: Atoms, beyond: float = 16.0) -> float:

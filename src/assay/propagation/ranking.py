@@ -10,6 +10,9 @@ import numpy as np
 from assay.metrics.ranking import ranks
 from assay.prediction import Array
 
+ORDERED = ("eV", "eV/atom", "J/m²", "meV/Å²", "Å³", "Å³/atom", "GPa")
+"""Units of what has an order that means something: energies, volumes and moduli, not lattice parameters."""
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -49,11 +52,14 @@ class Ranking:
 
 def rankings(scalars: Mapping[str, tuple[str, Array, Array]]) -> tuple[Ranking, ...]:
     """The rankings of `{name: (unit, value (), members (M,))}`: one of each set of three or more like numbers of
-    different things (names that differ in the first word), unless the best fit has them all equal."""
+    different things (names that differ in the first word) in a unit of `ORDERED`, unless the best fit has them all
+    equal."""
     found = []
     for kind, names in alike({name: unit for name, (unit, _, _) in scalars.items()}).items():
         value = np.array([scalars[name][1] for name in names])
         members = np.array([scalars[name][2] for name in names]).T
+        if scalars[names[0]][0] not in ORDERED:
+            continue
         if len(names) > 2 and len({name.split()[0] for name in names}) == len(names) and np.ptp(value) > 0:
             found.append(ranking(kind, names, value, members))
     return tuple(found)

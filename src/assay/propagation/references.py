@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,33 +20,52 @@ References = Mapping[str, Mapping[str, Array]]
 def read_references(path: str | Path) -> References:
     """Of `{"PROPERTY": {"QUANTITY": number or list of numbers}}`; raises `ValueError` for anything else."""
     try:
-        found = json.loads(Path(path).read_text("utf-8"))
-        return {
+        return as_references(json.loads(Path(path).read_text("utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def as_references(given: Mapping[str, Mapping[str, Any]]) -> References:
+    """Of `{property: {quantity: number or list of numbers}}`; raises `ValueError` for anything else."""
+    try:
+        found = {
             str(name): {str(key): np.asarray(value, dtype=np.float64) for key, value in quantities.items()}
-            for name, quantities in found.items()
+            for name, quantities in given.items()
         }
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
-            f'{path}: references are {{"PROPERTY": {{"QUANTITY": number or list of numbers}}}}: {error}'
+            f'references are {{"PROPERTY": {{"QUANTITY": number or list of numbers}}}}: {error}'
         ) from error
-
-
-def check_references(references: References, result: Propagation) -> None:
-    """Raise `ValueError` for a reference of something that was not computed, or of another shape."""
-    missing = {name for name, _ in result.failed}
-    for name, quantities in references.items():
-        if name in missing:
-            continue
-        if name not in result.properties:
-            raise ValueError(f"reference of {name!r}: there are {', '.join(result.properties)}")
+    for name, quantities in found.items():
         for key, value in quantities.items():
-            known = result[name].quantities
+            if not np.isfinite(value).all():
+                raise ValueError(f"reference of {name!r}, {key!r} is {given[name][key]!r}, needed finite numbers")
+    return found
+
+
+def require_asked(references: References, names: Collection[str]) -> None:
+    """Raises `ValueError` for references of a property that is not asked for."""
+    for name in references:
+        if name not in names:
+            raise ValueError(f"reference of {name!r}: there are {', '.join(names)}")
+
+
+def matching(references: References, result: Propagation) -> tuple[References, list[str]]:
+    """The references of numbers that are there and of their shape, and what is wrong with the others, except those of
+    properties that failed."""
+    kept, wrong = dict[str, dict[str, Array]](), list[str]()
+    for name, quantities in references.items():
+        if name not in result.properties:
+            continue
+        known, kept[name] = result[name].quantities, {}
+        for key, value in quantities.items():
             if key not in known:
-                raise ValueError(f"reference of {name!r}, {key!r}: there are {', '.join(known)}")
-            if value.shape != known[key].value.shape:
-                raise ValueError(
-                    f"reference of {name!r}, {key!r} has shape {value.shape}, needed {known[key].value.shape}"
-                )
+                wrong.append(f"reference of {name!r}, {key!r}: there are {', '.join(known)}")
+            elif value.shape != (needed := known[key].value.shape):
+                wrong.append(f"reference of {name!r}, {key!r} has shape {value.shape}, needed {needed}")
+            else:
+                kept[name][key] = value
+    return kept, wrong
 
 
 @dataclass(frozen=True)

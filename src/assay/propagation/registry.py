@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Protocol
 
 from assay.propagation.function import Function
+from assay.propagation.options import spelled
 from assay.propagation.quantities import Property
 
 KINDS: Mapping[str, str] = {
@@ -32,13 +34,16 @@ class Kind(Protocol):
         """The property; raises `ValueError` for a word or an option that it does not know."""
 
 
-def property_from_spec(spec: str, species: Sequence[str], allow_import: Sequence[str] = ()) -> Property:
+def property_from_spec(
+    spec: str, species: Sequence[str], allow_import: Sequence[str] = (), *, element: str | None = None
+) -> Property:
     """The property that `NAME[:WORD,WORD,…,key=value,…]` names, such as `crystals:bcc,fcc` or `vacancy:bcc,size=4`.
 
     | argument | meaning |
     |---|---|
     | species | chemical symbols of the potential; a prototype is made of the only one, or of `element=W` |
     | allow_import | modules (with all inside them) that `function:package.module.name` may come from |
+    | element | of prototypes, where the spec has no `element=` |
 
     Raises ValueError for a name, word or option that is not known; PermissionError for a function of a module that is
     not allowed.
@@ -52,9 +57,17 @@ def property_from_spec(spec: str, species: Sequence[str], allow_import: Sequence
             return Function.from_words(words, options, species, allow_import)
         module, _, attribute = KINDS[name].partition(":")
         kind: Kind = getattr(import_module(f"assay.propagation.{module}"), attribute)
-        return kind.from_words(words, options, species)
+        if element is None or "element" in options or not has_prototypes(name, words):
+            return kind.from_words(words, options, species)
+        found = kind.from_words(words, {**options, "element": element}, species)
+        return replace(found, name=spelled(name, words, options))  # type: ignore[type-var]
     except ValueError as error:
         raise ValueError(f"property {spec!r}: {error}") from error
+
+
+def has_prototypes(name: str, words: Sequence[str]) -> bool:
+    """Whether a property knows the option `element=`."""
+    return name in KINDS and name != "energies" and (name != "barrier" or "vacancy" in words)
 
 
 def split(text: str, spec: str) -> tuple[list[str], dict[str, str]]:

@@ -22,6 +22,10 @@ LARGE = 64
 """Atoms beyond which limited memory serves instead of a dense Hessian."""
 PATIENCE = 40
 """Steps in which the largest force must reach a new minimum, once it had as many to begin with."""
+LONGEST = 0.2
+"""Å, of any atom in a step."""
+STRAIN = 0.03
+"""Largest strain of the cell in a step: quasi-Newton steps that are larger leave the basin of a soft crystal."""
 SWELLING = 3.0
 """A volume per atom that changes by more than this factor has collapsed or exploded."""
 CLOSEST = 0.5
@@ -92,11 +96,14 @@ def _minimise(moving: Atoms, free: Free, keep_volume: bool, fmax: float, steps: 
             hydrostatic_strain=free == "volume",
             constant_volume=keep_volume,
         )
+    longest = LONGEST if free == "positions" else min(LONGEST, STRAIN * np.sqrt(len(moving)))
     volume, closest = moving.cell.volume, CLOSEST * shortest_distance(moving)
     taken = 0
     for optimizer in (BFGS if len(moving) <= LARGE else LBFGS, FIRE):
         smallest, since = np.inf, 0
-        for step, converged in enumerate(optimizer(target, logfile=None).irun(fmax=fmax, steps=steps - taken)):
+        for step, converged in enumerate(
+            optimizer(target, logfile=None, maxstep=longest).irun(fmax=fmax, steps=steps - taken)
+        ):
             if not np.isfinite(moving.get_forces()).all():
                 raise NotConverged("forces are not finite")
             swelling = moving.cell.volume / volume if volume else 1.0

@@ -19,11 +19,13 @@ from ase.calculators.calculator import Calculator
 
 from assay.parallel import Progress
 from assay.propagation.members import member_calculator
-from assay.propagation.quantities import NotConverged, Property, Structures
-from assay.propagation.result import Failed, PropertyResult
+from assay.propagation.quantities import NotConverged, Property, Quantities, Structures
+from assay.propagation.result import Failed, PropertyResult, finite, with_the_best_fit
 from assay.propagation.resume import Best, Key, Outcome, resumed
 from assay.propagation.workers import Died, as_completed
 from assay.sources import Source
+
+NO_NUMBERS = "it has no numbers"
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,10 @@ class Potentials:
     def __call__(self, task: Task) -> Outcome:
         try:
             calculator = self._calculator(task.member)
-            if task.member is not None:
-                return dict(task.of.quantities(calculator, task.start))
-            return _best(task.of, calculator)
-        except NotConverged as error:
-            return Failed(reason_of(error), error.partial)
+            if task.member is None:
+                return _best(task.of, calculator)
+            found, missing = given(task.of, calculator, task.start)
+            return Failed(missing, found) if missing else found
         except (ModuleNotFoundError, PermissionError):  # the installation is at fault, not the member
             raise
         except Exception as error:  # a potential may raise anything; the others go on
@@ -83,17 +84,23 @@ def begun(of: Property, calculator: Calculator) -> tuple[Structures, str]:
 
 def _best(of: Property, calculator: Calculator) -> Best:
     start, missing = begun(of, calculator)
+    return Best(start, *given(of, calculator, start, missing))
+
+
+def given(of: Property, calculator: Calculator, start: Structures, missing: str = "") -> tuple[Quantities, str]:
+    """The finite quantities of one potential, and why others are missing (besides what is known to be); raises
+    `NotConverged` where there are none."""
+    reasons = [missing]
     try:
-        return Best(start, dict(of.quantities(calculator, start)), missing)
+        found = of.quantities(calculator, start)
     except NotConverged as error:
-        if not error.partial:
-            raise
-        return Best(start, error.partial, "; ".join(filter(None, [missing, reason_of(error)])))
-
-
-def with_the_best_fit(missing: str) -> tuple[str, ...]:
-    """The note of what the best fit does not give."""
-    return (f"left out, as the best fit does not give it: {missing}",) if missing else ()
+        found = error.partial
+        reasons.append(str(error))
+    found, lost = finite(found)
+    reason = "; ".join(filter(None, [*reasons, lost]))
+    if not found:
+        raise NotConverged(reason or NO_NUMBERS)
+    return found, reason
 
 
 def reason_of(error: Exception) -> str:
@@ -126,7 +133,7 @@ def resample(
     with resumed(resume, source, properties) as (done, record):
 
         def run(tasks: list[Task]) -> None:
-            with closing(as_completed(Potentials(source), tasks, min(workers, len(tasks)))) as results:
+            with closing(as_completed(Potentials(source), tasks, workers)) as results:
                 for index, outcome in results:
                     key = tasks[index].key
                     if isinstance(outcome, Died):
@@ -148,8 +155,8 @@ def resample(
 
 def _result(name: str, best: Best, done: Mapping[Key, Outcome], members: int) -> PropertyResult:
     outcomes = [done[name, member] for member in range(members)]
-    given = [each for each in outcomes if not isinstance(each, Best)]
-    return PropertyResult.collect(name, best.quantities, given, with_the_best_fit(best.missing))
+    found = [each for each in outcomes if not isinstance(each, Best)]
+    return PropertyResult.collect(name, best.quantities, found, with_the_best_fit(best.missing))
 
 
 def _require_sendable(properties: Sequence[Property]) -> None:

@@ -15,6 +15,7 @@ from assay.propagation.ranking import Ranking, rankings
 
 LEVELS = (0.68, 0.95)
 """Central intervals that summaries have."""
+NOT_FINITE = "is not finite"
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,11 @@ class PropertyResult:
     def collect(
         cls, name: str, best: Quantities, members: Sequence[Quantities | Failed], notes: Sequence[str] = ()
     ) -> PropertyResult:
-        """Members in their order. One that lacks quantities, or has curves of other shape than the best fit, has failed
-        in these; what the best fit lacks is left out."""
+        """Members in their order. One that lacks quantities, or has curves of other shape than the best fit or numbers
+        that are not finite, has failed in these. What the best fit lacks is left out; what of it is not finite also,
+        with a note."""
+        best, lost = finite(best)
+        notes = (*notes, *with_the_best_fit(lost))
         checked = [_checked(best, member) for member in members]
         quantities = {}
         for key, quantity in best.items():
@@ -249,7 +253,7 @@ class Propagation:
         try:
             return self.properties[name]
         except KeyError:
-            raise KeyError(f"no property {name!r}; there are {', '.join(self.properties)}") from None
+            raise KeyError(f"no property {name!r}; there are {', '.join(self.properties) or 'none'}") from None
 
     def summary(self) -> dict[str, Any]:
         """JSON values, all members included."""
@@ -262,23 +266,42 @@ class Propagation:
         }
 
 
+def finite(best: Quantities) -> tuple[Quantities, str]:
+    """The quantities that are finite (curves: at every point), and which others are not."""
+    found = {name: each for name, each in best.items() if _is_finite(each)}
+    return found, "; ".join(f"{name} {NOT_FINITE}" for name in best if name not in found)
+
+
+def with_the_best_fit(missing: str) -> tuple[str, ...]:
+    """The note of what the best fit does not give."""
+    return (f"left out, as the best fit does not give it: {missing}",) if missing else ()
+
+
+def _is_finite(quantity: Quantity) -> bool:
+    return bool(np.isfinite(quantity.value).all())
+
+
 def _checked(best: Quantities, member: Quantities | Failed) -> Quantities | Failed:
     """What of a member is like what the best fit gave; and why, where that is not all."""
     given = member.quantities if isinstance(member, Failed) else member
-    unlike = {name: why for name, quantity in best.items() if (why := _unlike(quantity, given.get(name)))}
-    alike = {name: given[name] for name in best if name not in unlike}
-    if not unlike:
+    others = {name: why for name, quantity in best.items() if (why := unlike(quantity, given.get(name)))}
+    alike = {name: given[name] for name in best if name not in others}
+    if not others:
         return alike
-    reasons = [member.reason] if isinstance(member, Failed) else [f"{name} {why}" for name, why in unlike.items()]
+    reasons = [member.reason] if isinstance(member, Failed) else []
+    reasons += [f"{name} {why}" for name, why in others.items() if not reasons or name in given]
     return Failed("; ".join(reasons), alike)
 
 
-def _unlike(best: Quantity, found: Quantity | None) -> str:
+def unlike(best: Quantity, found: Quantity | None) -> str:
+    """Why a quantity can't stand beside the best fit's; empty where it can."""
     if found is None:
         return "is not there"
     if (came := np.shape(found.value)) != np.shape(best.value):
         return f"has shape {came}, and with the best fit {np.shape(best.value)}"
-    return "" if _same_abscissa(best, found) else "is a curve over other abscissae than with the best fit"
+    if not _same_abscissa(best, found):
+        return "is a curve over other abscissae than with the best fit"
+    return "" if _is_finite(found) else NOT_FINITE
 
 
 def _same_abscissa(first: Quantity, second: Quantity) -> bool:

@@ -8,12 +8,14 @@ JSON lines. The first says what the file is of; each other one is one finished (
     {"property": "crystals:bcc", "settings": "<sha256>", "member": 8, "failed": "not relaxed to …", "quantities": {}}
 
 `member` null is the best fit, with the structures that members start from. Of what fails, `failed` says why, and
-`quantities` has what is there all the same. Numbers are kept to the last bit.
+`quantities` has what is there all the same. Numbers are kept to the last bit. What has failed is not tried again,
+except where a process died; another version of Assay starts another file.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +28,7 @@ import numpy as np
 from ase import Atoms
 from ase.io.jsonio import decode, encode
 
+from assay.propagation.function import Function
 from assay.propagation.quantities import Property, Quantities, Quantity, Structures
 from assay.propagation.result import Failed
 from assay.provenance import versions
@@ -34,6 +37,9 @@ from assay.sources.registry import source_state
 
 FORMAT = "assay-propagate"
 VERSION = 1
+BEGINNING = json.dumps({"format": FORMAT})[:-1].encode()
+"""Of every such file."""
+ELSE = "not a file of finished results; give another one to resume with"
 
 
 @dataclass(frozen=True)
@@ -57,13 +63,19 @@ def resumed(
 ) -> Iterator[tuple[dict[Key, Outcome], Record]]:
     """What the file has of these properties, and a function that adds to it; without a path, nothing and no-op.
 
-    Raises `ValueError` for a file that is something else, of another potential, or of another property by that name.
+    Raises `ValueError` for a file that is something else (it stays as it is), of another potential or version of Assay,
+    or of another property by that name.
     """
     if path is None:
         yield {}, lambda key, outcome: None
         return
-    settings = {each.name: digest(each) for each in properties}
-    header = {"format": FORMAT, "version": VERSION, "source": digest(source_state(source))}
+    settings = {each.name: digest([each, _code(type(each))]) for each in properties}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "assay": versions().get("assay"),
+        "source": digest(source_state(source)),
+    }
     path = Path(path)
     done: dict[Key, Outcome] = {}
     with path.open("a+b") as file:
@@ -71,6 +83,8 @@ def resumed(
         whole = 0
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):  # an interrupted write
+                if number == 1 and not (line.startswith(BEGINNING) or BEGINNING.startswith(line)):
+                    raise ValueError(f"{path}: {ELSE}")
                 break
             whole += len(line)
             if number == 1:
@@ -83,10 +97,13 @@ def resumed(
                 raise ValueError(
                     f"{path}: line {number} has {row['property']} with other settings than these; give another file"
                 )
-            done[row["property"], row["member"]] = _outcome(row)
+            try:
+                done[row["property"], row["member"]] = _outcome(row)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{path}: line {number} is damaged ({type(error).__name__}: {error})") from error
         file.truncate(whole)
         if not whole:
-            _append(file, {**header, "assay": versions().get("assay"), "label": source.label})
+            _append(file, {**header, "label": source.label})
 
         def record(key: Key, outcome: Outcome) -> None:
             _append(file, {"property": key[0], "settings": settings[key[0]], "member": key[1], **_row(outcome)})
@@ -95,7 +112,8 @@ def resumed(
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of a tree of dataclasses, mappings, sequences, arrays, structures, named functions and JSON values."""
+    """SHA-256 of a tree of dataclasses, mappings, sequences, arrays, structures, functions (with their code) and JSON
+    values."""
     return hashlib.sha256(json.dumps(_tree(value), sort_keys=True).encode()).hexdigest()
 
 
@@ -107,6 +125,8 @@ def _tree(value: Any) -> Any:
         return [str(value.dtype), value.shape, hashlib.sha256(data).hexdigest()]
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, Function):
+        return [value.path, value.unit, _code(value.code())]
     if is_dataclass(value) and not isinstance(value, type):
         settings = {each.name: _tree(getattr(value, each.name)) for each in fields(value) if each.compare}
         return [type(value).__qualname__, settings]
@@ -115,16 +135,30 @@ def _tree(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_tree(item) for item in value]
     if callable(value):
-        return [getattr(value, "__module__", ""), getattr(value, "__qualname__", type(value).__qualname__)]
+        return [
+            getattr(value, "__module__", ""),
+            getattr(value, "__qualname__", type(value).__qualname__),
+            _code(value),
+        ]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _code(of: Any) -> str:
+    """The source text of a function or class, empty where Python does not know it."""
+    try:
+        return inspect.getsource(of)
+    except (OSError, TypeError):
+        return ""
 
 
 def _check(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     if found.get("format") != FORMAT:
-        raise ValueError(f"{path}: not a file of finished results; give another one to resume with")
-    if found["version"] > VERSION:
-        raise ValueError(f"{path}: written in format {found['version']}, this Assay reads up to {VERSION}")
-    if found["source"] != header["source"]:
+        raise ValueError(f"{path}: {ELSE}")
+    if (version := found.get("version")) != VERSION:
+        raise ValueError(f"{path}: written in format {version}, this Assay reads {VERSION}; give another file")
+    if (made := found.get("assay")) != header["assay"]:
+        raise ValueError(f"{path}: results of Assay {made}, this is {header['assay']}; give another file")
+    if found.get("source") != header["source"]:
         raise ValueError(f"{path}: results of another potential ({found.get('label')}); give another file")
 
 
@@ -133,9 +167,16 @@ def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
         row = json.loads(line)
     except ValueError:
         row = None
-    if not isinstance(row, dict) or (number > 1 and not {"property", "settings", "member"} <= set(row)):
+    if not isinstance(row, dict) or (number > 1 and not _finished(row)):
         raise ValueError(f"{path}: line {number} is not a finished result; the file is damaged or something else")
     return row
+
+
+def _finished(row: Mapping[str, Any]) -> bool:
+    """Whether a row has what it is of; the best fit, and it alone, has structures."""
+    if not {"property", "settings", "member", "quantities"} <= set(row) or not isinstance(row["property"], str):
+        return False
+    return "start" in row if row["member"] is None else type(row["member"]) is int and "start" not in row
 
 
 def _append(file: IO[bytes], row: Mapping[str, Any]) -> None:

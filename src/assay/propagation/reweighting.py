@@ -168,9 +168,14 @@ def along_trajectory(
     return np.array([each for each, _ in told]), energies[:, 0], energies[:, 1:]
 
 
+def require_temperature(temperature: float) -> None:
+    """Raises `ValueError` for what is no temperature."""
+    if not 0 < temperature < float("inf"):
+        raise ValueError(f"the temperature must be finite and above 0 K, got {temperature}")
+
+
 def _check(a: Array, v: Array, v_m: Array, a_m: Array | None, temperature: float, blocks: int) -> None:
-    if temperature <= 0:
-        raise ValueError(f"the temperature must be above 0 K, got {temperature}")
+    require_temperature(temperature)
     if a.ndim != 2 or v.shape != a.shape[:1] or v_m.ndim != 2 or v_m.shape[0] != a.shape[0]:
         raise ValueError(
             f"needed observables (T, n), energies (T,) and member energies (T, M), got {a.shape}, {v.shape} and "

