@@ -257,8 +257,8 @@ def test_what_is_wrong_is_said_before_anything_runs(tmp_path: Path, monkeypatch:
         with pytest.raises(ValueError, match=r"'other'|needed finite|element=W: the potential knows Cu"):
             propagate(scaled_lj.gauge(), Fragile(log=str(log)), **arguments)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for name in ("assay.report.property_page", "assay.report.property_figures"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in [name for name in sys.modules if name.startswith("assay.report.")]:  # they may hold it already
+        monkeypatch.delitem(sys.modules, name)
     with pytest.raises(ModuleNotFoundError, match="the report needs matplotlib"):
         propagate(scaled_lj.gauge(), Fragile(log=str(log)), report=tmp_path / "r.html")
     assert not log.exists()
