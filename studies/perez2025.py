@@ -283,7 +283,7 @@ def plain(value: Any) -> Any:
 
 def arguments_of(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=(*PARTS, "all"))
+    parser.add_argument("part", nargs="?", default="all", choices=(*PARTS, "all"))
     parser.add_argument("--data", type=Path, default=os.environ.get("ASSAY_DATA"))
     parser.add_argument("--json", metavar="FILE", help="- is stdout")
     parser.add_argument("--quick", action="store_true")
