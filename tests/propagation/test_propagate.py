@@ -582,3 +582,22 @@ def test_ctrl_c_keeps_what_is_finished(mine: Path) -> None:
 def test_a_gauge_file_serves(tmp_path: Path, lattice: PropertyResult) -> None:
     again = propagate(committee(tmp_path), Fragile())["fragile"]
     assert np.array_equal(again["energy"].members, lattice["energy at 3.6 Å"].members)
+
+
+def test_nothing_breaks_where_every_member_fails(tmp_path: Path) -> None:
+    """Three like numbers of the best fit alone, through ranking, summary, tables and the page."""
+    best = {f"{name} energy": Quantity(energy, "eV") for name, energy in (("bcc", -1.0), ("fcc", -2.0), ("hcp", -3.0))}
+    one = PropertyResult.collect("crystals:bcc,fcc", best, [Failed("became hcp")] * 4)
+    whole = Propagation("a potential", "resample", 4, {one.name: one}, ())
+    (found,) = one.rankings
+    assert np.isnan(found.spearman).all()
+    assert np.isnan(found.mean)
+    assert json.loads(json.dumps(whole.summary()))["properties"][one.name]["quantities"]["bcc energy"]["std"] is None
+    write_csv(tmp_path / "t.csv", whole, {})
+    write_latex(tmp_path / "t.tex", whole, {})
+    assert "bcc energy" in (tmp_path / "t.tex").read_text()
+    pytest.importorskip("jinja2")
+    from assay.report.properties import write_properties_report
+
+    write_properties_report(tmp_path / "r.html", whole, references={}, provenance={})
+    assert "became hcp" in (tmp_path / "r.html").read_text()

@@ -104,6 +104,6 @@ def ranking(of: str, names: tuple[str, ...], value: Array, members: Array) -> Ra
 def correlation(value: Array, others: Array) -> Array:
     """Spearman's ρ of `(N,)` with each of `(M, N)`: `(M,)`."""
     middle = 0.5 * (len(value) + 1)
-    r, q = ranks(value) - middle, np.apply_along_axis(ranks, 1, others) - middle
+    r, q = ranks(value) - middle, np.array([ranks(other) for other in others]).reshape(others.shape) - middle
     norm = np.sqrt((r @ r) * (q**2).sum(axis=1))
     return np.asarray(np.divide(q @ r, norm, out=np.full(len(others), np.nan), where=norm > 0))
