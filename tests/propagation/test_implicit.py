@@ -287,8 +287,6 @@ class Vacancy:
         }
 
     def of_states(self, states: Mapping[str, State]) -> Quantities:
-        if len(states) < 2:
-            return {}
         vacancy, crystal = states["vacancy"], states["bulk"]
         energy = vacancy.energy - len(vacancy.atoms) / len(crystal.atoms) * crystal.energy
         if energy > 2.5:

@@ -253,4 +253,8 @@ def _of_states(property_: AtStationaryPoints, states: Mapping[str, State | Faile
         quantities = property_.of_states(found)
     except NotConverged as error:
         return Failed("; ".join([*reasons, str(error)]), error.partial)
+    except KeyError:  # every number needs a structure that failed
+        if not reasons:
+            raise
+        quantities = {}
     return Failed("; ".join(reasons), quantities) if reasons else quantities
