@@ -9,7 +9,7 @@ from ase.build import bulk
 
 from assay.propagation.prototypes import PROTOTYPES, crystal
 from assay.propagation.quantities import NotConverged
-from assay.propagation.same_crystal import change, require_same
+from assay.propagation.same_crystal import CHANGED, change, require_same
 
 
 def stretched(atoms: Atoms, ratio: float, volume: float = 1.0) -> Atoms:
@@ -51,12 +51,15 @@ def test_a_strained_crystal_is_itself(name: str) -> None:
     given = crystal(name, "Cu")
     moved = stretched(given, 1.07, 1.3)
     moved.rattle(0.05, seed=1)
+    assert 0 < change(moved, given) < CHANGED
     require_same(moved, given, name)
 
 
 @pytest.mark.parametrize(("element", "c_over_a"), [("Zn", 1.856), ("Cd", 1.886), ("Be", 1.568)])
 def test_hcp_elements_are_hcp(element: str, c_over_a: float) -> None:
-    require_same(bulk(element, "hcp", a=2.7, c=2.7 * c_over_a), bulk(element, "hcp", a=2.7, c=2.7 * 1.633), "hcp")
+    found, ideal = (bulk(element, "hcp", a=2.7, c=2.7 * ratio) for ratio in (c_over_a, 1.633))
+    assert 0 < change(found, ideal) < CHANGED
+    require_same(found, ideal, "hcp")
 
 
 def test_an_atom_that_leaves_its_place_is_noticed() -> None:
