@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 
 from assay.assessment import NO_PREDICTIONS, Assessment
-from assay.calibration import CALIBRATORS, Calibrator, fit_calibrator
+from assay.calibration import CALIBRATORS, Calibrator, HeldOut, fit_calibrator
+from assay.calibration.bar_name import BarName
+from assay.calibration.remarks import remarks
 from assay.frames import Frame, FrameError
 from assay.gauge_file import GaugeFileError, load_state, save_state
+from assay.grouping import Groups, cluster_names, groups
 from assay.parallel import Failure, Progress, map_frames
 from assay.prediction import Array, ErrorBar, Score
 from assay.scores import FittedScore
@@ -42,7 +46,7 @@ class Gauge:
     | source | the potential or ensemble |
     | scores | fitted scores |
     | r_cut | radius of the neighbourhood, Å |
-    | bar | `SCORE:CALIBRATOR` that makes the error bar; `""` where the source has features and no predictions |
+    | bar | `SCORE:CALIBRATOR[:GROUPING]` that makes the error bar; `""` where there are features and no predictions |
     | species | chemical symbols of the training frames |
     | thresholds | by (score, level) |
     | calibrators | of `energy` (per atom), `force`, `stress` |
@@ -65,19 +69,16 @@ class Gauge:
     def __post_init__(self) -> None:
         if not self.bar:
             return
-        score, calibrator = split_bar(self.bar)
-        names = [each.name for each in self.scores]
-        if score not in names:
-            raise ValueError(f"error bar {self.bar!r}: no score {score!r} in this gauge; it has {', '.join(names)}")
-        if calibrator not in CALIBRATORS:
-            raise ValueError(
-                f"error bar {self.bar!r}: no calibrator {calibrator!r}; there are {', '.join(CALIBRATORS)}"
-            )
+        bar, names = BarName.parse(self.bar), [each.name for each in self.scores]
+        if bar.score not in names:
+            raise ValueError(f"error bar {self.bar!r}: no score {bar.score!r} in this gauge; it has {', '.join(names)}")
+        if bar.grouping == "cluster":
+            cluster_names(self.scores)
 
     @property
     def scorer(self) -> FrameScorer:
         """The part that runs on one frame, in any process."""
-        bar_score = split_bar(self.bar)[0] if self.bar else ""
+        bar_score = BarName.parse(self.bar).score if self.bar else ""
         return FrameScorer(self.source, self.scores, self.r_cut, bar_score, self.species)
 
     def stream(
@@ -115,6 +116,10 @@ class Gauge:
     def assessment(self, batch: Batch, failed: tuple[tuple[str, str], ...] = ()) -> Assessment:
         """A batch with thresholds and error bars."""
         energy_per_atom = None if batch.energy is None else batch.energy / batch.natoms
+        group = self._groups(batch)
+        means = {"energy": energy_per_atom, "force": batch.forces, "stress": batch.stress}
+        spreads = {"energy": batch.energy_spread, "force": batch.force_spread, "stress": batch.stress_spread}
+        bars = {q: self._bar(q, mean, spreads[q], group.get(q)) for q, mean in means.items()}
         return Assessment(
             names=batch.names,
             config_types=batch.config_types,
@@ -128,22 +133,32 @@ class Gauge:
             },
             still=batch.still,
             bar=self.bar,
-            energy_bar=self._bar("energy", energy_per_atom, batch.energy_spread),
-            force_bar=self._bar("force", batch.forces, batch.force_spread),
-            stress_bar=self._bar("stress", batch.stress, batch.stress_spread),
+            energy_bar=bars["energy"],
+            force_bar=bars["force"],
+            stress_bar=bars["stress"],
             labels=batch.labels,
             neighbourhood_error=batch.neighbourhood_error,
             failed=failed,
             companions=batch.companions,
             envelopes=batch.envelopes,
             members=batch.members,
+            global_bars={
+                q: int(np.isin(group[q], self.calibrators[q].groups, invert=True).sum())
+                for q, bar in bars.items()
+                if bar is not None and q in group
+            },
         )
 
-    def _bar(self, quantity: str, mean: Array | None, spread: Array | None) -> ErrorBar | None:
+    def _groups(self, batch: Batch) -> Mapping[str, Groups]:
+        """The group of each value by quantity; empty where the error bar has no grouping."""
+        grouping = BarName.parse(self.bar).grouping if self.bar else ""
+        return groups(batch, grouping, self.scores) if grouping else {}
+
+    def _bar(self, quantity: str, mean: Array | None, spread: Array | None, group: Groups | None) -> ErrorBar | None:
         calibrator = self.calibrators.get(quantity)
         if calibrator is None or mean is None or spread is None:
             return None
-        return calibrator.bar(mean, spread, UNITS[quantity])
+        return calibrator.bar(mean, spread, UNITS[quantity], group)
 
     def constant_bar(self, quantity: str, mean: Array) -> ErrorBar | None:
         """The error bar that is the same for everything, calibrated on the same held-out frames."""
@@ -161,34 +176,50 @@ class Gauge:
         labels = batch.labels
         if labels is None:
             raise ValueError("calibration needs labelled frames")
-        score, calibrator = split_bar(self.bar)
-        moving = ~batch.still
-        pairs = {
-            "energy": ((batch.energy - labels.energy) / batch.natoms, batch.energy_spread),
-            "force": ((batch.forces - labels.forces)[moving], batch.force_spread[moving]),
+        name = BarName.parse(self.bar)
+        n, moving, group = len(batch.names), ~batch.still, self._groups(batch)
+        members = batch.members if name.score in ("committee_force", "committee_energy") else None
+        pooled = {"force": 3, "stress": 6} if name.score == "committee_force" else {}  # spreads pooled over components
+
+        def held_out(quantity: str, error: Array, spread: Array, frame: NDArray[np.int64], here: Any = ...) -> HeldOut:
+            """Some of the values (all by default) as columns; `frame` gives each row of `error` its frame."""
+            own = np.broadcast_to(frame.reshape(-1, *(1,) * (error.ndim - 1)), error.shape)
+            return HeldOut(
+                error[here].ravel(),
+                spread[here].ravel(),
+                own[here].ravel(),
+                group[quantity][here].ravel() if quantity in group else None,
+                members,
+                pooled.get(quantity, 1),
+            )
+
+        frame = np.arange(n)
+        values = {
+            "energy": held_out("energy", (batch.energy - labels.energy) / batch.natoms, batch.energy_spread, frame),
+            "force": held_out(
+                "force", batch.forces - labels.forces, batch.force_spread, np.repeat(frame, batch.natoms), moving
+            ),
         }
         if labels.stress is not None and batch.stress is not None and batch.stress_spread is not None:
-            pairs["stress"] = (batch.stress - labels.stress, batch.stress_spread)
-        members = batch.members if score in ("committee_force", "committee_energy") else None
-        usable = {q: (e, s) for q, (e, s) in pairs.items() if np.any(np.isfinite(s) & (s > 0))}
+            values["stress"] = held_out("stress", batch.stress - labels.stress, batch.stress_spread, frame)
+        usable = {q: v for q, v in values.items() if np.any(np.isfinite(v.spread) & (v.spread > 0))}
         if not usable:
             raise ValueError(
-                f"nothing to calibrate on: none of {len(batch.names)} held-out frames has a value with a positive "
+                f"nothing to calibrate on: none of {n} held-out frames has a value with a positive "
                 f"spread ({int(batch.still.sum())} of {batch.still.size} force components vanish by symmetry). Members "
                 "that agree exactly were fitted to too few frames: give more, and others to calibrate on with -c"
             )
-        for quantity in pairs.keys() - usable.keys():
+        for quantity in values.keys() - usable.keys():
             warnings.warn(
                 f"no error bar of the {quantity}: no held-out value has a positive finite spread", stacklevel=2
             )
-        pooled = {"force": 3, "stress": 6} if score == "committee_force" else {}  # spreads pooled over components
+        for quantity, v in usable.items():
+            for remark in remarks(name.calibrator, v):
+                warnings.warn(f"error bar of the {quantity}: {remark}", stacklevel=2)
         return replace(
             self,
-            calibrators={
-                q: fit_calibrator(calibrator, e, s, members=members, components=pooled.get(q, 1))
-                for q, (e, s) in usable.items()
-            },
-            constant={q: fit_calibrator(calibrator, e, np.ones(e.shape)) for q, (e, _) in usable.items()},
+            calibrators={q: fit_calibrator(name.calibrator, v) for q, v in usable.items()},
+            constant={q: fit_calibrator(name.calibrator, _constant(v)) for q, v in usable.items()},
         )
 
     def calculator(self, **options: Any) -> GaugeCalculator:
@@ -239,16 +270,13 @@ class Gauge:
             raise GaugeFileError(f"{path}: not a gauge that this Assay can read ({error!r}); build it again") from error
 
 
-def split_bar(bar: str) -> tuple[str, str]:
-    """`SCORE:CALIBRATOR` in two; raises `ValueError` where it is not that."""
-    score, colon, calibrator = bar.partition(":")
-    if not colon:
-        raise ValueError(f"error bar {bar!r} is not SCORE:CALIBRATOR, e.g. committee_force:scale")
-    return score, calibrator
+def _constant(held_out: HeldOut) -> HeldOut:
+    """The same errors with a spread of one everywhere."""
+    return replace(held_out, spread=np.ones(held_out.spread.shape), members=None, components=1)
 
 
 def _calibrators(bar: str, states: Mapping[str, Any]) -> dict[str, Calibrator]:
-    return {quantity: CALIBRATORS[split_bar(bar)[1]].from_state(state) for quantity, state in states.items()}
+    return {q: CALIBRATORS[BarName.parse(bar).calibrator].from_state(state) for q, state in states.items()}
 
 
 def as_frame(frame: Frame | Atoms, index: int) -> Frame:

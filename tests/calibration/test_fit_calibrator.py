@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from held_values import held
 
-from assay.calibration import CALIBRATORS, Calibrator, fit_calibrator
+from assay.calibration import CALIBRATORS, Calibrator, HeldOut, fit_calibrator
 
-ERROR = np.array([[0.1, -0.4, 0.2], [0.5, -0.1, 0.3]])
-SPREAD = np.array([[0.2, 0.3, 0.1], [0.4, 0.2, 0.2]])
+RNG = np.random.default_rng(3)
+SPREAD = RNG.lognormal(size=(120, 3))
+ERROR = SPREAD * RNG.standard_normal((120, 3))
+FRAME = np.repeat(np.arange(60), 6)
+GROUP = np.tile(np.repeat(["a", "b", "c"], [3, 2, 1]), 60)
 every = pytest.mark.parametrize("name", CALIBRATORS)
 
 
-def width(calibrator: Calibrator) -> float:
-    return float(calibrator.bar(np.zeros(1), np.ones(1), "").half_width(0.5)[0])
+def given(error: np.ndarray, spread: np.ndarray, order: np.ndarray | slice = slice(None)) -> HeldOut:
+    """Values of 60 frames and three groups (as many as there are; more have no group)."""
+    n = error.size
+    frame, group = np.resize(FRAME, n), np.append(GROUP, np.full(n, ""))[:n]
+    return held(error, spread, frame[order], group=group[order])
+
+
+def width(calibrator: Calibrator, group: str = "a") -> list[float]:
+    """Half the widths for spreads of 0.01, 0.1, 1, 10."""
+    bar = calibrator.bar(np.zeros(4), np.logspace(-2, 1, 4), "", np.full(4, group))
+    return bar.half_width(0.5).tolist()
 
 
 @every
@@ -21,58 +34,64 @@ def test_nan_is_refused_and_counted(name: str):
     error, spread = ERROR.copy(), SPREAD.copy()
     error[0, :2] = spread[1, 1] = np.nan
     with pytest.raises(ValueError, match="2 errors and 1 spreads are NaN"):
-        fit_calibrator(name, error, spread)
+        fit_calibrator(name, given(error, spread))
 
 
 @every
 @pytest.mark.parametrize("value", [0.0, -1.0, np.inf])
 def test_nothing_to_calibrate_on(name: str, value: float):
-    with pytest.raises(ValueError, match="of 6 held-out values none has a positive finite spread"):
-        fit_calibrator(name, ERROR, np.full((2, 3), value))
+    with pytest.raises(ValueError, match="of 360 held-out values none has a positive finite spread"):
+        fit_calibrator(name, given(ERROR, np.full((120, 3), value)))
 
 
 @every
 def test_no_values(name: str):
     with pytest.raises(ValueError, match="of 0 held-out values none has"):
-        fit_calibrator(name, np.zeros(0), np.zeros(0))
+        fit_calibrator(name, given(np.zeros(0), np.zeros(0)))
 
 
-@every
-@pytest.mark.parametrize("spread", [SPREAD[0], SPREAD.ravel(), SPREAD.T])
-def test_shapes_must_match(name: str, spread: np.ndarray):
-    with pytest.raises(ValueError, match=r"errors \(2, 3\) and spreads \(.*\) do not belong together"):
-        fit_calibrator(name, ERROR, spread)
+@pytest.mark.parametrize("column", ["error", "spread", "frame", "group"])
+def test_columns_must_have_one_length(column: str):
+    columns = {"error": ERROR[:2], "spread": SPREAD[:2], "frame": np.arange(6), "group": np.repeat(["a", "b"], 3)}
+    columns = {name: values.ravel() for name, values in columns.items()}
+    HeldOut(**columns)
+    with pytest.raises(ValueError, match=rf"columns \(n,\) of one length, got .*{column} \(5,\)"):
+        HeldOut(**columns | {column: columns[column][:5]})
+    with pytest.raises(ValueError, match=r"error \(2, 3\)"):
+        HeldOut(ERROR[:2], SPREAD[:2], np.arange(6).reshape(2, 3))
 
 
 def test_an_unknown_name():
-    with pytest.raises(ValueError, match="unknown calibrator 'isotonic'; there are scale, ratio, conformal"):
-        fit_calibrator("isotonic", ERROR, SPREAD)
+    with pytest.raises(ValueError, match="unknown calibrator 'magic'; there are scale, ratio, "):
+        fit_calibrator("magic", given(ERROR, SPREAD))
 
 
 @every
 def test_values_without_usable_spread_are_left_out(name: str):
     error = np.append(ERROR.ravel(), [9.0, 9.0, 9.0])
-    spread = np.append(SPREAD.ravel(), [0.0, -1.0, np.inf])
-    assert width(fit_calibrator(name, error, spread)) == width(fit_calibrator(name, ERROR, SPREAD))
+    spread = np.append(SPREAD.ravel(), [0.0, -1.0, np.inf])  # and no group
+    assert width(fit_calibrator(name, given(error, spread))) == width(fit_calibrator(name, given(ERROR, SPREAD)))
 
 
 @every
 def test_signs_and_order_do_not_count(name: str):
-    p = np.array([3, 1, 5, 0, 2, 4])
-    again = fit_calibrator(name, -ERROR.ravel()[p], SPREAD.ravel()[p])
-    assert width(again) == pytest.approx(width(fit_calibrator(name, ERROR, SPREAD)), rel=1e-14)
+    p = np.random.default_rng(0).permutation(ERROR.size)
+    again = fit_calibrator(name, given(-ERROR.ravel()[p], SPREAD.ravel()[p], p))
+    assert width(again) == pytest.approx(width(fit_calibrator(name, given(ERROR, SPREAD))), rel=1e-13)
 
 
 @every
 def test_twice_the_errors_twice_the_bars(name: str):
-    assert width(fit_calibrator(name, 2 * ERROR, SPREAD)) == 2 * width(fit_calibrator(name, ERROR, SPREAD))
+    assert width(fit_calibrator(name, given(2 * ERROR, SPREAD))) == [
+        2 * one for one in width(fit_calibrator(name, given(ERROR, SPREAD)))
+    ]
 
 
 @every
 def test_the_scale_of_the_score_does_not_count(name: str):
     """A score has no unit of error: 1000 times larger scores give the same error bars."""
     bars = [
-        fit_calibrator(name, ERROR, factor * SPREAD).bar(np.zeros((2, 3)), factor * SPREAD, "").half_width(0.5)
+        fit_calibrator(name, given(ERROR, factor * SPREAD)).bar(np.zeros((120, 3)), factor * SPREAD, "").half_width(0.5)
         for factor in (1.0, 1000.0)
     ]
     np.testing.assert_allclose(bars[1], bars[0], rtol=1e-12)
@@ -80,5 +99,8 @@ def test_the_scale_of_the_score_does_not_count(name: str):
 
 @every
 def test_state_round_trip(name: str):
-    fitted = fit_calibrator(name, ERROR, SPREAD)
-    assert width(CALIBRATORS[name].from_state(fitted.state())) == width(fitted)
+    fitted = fit_calibrator(name, given(ERROR, SPREAD))
+    again = CALIBRATORS[name].from_state(fitted.state())
+    for group in ("a", "b", "", "never seen"):
+        assert width(again, group) == width(fitted, group)
+    assert again.groups == fitted.groups

@@ -1,7 +1,8 @@
 """Scores and held-out errors → error bars. Nothing else in Assay turns a score into an error bar.
 
-Every calibrator has `fit(error, spread, *, members=None, components=1)` and `bar(mean, spread, unit)`: the arrays have
-the same shape, come from frames that were not trained on, and leave out what has no spread by symmetry.
+Every calibrator has `fit(held_out)` and `bar(mean, spread, unit, group=None)`. What is held out comes from frames that
+were not trained on, and leaves out what has no spread by symmetry. What each promises, assumes and does when that
+fails is in its docstring, and side by side in docs/calibration.md.
 """
 
 from __future__ import annotations
@@ -10,42 +11,74 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from assay.calibration.binned import Binned
 from assay.calibration.conformal import Conformal
+from assay.calibration.frame_conformal import FrameConformal
+from assay.calibration.grouped import Grouped
+from assay.calibration.held_out import HeldOut
+from assay.calibration.isotonic import Isotonic
+from assay.calibration.mondrian import Mondrian
 from assay.calibration.ratio import Ratio
 from assay.calibration.scale import Scale
+from assay.calibration.simultaneous_conformal import SimultaneousConformal
 from assay.prediction import Array, ErrorBar
+
+__all__ = ["CALIBRATORS", "Calibrator", "HeldOut", "fit_calibrator"]
 
 
 class Calibrator(Protocol):
-    """A fitted map from spread to error bar."""
+    """A fitted map from spread to error bar.
 
-    name: str
+    | attribute | meaning |
+    |---|---|
+    | name | as in an error bar's `SCORE:CALIBRATOR` |
+    | of_groups | it treats groups of values apart, and needs `HeldOut.group` |
+    | groups | names of the groups that have a calibration of their own; all others have the global one |
+    """
 
-    def bar(self, mean: Array, spread: Array, unit: str) -> ErrorBar: ...
+    @property
+    def name(self) -> str: ...
 
-    def state(self) -> dict[str, Any]: ...
+    @property
+    def of_groups(self) -> bool: ...
+
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+
+    def bar(self, mean: Array, spread: Array, unit: str, group: NDArray[np.str_] | None = None) -> ErrorBar:
+        """The error bar of values of any one shape; a group that was not calibrated has the global bar."""
+
+    def state(self) -> dict[str, Any]:
+        """A tree of JSON values and arrays."""
 
 
-CALIBRATORS: Mapping[str, Any] = {c.name: c for c in (Scale, Ratio, Conformal)}
+CALIBRATORS: Mapping[str, Any] = {
+    c.name: c
+    for c in (
+        Scale,
+        Ratio,
+        Isotonic,
+        Binned,
+        Grouped,
+        Conformal,
+        FrameConformal,
+        SimultaneousConformal,
+        Mondrian,
+    )
+}
 
 
-def fit_calibrator(
-    name: str, error: Array, spread: Array, *, members: int | None = None, components: int = 1
-) -> Calibrator:
-    """Fit the calibrator called `name`; `members` and `components` are of spreads of an ensemble: see `Scale`.
+def fit_calibrator(name: str, held_out: HeldOut) -> Calibrator:
+    """Fit the calibrator called `name` to the values with a positive finite spread.
 
-    Raises `ValueError` for an unknown name, shapes that differ, NaN, or no positive spreads.
+    Raises `ValueError` for an unknown name, no positive finite spread, and a calibrator of groups without a grouping.
     """
     if name not in CALIBRATORS:
         raise ValueError(f"unknown calibrator {name!r}; there are {', '.join(CALIBRATORS)}")
-    error, spread = np.abs(np.asarray(error)), np.asarray(spread)
-    if error.shape != spread.shape:
-        raise ValueError(f"errors {error.shape} and spreads {spread.shape} do not belong together")
-    if np.isnan(error).any() or np.isnan(spread).any():
-        raise ValueError(f"{np.isnan(error).sum()} errors and {np.isnan(spread).sum()} spreads are NaN")
-    usable = np.isfinite(spread) & (spread > 0)
-    if not usable.any():
-        raise ValueError(f"nothing to calibrate on: of {error.size} held-out values none has a positive finite spread")
-    fitted: Calibrator = CALIBRATORS[name].fit(error[usable], spread[usable], members=members, components=components)
+    kind = CALIBRATORS[name]
+    if kind.of_groups and held_out.group is None:
+        raise ValueError(f"{name} calibrates groups of values: give the group of each held-out value")
+    fitted: Calibrator = kind.fit(held_out.usable())
     return fitted

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from assay.calibration.held_out import HeldOut
 from assay.prediction import Array, Interval
 
 
@@ -15,20 +17,30 @@ from assay.prediction import Array, Interval
 class Conformal:
     """`mean ± q_p s`, q_p the ⌈(n + 1) p⌉-th smallest of the n held-out ratios |e| / s.
 
-    Covers a new value with probability at least p, and at most p + 1/(n + 1) without ties, whatever the
-    distribution, if held-out and new values are exchangeable. They are not for new kinds of structures, and atoms of
-    one frame are not independent: read the coverage on such frames in `assay evaluate`.
+    | | |
+    |---|---|
+    | guarantee | a new value is covered with probability at least p, and at most p + 1/(n + 1) without ties, for any \
+distribution; over calibration sets the coverage is Beta(k, n + 1 - k), k = ⌈(n + 1) p⌉ |
+    | assumes | held-out and new **values** exchangeable |
+    | when that fails | atoms of one frame are not independent, and coverage is that of as few values as there are \
+frames (`assay.calibration.frame_conformal`); of new kinds of structures it is what \
+the shift makes it: `assay evaluate` |
+
+    `p` above n/(n + 1) has infinite intervals. A constant score gives intervals of one width, with the same guarantee;
+    ties only raise the coverage.
     """
 
     ratios: Array
     name: ClassVar[str] = "conformal"
+    of_groups: ClassVar[bool] = False
+    groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def fit(cls, error: Array, spread: Array, *, members: int | None = None, components: int = 1) -> Conformal:
-        """Fit to |errors| and positive spreads of the same shape. The other arguments change nothing."""
-        return cls(np.sort(error / spread))
+    def fit(cls, held_out: HeldOut) -> Conformal:
+        """Fit to values with positive spreads. Frames, groups and members change nothing."""
+        return cls(np.sort(held_out.ratios))
 
-    def bar(self, mean: Array, spread: Array, unit: str) -> Interval:
+    def bar(self, mean: Array, spread: Array, unit: str, group: NDArray[np.str_] | None = None) -> Interval:
         """Intervals at any level; infinite where n held-out values can't promise it."""
         return Interval(mean, spread, self.ratios, unit)
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from assay.calibration.held_out import HeldOut
 from assay.prediction import Array, Gaussian
 
 
@@ -16,17 +18,28 @@ class Ratio:
     """`α = ⟨|e|⟩ / ⟨s⟩`: mean absolute error per unit of spread; under normal errors `σ = √(π/2) α s`.
 
     Less sensitive to a few large e/s than `Scale`, whose ratio is squared and taken value by value.
+
+    | | |
+    |---|---|
+    | guarantee | none for finite n |
+    | assumes | normal errors with a deviation proportional to s, the same for held-out and new values |
+    | when that fails | bars are right on average over s only; with heavier tails than normal ones too many errors are \
+far outside |
+
+    A constant score gives the constant bar `√(π/2) ⟨|e|⟩`. Ties count as they come.
     """
 
     alpha: float
     name: ClassVar[str] = "ratio"
+    of_groups: ClassVar[bool] = False
+    groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def fit(cls, error: Array, spread: Array, *, members: int | None = None, components: int = 1) -> Ratio:
-        """Fit to |errors| and positive spreads of the same shape. The other arguments change nothing."""
-        return cls(float(np.mean(error) / np.mean(spread)))
+    def fit(cls, held_out: HeldOut) -> Ratio:
+        """Fit to values with positive spreads. Frames, groups and members change nothing."""
+        return cls(float(np.mean(np.abs(held_out.error)) / np.mean(held_out.spread)))
 
-    def bar(self, mean: Array, spread: Array, unit: str) -> Gaussian:
+    def bar(self, mean: Array, spread: Array, unit: str, group: NDArray[np.str_] | None = None) -> Gaussian:
         """`mean ± √(π/2) α s`."""
         return Gaussian(mean, np.sqrt(np.pi / 2) * self.alpha * spread, unit)
 

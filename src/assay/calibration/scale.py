@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from assay.calibration.held_out import HeldOut
 from assay.prediction import Array, Gaussian
 
 
@@ -22,15 +24,27 @@ class Scale:
     that of a stress over 6. Below four members Eq. 26 is used with a
     warning; where the correction leaves nothing positive (errors smaller than the sampling noise of the mean),
     without one.
+
+    | | |
+    |---|---|
+    | guarantee | none for finite n: the most likely α, known to 1/√(2n) from n independent values |
+    | assumes | normal errors with a deviation proportional to s, the same for held-out and new values |
+    | when that fails | bars are right on average over s only; a few large e/s sway α (`assay.calibration.remarks` \
+says so; `Ratio` and conformal intervals are swayed less) |
+
+    A constant score gives the constant bar `√⟨e²⟩`. Ties count as they come.
     """
 
     alpha: float
     name: ClassVar[str] = "scale"
+    of_groups: ClassVar[bool] = False
+    groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def fit(cls, error: Array, spread: Array, *, members: int | None = None, components: int = 1) -> Scale:
-        """Fit to |errors| and positive spreads of one shape; M is `members` and c `components`, of an ensemble."""
-        plain = float(np.mean(np.square(error / spread)))
+    def fit(cls, held_out: HeldOut) -> Scale:
+        """Fit to values with positive spreads. Frames and groups change nothing."""
+        members, components = held_out.members, held_out.components
+        plain = float(np.mean(np.square(held_out.ratios)))
         alpha_square = plain
         if members is not None and members < 4:
             warnings.warn(
@@ -43,7 +57,7 @@ class Scale:
             alpha_square = corrected if corrected > 0 else plain
         return cls(float(np.sqrt(alpha_square)))
 
-    def bar(self, mean: Array, spread: Array, unit: str) -> Gaussian:
+    def bar(self, mean: Array, spread: Array, unit: str, group: NDArray[np.str_] | None = None) -> Gaussian:
         """`mean ± α s`."""
         return Gaussian(mean, self.alpha * spread, unit)
 

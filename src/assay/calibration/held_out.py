@@ -1,0 +1,78 @@
+"""What error bars are fitted to: errors and spreads of values that were not trained on, and where each belongs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.prediction import Array
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """n held-out values of one quantity.
+
+    | field | symbol | meaning | shape |
+    |---|---|---|---|
+    | error | e | prediction - label; the sign does not count | `(n,)` |
+    | spread | s | the uncalibrated score of each | `(n,)` |
+    | frame | f | the frame it comes from: values of one frame are not independent | `(n,)` |
+    | group | g | its species, config_type or cluster; `""` is no group; `None` without a grouping | `(n,)` |
+    | members | M | of an ensemble whose spread s is, else `None` | |
+    | components | c | how many components a spread is pooled over: 3 of a force, 6 of a stress | |
+
+    Raises `ValueError` for columns of different lengths, NaN, and infinite errors.
+    """
+
+    error: Array
+    spread: Array
+    frame: NDArray[np.int64]
+    group: NDArray[np.str_] | None = None
+    members: int | None = None
+    components: int = 1
+
+    def __post_init__(self) -> None:
+        columns = {"error": self.error, "spread": self.spread, "frame": self.frame, "group": self.group}
+        shapes = {name: np.shape(column) for name, column in columns.items() if column is not None}
+        if len({*shapes.values()}) > 1 or len(shapes["error"]) != 1:
+            told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise ValueError(f"held-out values need columns (n,) of one length, got {told}")
+        if np.isnan(self.error).any() or np.isnan(self.spread).any():
+            raise ValueError(
+                f"{np.isnan(self.error).sum()} errors and {np.isnan(self.spread).sum()} spreads are NaN of "
+                f"{len(self.error)} held-out values; leave those frames out"
+            )
+        if infinite := int(np.isinf(self.error).sum()):
+            raise ValueError(f"{infinite} of {len(self.error)} held-out errors are infinite; leave those frames out")
+
+    @cached_property
+    def ratios(self) -> Array:
+        """`r = |e| / s`, `(n,)`."""
+        return np.abs(self.error) / self.spread
+
+    def at(self, index: NDArray[np.bool_]) -> Self:
+        """Some of the values, by a mask `(n,)`."""
+        group = None if self.group is None else self.group[index]
+        return replace(self, error=self.error[index], spread=self.spread[index], frame=self.frame[index], group=group)
+
+    def usable(self) -> Self:
+        """The values with a positive finite spread; raises `ValueError` where there are none.
+
+        A spread of zero has no ratio, and an infinite one (a species without training atoms) says that nothing is
+        known: its error bar is infinite whatever the others' errors are.
+        """
+        usable = np.isfinite(self.spread) & (self.spread > 0)
+        if not usable.any():
+            raise ValueError(
+                f"nothing to calibrate on: of {len(self.error)} held-out values none has a positive finite spread"
+            )
+        return self if usable.all() else self.at(usable)
+
+    def frame_masses(self) -> Array:
+        """`1 / n_f` of each value, n_f the number of values of its frame: every frame weighs 1, `(n,)`."""
+        _, frame, count = np.unique(self.frame, return_inverse=True, return_counts=True)
+        return np.asarray(1.0 / count[frame])

@@ -1,0 +1,80 @@
+"""What a calibration must not keep to itself: too few values, constant scores, outliers, groups that are too small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from assay.calibration.binned import Binned
+from assay.calibration.conformal import Conformal
+from assay.calibration.frame_conformal import FrameConformal
+from assay.calibration.grouped import FEWEST as FEWEST_VALUES
+from assay.calibration.grouped import Grouped
+from assay.calibration.held_out import HeldOut
+from assay.calibration.isotonic import Isotonic
+from assay.calibration.mondrian import FEWEST as FEWEST_FRAMES
+from assay.calibration.mondrian import Mondrian
+from assay.calibration.scale import Scale
+from assay.calibration.simultaneous_conformal import SimultaneousConformal
+
+PROMISED = 0.95
+"""Coverage that intervals are asked for at most, as in `assay evaluate`."""
+OUTLIERS = 0.5
+"""Share of α² that the largest 1 % of e²/s² may carry; normal errors have 0.085, Student errors of 3 degrees 0.35."""
+FEW = 100
+"""Values below which 1 % of them is not one."""
+
+
+def needed(level: float) -> int:
+    """The fewest exchangeable values (or frames) that can promise coverage `level`: n ≥ level / (1 - level).
+
+    Raises `ValueError` for a level that no number of values can promise.
+    """
+    if not 0 <= level < 1:
+        raise ValueError(f"coverage {level:g} can't be promised: give a level below 1")
+    return int(np.ceil(level / (1 - level) - 1e-9))
+
+
+def outlier_share(held_out: HeldOut) -> float:
+    """Share of `Σ e²/s²` that the largest 1 % (at least one) of n values carry."""
+    squares = np.square(held_out.ratios)
+    top = max(1, len(squares) // 100)
+    total = squares.sum()
+    return float(np.partition(squares, -top)[-top:].sum() / total) if total > 0 else 0.0
+
+
+def remarks(name: str, held_out: HeldOut) -> Iterator[str]:
+    """What to know of the calibrator called `name` on these values, a sentence each; nothing where all is well."""
+    used = held_out.usable()
+    n, frames = len(used.error), len(np.unique(used.frame))
+    if frames > 1 and np.ptp(used.spread) == 0:
+        more = {Isotonic.name: ", as there is nothing to be monotone in", Binned.name: ", as there are no bins of it"}
+        yield f"the score is the same for all {n} held-out values: the bar is a constant" + more.get(name, "")
+    units = {Conformal.name: ("values", n), FrameConformal.name: ("frames", frames)}
+    units |= {SimultaneousConformal.name: ("frames", frames), Mondrian.name: ("frames", frames)}
+    if name in units and units[name][1] < (least := needed(PROMISED)):
+        what, count = units[name]
+        yield (
+            f"{count} held-out {what} promise a coverage of {count / (count + 1):.1%} at most: intervals above that "
+            f"are infinite, {PROMISED:.0%} needs {least} {what}"
+        )
+    if name in (Scale.name, Grouped.name) and n >= FEW and (share := outlier_share(used)) > OUTLIERS:
+        yield (
+            f"the largest 1 % of e²/s² carry {share:.0%} of α²: a few values set the scale. Look at the labels of "
+            "those frames; the calibrators ratio and conformal are swayed less"
+        )
+    if name in (Grouped.name, Mondrian.name) and used.group is not None:
+        fewest, unit = (FEWEST_VALUES, "values") if name == Grouped.name else (FEWEST_FRAMES, "frames")
+        count_of = {
+            str(g): int(here.sum()) if name == Grouped.name else len(np.unique(used.frame[here]))
+            for g in np.unique(used.group)
+            if g and (here := used.group == g).any()
+        }
+        small = [f"{g} ({count})" for g, count in count_of.items() if count < fewest]
+        if small:
+            yield (
+                f"{len(small)} of {len(count_of)} groups have fewer than {fewest} held-out {unit} and the bar of all: "
+                + ", ".join(small[:10])
+                + (", …" if len(small) > 10 else "")
+            )
