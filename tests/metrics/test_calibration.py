@@ -4,7 +4,17 @@ import warnings
 import numpy as np
 import pytest
 
-from assay.metrics import coverage, coverage_curve, coverages, ence, miscalibration_area, reliability
+from assay.metrics import (
+    areas_over_and_under,
+    coverage,
+    coverage_curve,
+    coverages,
+    ence,
+    miscalibration_area,
+    reliability,
+    signed_miscalibration_area,
+    vector_coverage,
+)
 from assay.prediction import Gaussian
 
 SURE = 5.0  # standard errors that a seeded draw may be off
@@ -158,3 +168,64 @@ def test_ence_floor_of_perfect_error_bars(drawn):
     bound = SURE * floor * math.sqrt((math.pi / 2 - 1) / B) + B / n
     assert ence(error, std) == pytest.approx(floor, abs=bound)
     assert bound < 0.5 * floor
+
+
+@pytest.mark.parametrize(("factor", "side"), [(0.5, -1), (2.0, 1)])
+def test_signed_area_says_which_way(factor, side):
+    """Bars that are wrong by one factor are wrong the same way at every level: |S| is the area."""
+    rng = np.random.default_rng(0)
+    error = factor * rng.standard_normal(20_000)
+    area, signed = (f(error, np.ones(error.size)) for f in (miscalibration_area, signed_miscalibration_area))
+    assert side * signed == pytest.approx(area, abs=0.002)
+    expected = np.arctan(factor) * 2 / np.pi - 0.5  # ⟨erf(|z| f/√2)⟩ of normal z
+    assert signed == pytest.approx(expected, abs=4 * 0.3 / np.sqrt(error.size))
+
+
+def test_signed_area_of_opposite_faults_cancels():
+    """Half the bars four times too small and half too large: an area on both sides of the diagonal."""
+    error = np.random.default_rng(1).standard_normal(40_000)
+    std = np.where(np.arange(error.size) % 2, 0.25, 4.0)
+    assert miscalibration_area(error, std) > 0.1
+    assert abs(signed_miscalibration_area(error, std)) < 0.02
+    over, under = areas_over_and_under(*coverage_curve(error, std, 2001))
+    assert over + under == pytest.approx(miscalibration_area(error, std), abs=1e-3)
+    assert over - under == pytest.approx(signed_miscalibration_area(error, std), abs=1e-3)
+
+
+def test_areas_of_straight_lines():
+    """A coverage of ½ everywhere: two triangles of ⅛; and one that is never there."""
+    assert areas_over_and_under([0.0, 1.0], [0.5, 0.5]) == pytest.approx((0.125, 0.125))
+    assert areas_over_and_under([0.0, 1.0], [0.2, 0.2]) == pytest.approx((0.32, 0.02))
+    assert areas_over_and_under([0.0, 0.4, 1.0], [0.0, 0.0, 0.0]) == pytest.approx((0.5, 0.0))
+    assert areas_over_and_under([0.0, 0.5, 1.0], [0.0, 0.5, 1.0]) == (0.0, 0.0)
+    with pytest.raises(ValueError, match="must rise"):
+        areas_over_and_under([0.5, 0.5], [0.0, 0.1])
+
+
+def test_vectors_of_normal_components_are_covered_as_promised():
+    rng = np.random.default_rng(2)
+    std = rng.lognormal(0, 1, (20_000, 3))
+    error = std * rng.standard_normal(std.shape)
+    for level in (0.5, 0.95):
+        slack = 4 * np.sqrt(level * (1 - level) / 20_000)
+        assert vector_coverage(error, std, level) == pytest.approx(level, abs=slack)
+    together = std * rng.standard_normal((20_000, 1))  # components that err as one: each is covered, the vector is not
+    assert coverage(together, 1.959964 * std) == pytest.approx(0.95, abs=0.01)
+    assert vector_coverage(together, std, 0.95) < 0.94
+    with pytest.raises(ValueError, match="vectors"):
+        vector_coverage(error[:, 0], std[:, 0], 0.5)
+
+
+def test_bins_equally_wide_in_the_logarithm():
+    """σ of 1, 2, 4 … 256 in four bins of a factor four; the largest σ is in the last."""
+    std = 2.0 ** np.arange(9)
+    rmv, rmse, count = reliability(3 * std, std, 4, "log")
+    assert count.tolist() == [2, 2, 2, 3]
+    assert rmse == pytest.approx(3 * rmv)
+    assert rmv[0] == pytest.approx(np.sqrt(2.5))
+    _, _, count = reliability([1.0, 1.0, 1.0], [1.0, 1.0, 1e6], 3, "log")
+    assert count.tolist() == [2, 1], "the empty one is left out"
+    rmv, _, count = reliability([1.0, 2.0], [0.1, 0.1], 2, "log")
+    assert (rmv.tolist(), count.tolist()) == ([pytest.approx(0.1)], [2])
+    with pytest.raises(ValueError, match="spacing is 'width'"):
+        reliability([1.0], [1.0], 1, "width")

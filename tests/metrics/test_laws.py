@@ -23,10 +23,14 @@ BARS = {
     "error_ratio_quantiles": lambda std, error: list(metrics.error_ratio_quantiles(error, std, (0.5, 0.9)).values()),
     "gaussian_nll": lambda std, error: metrics.gaussian_nll(error, std),
     "gaussian_crps": lambda std, error: metrics.gaussian_crps(error, std),
+    "interval_score": lambda std, error: metrics.interval_score(error, std, 0.9),
+    "signed_miscalibration_area": lambda std, error: metrics.signed_miscalibration_area(error, std),
+    "reliability_log": lambda std, error: metrics.reliability(error, std, 5, "log"),
 }
 ERRORS = {"rmse": lambda _, error: metrics.rmse(error), "mae": lambda _, error: metrics.mae(error)}
 ALL = ERRORS | RANKING | BARS
-SCALED_WITH_THE_UNIT = {"rmse", "mae", "gaussian_crps", "sparsification_curve", "reliability"}
+HALF_WIDTHS = {"coverage", "coverages", "error_ratio_quantiles", "interval_score"}
+SCALED_WITH_THE_UNIT = {"rmse", "mae", "gaussian_crps", "interval_score", "sparsification_curve"}
 
 every = pytest.mark.parametrize("name", ALL)
 
@@ -86,7 +90,7 @@ def test_unit(name, data):
     plain, scaled = ALL[name](std, error), ALL[name](8.0 * std, 8.0 * error)
     if name == "sparsification_curve":
         plain = plain[0], 8.0 * plain[1]
-    elif name == "reliability":
+    elif name.startswith("reliability"):
         plain = 8.0 * plain[0], 8.0 * plain[1], plain[2]
     elif name in SCALED_WITH_THE_UNIT:
         plain = 8.0 * plain
@@ -144,7 +148,7 @@ def test_a_score_is_not_an_error_bar(name, data):
         BARS[name](score, error)
 
 
-@pytest.mark.parametrize("name", sorted(set(BARS) - {"coverage", "coverages", "error_ratio_quantiles"}))
+@pytest.mark.parametrize("name", sorted(set(BARS) - HALF_WIDTHS))
 def test_spreads_that_can_not_be_error_bars_are_counted(name, data):
     std, error = data
     std[:7] = 0.0, 0.0, 0.0, -1.0, np.nan, np.inf, -np.inf
@@ -164,4 +168,6 @@ def test_one_spread_that_can_not_be_an_error_bar(value, data):
 def test_every_public_function_is_here():
     elsewhere = {"worst_decile", "flagged_fraction", "envelope_violation", "envelope_violation_interval"}
     elsewhere |= {"error_ratios", "error_ratio_histogram"}  # the sign counts
-    assert set(metrics.__all__) == set(ALL) | elsewhere
+    elsewhere |= {"FrameBootstrap", "interval", "mean_by", "areas_over_and_under", "vector_coverage"}
+    elsewhere |= {"ence_by_chance", "ence_interval", "equal_count", "z_mean_square"}
+    assert set(metrics.__all__) | {"reliability_log"} == set(ALL) | elsewhere

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import ndtr
 
-from assay.metrics import gaussian_crps, gaussian_nll, rmse
+from assay.metrics import gaussian_crps, gaussian_nll, interval_score, rmse
 
 laws = settings(max_examples=40, deadline=None, derandomize=True)
 
@@ -80,3 +80,21 @@ def test_perfect_error_bars_have_the_expected_scores_and_others_more():
     assert crps == pytest.approx(sigma / math.sqrt(math.pi), abs=5 * sigma / math.sqrt(n))
     assert nll < min(gaussian_nll(error, sharp), gaussian_nll(error, wide))
     assert crps < min(gaussian_crps(error, sharp), gaussian_crps(error, wide))
+
+
+def test_interval_score_by_hand():
+    """Level ½: widths of 2 and 4; an error of 3 is 2 outside, at 2/½ = 4 each."""
+    assert interval_score([3.0, -2.0], [1.0, 2.0], 0.5) == pytest.approx(((2 + 8) + 4) / 2, rel=1e-15)
+    assert interval_score([3.0], [np.inf], 0.5) == np.inf
+    for level in (0.0, 1.0, 95.0):
+        with pytest.raises(ValueError, match="level is"):
+            interval_score([1.0], [1.0], level)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_interval_score_is_smallest_at_the_quantile(level):
+    """Of all constant half widths, that of the empirical quantile of |error| is the best."""
+    error = np.random.default_rng(5).standard_t(3, 999)
+    best = np.quantile(np.abs(error), level)
+    at = [interval_score(error, np.full(error.shape, s * best), level) for s in (0.9, 1.0, 1.1)]
+    assert at[1] < min(at[0], at[2])

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isqrt
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assay.metrics._bars import half_widths as usable_half_widths
 from assay.metrics._bars import standard_deviations
-from assay.metrics.errors import finite_errors
+from assay.metrics.errors import finite_errors, one_for_each
 from assay.metrics.ranking import expected_in_order
 from assay.prediction import Array
 
@@ -103,13 +104,77 @@ def miscalibration_area(error: ArrayLike, std: ArrayLike) -> float:
     return 0.5 * float(np.sum(upper * np.abs(upper) - lower * np.abs(lower)))
 
 
-def reliability(error: ArrayLike, std: ArrayLike, bins: int | None = None) -> tuple[Array, Array, NDArray[np.int64]]:
-    """Spread against error in bins of equal count by rising standard deviation: the reliability diagram.
+def signed_miscalibration_area(error: ArrayLike, std: ArrayLike) -> float:
+    """Which way the error bars of `miscalibration_area` are wrong: above 0 too small, below 0 too large.
+
+    `S = ∫₀¹ (p − F(p)) dp = ⟨u⟩ − ½`, from −½ to ½. |S| = A where bars are too small, or too large, at every level;
+    |S| < A where the tails are wrong one way and the middle the other. `(A + S)/2` is the area of overconfidence,
+    `(A − S)/2` that of underconfidence.
+
+    Symbols, arguments and errors as of `miscalibration_area`.
+    """
+    return float(np.mean(_levels(error, std))) - 0.5
+
+
+def areas_over_and_under(expected: ArrayLike, observed: ArrayLike) -> tuple[float, float]:
+    """The areas of over- and of underconfidence of a coverage curve, `∫ max(p − F, 0) dp` and `∫ max(F − p, 0) dp`.
+
+    Exact for straight lines between the points. For intervals of any kind, whose coverage is known at some levels;
+    their sum is the miscalibration area and their difference the signed one.
+
+    | symbol | argument | shape | unit |
+    |---|---|---|---|
+    | p | expected, rising | `(n,)` | none |
+    | F | observed | `(n,)` | none |
+
+    Raises ValueError where the shapes differ, and for levels that don't rise.
+    """
+    p = np.asarray(expected, dtype=np.float64)
+    d = p - one_for_each(observed, p.shape, "observed")
+    width = np.diff(p)
+    if np.any(width <= 0):
+        raise ValueError("the expected levels must rise from one to the next")
+    a, b = d[:-1], d[1:]
+    crossing = a * b < 0  # two triangles where the line crosses the diagonal
+    size = np.abs(a) + np.abs(b)
+    with np.errstate(invalid="ignore"):
+        over = np.where(crossing, 0.5 * np.maximum(a, b) ** 2 / size, 0.5 * np.maximum(a + b, 0.0))
+        under = np.where(crossing, 0.5 * np.minimum(a, b) ** 2 / size, 0.5 * np.maximum(-a - b, 0.0))
+    return float(over @ width), float(under @ width)
+
+
+def vector_coverage(error: ArrayLike, std: ArrayLike, level: float) -> float:
+    """The share of vectors inside the ellipsoid that normal error bars of the components promise `level` for.
+
+    `⟨Σ_k (e_k/σ_k)² ≤ χ²_K(level)⟩`, χ²_K the quantile of the chi-squared distribution with K degrees of freedom. For
+    independent components; a force vector whose components are covered as promised need not be.
+
+    | symbol | argument | shape | unit |
+    |---|---|---|---|
+    | e | error | `(N, K)` | any |
+    | σ | std | `(N, K)` | as error |
+
+    Raises what `reliability` raises, and ValueError unless errors are vectors.
+    """
+    from scipy.special import gammaincinv  # slow to import
+
+    e = finite_errors(error)
+    if e.ndim != 2:
+        raise ValueError(f"errors of shape {e.shape} came; vectors (N, K) are needed")
+    chi2 = 2.0 * gammaincinv(0.5 * e.shape[1], level)
+    return float(np.mean(np.sum((e / standard_deviations(std, e.shape)) ** 2, axis=1) <= chi2))
+
+
+def reliability(
+    error: ArrayLike, std: ArrayLike, bins: int | None = None, spacing: Literal["count", "log"] = "count"
+) -> tuple[Array, Array, NDArray[np.int64]]:
+    """Spread against error in bins by rising standard deviation: the reliability diagram.
 
     `RMV_b = √⟨σ²⟩_b`, `RMSE_b = √⟨e²⟩_b`. The diagonal is perfect; above it, error bars are too small.
 
     Values with equal σ share their mean e², so that bins don't depend on the order in which values came.
-    Counts differ by at most one.
+    Counts differ by at most one. With `spacing="log"`, bins are equally wide in ln σ instead, and those that would be
+    empty are left out, so that fewer than `bins` may come.
 
     | symbol | argument or result | shape | unit |
     |---|---|---|---|
@@ -121,8 +186,8 @@ def reliability(error: ArrayLike, std: ArrayLike, bins: int | None = None) -> tu
     | | count of each bin, the third result | `(B,)` | none |
 
     Raises TypeError for a Score; ValueError where there are no errors, for NaN or infinite errors, for
-    standard deviations that are not finite and positive, where the shapes differ, and for bins not in
-    1 to n.
+    standard deviations that are not finite and positive, where the shapes differ, for bins not in 1 to n, and for an
+    unknown spacing.
 
     Reference: Levi et al. 2022, doi:10.3390/s22155540.
     """
@@ -132,9 +197,16 @@ def reliability(error: ArrayLike, std: ArrayLike, bins: int | None = None) -> tu
     B = isqrt(n) if bins is None else bins
     if not 1 <= B <= n:
         raise ValueError(f"bins is {B} for {n} errors; 1 to {n} are possible, so that no bin is empty")
-    edges = np.arange(B + 1) * n // B
+    ordered = np.sort(sigma)
+    if spacing == "count":
+        edges = np.arange(B + 1) * n // B
+    elif spacing == "log":
+        inner = np.geomspace(ordered[0], ordered[-1], B + 1)[1:-1]
+        edges = np.unique([0, *np.searchsorted(ordered, inner), n])
+    else:
+        raise ValueError(f"spacing is {spacing!r}; 'count' and 'log' are possible")
     count = np.diff(edges)
-    mv = np.add.reduceat(np.sort(sigma) ** 2, edges[:-1]) / count
+    mv = np.add.reduceat(ordered**2, edges[:-1]) / count
     mse = np.add.reduceat(expected_in_order(sigma, e.ravel() ** 2), edges[:-1]) / count
     return np.sqrt(mv), np.sqrt(mse), count
 

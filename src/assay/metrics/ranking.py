@@ -51,11 +51,7 @@ def roc_auc(score: ArrayLike, bad: ArrayLike) -> float:
 
     Reference: Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747.
     """
-    is_bad = np.asarray(bad)
-    if is_bad.dtype != np.bool_:
-        raise TypeError(
-            f"bad has the type {is_bad.dtype}: booleans are needed, e.g. worst_decile(error) or abs(error) > limit"
-        )
+    is_bad = marked(bad)
     s = rankable(score, is_bad.shape)
     n1 = int(np.count_nonzero(is_bad))
     n0 = is_bad.size - n1
@@ -116,10 +112,39 @@ def rankable(score: ArrayLike, shape: tuple[int, ...]) -> Array:
     return s
 
 
+def marked(bad: ArrayLike) -> NDArray[np.bool_]:
+    """`bad` as booleans; TypeError where it is anything else, e.g. errors or indices."""
+    is_bad = np.asarray(bad)
+    if is_bad.dtype != np.bool_:
+        raise TypeError(
+            f"bad has the type {is_bad.dtype}: booleans are needed, e.g. worst_decile(error) or abs(error) > limit"
+        )
+    return is_bad
+
+
+def tied(values: Array) -> NDArray[np.intp]:
+    """Which distinct value each is, counted from the smallest, `(n,)`: equal values have equal numbers."""
+    order = np.argsort(values)
+    starts = _starts(values[order])
+    group = np.zeros(len(values), dtype=np.intp)
+    group[starts[1:]] = 1
+    ties = np.empty_like(group)
+    ties[order] = np.cumsum(group)
+    return ties
+
+
 def ranks(values: Array) -> Array:
     """Ranks 1 … n of `values` `(n,)`; ties share their average. (`scipy.stats` takes longer to import than Assay.)"""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - 0.5 * (counts - 1))[place])
+    n = len(values)
+    order = np.argsort(values)
+    in_order = np.arange(1.0, n + 1.0)
+    starts = _starts(values[order])
+    if len(starts) < n:
+        counts = np.diff(starts, append=n)
+        in_order = np.repeat(starts + 0.5 * (counts + 1.0), counts)
+    found = np.empty(n)
+    found[order] = in_order
+    return found
 
 
 def expected_in_order(key: Array, value: Array) -> Array:
@@ -128,10 +153,16 @@ def expected_in_order(key: Array, value: Array) -> Array:
     That is each value's expectation when ties are put in a random order, so no result depends on the order
     in which values came. Both `(n,)` with n ≥ 1.
     """
-    order = np.argsort(key, kind="stable")
-    key, value = key[order], value[order]
-    starts = np.concatenate([[0], np.flatnonzero(key[1:] != key[:-1]) + 1])
+    order = np.argsort(key)
+    value, starts = value[order], _starts(key[order])
     if len(starts) == len(key):
         return value
     counts = np.diff(starts, append=len(key))
     return np.repeat(np.add.reduceat(value, starts) / counts, counts)
+
+
+def _starts(ordered: Array) -> NDArray[np.intp]:
+    """Where each distinct value of sorted `(n,)` starts."""
+    new = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return np.flatnonzero(new)

@@ -74,5 +74,5 @@ def ause(score: ArrayLike, error: ArrayLike) -> float:
     if mean == 0:
         return float("nan")
     m = np.arange(1, len(e) + 1)
-    above_oracle = np.cumsum(expected_in_order(s, e)) - np.cumsum(expected_in_order(e, e))
+    above_oracle = np.cumsum(expected_in_order(s, e)) - np.cumsum(np.sort(e))
     return float(np.mean(above_oracle / m) / mean)
