@@ -10,12 +10,20 @@ import numpy as np
 from assay.scores import FittedScore
 from assay.scores.cluster_wise import ClusterWiseForce, ClusterWiseGrade
 from assay.scores.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.convex_hull import ConvexHull
 from assay.scores.d_optimality import ExtrapolationGrade
+from assay.scores.distance import Distance
+from assay.scores.gaussian_mixture import MixtureLikelihood
+from assay.scores.gaussian_process import GaussianProcess
+from assay.scores.kernel_density import KernelDensity
+from assay.scores.kernel_entropy import KernelEntropy
+from assay.scores.knn_density import NeighbourDensity
 from assay.scores.leverage import Leverage, LeverageFold
 from assay.scores.local import LocalGrade
 from assay.scores.maxvol import active_set
 from assay.scores.outlier_factor import FrameOutlierFactor, OutlierFactor
 from assay.scores.partition import partition
+from assay.scores.prediction_rigidity import ComponentPredictionRigidity, LocalPredictionRigidity
 from assay.scores.training import TrainingFeatures
 
 COMMITTEE: Mapping[str, FittedScore] = {
@@ -33,8 +41,17 @@ FROM_FEATURES: Mapping[str, Callable[[TrainingFeatures, str | None], FittedScore
     LocalGrade.name: lambda training, clusters: LocalGrade.fit(training, partition(training, clusters)),
     FrameOutlierFactor.name: lambda training, clusters: FrameOutlierFactor.fit(training),
     OutlierFactor.name: lambda training, clusters: OutlierFactor.fit(training),
+    GaussianProcess.name: lambda training, clusters: GaussianProcess.fit(training),
+    LocalPredictionRigidity.name: lambda training, clusters: LocalPredictionRigidity.fit(training),
+    ComponentPredictionRigidity.name: lambda training, clusters: ComponentPredictionRigidity.fit(training),
+    Distance.name: lambda training, clusters: Distance.fit(training),
+    NeighbourDensity.name: lambda training, clusters: NeighbourDensity.fit(training),
+    KernelDensity.name: lambda training, clusters: KernelDensity.fit(training),
+    MixtureLikelihood.name: lambda training, clusters: MixtureLikelihood.fit(training),
+    ConvexHull.name: lambda training, clusters: ConvexHull.fit(training),
+    KernelEntropy.name: lambda training, clusters: KernelEntropy.fit(training),
 }
-BY_DEFAULT = (*COMMITTEE, *(name for name in FROM_FEATURES if name != OutlierFactor.name))
+BY_DEFAULT = (*COMMITTEE, ExtrapolationGrade.name, Leverage.name, LocalGrade.name, FrameOutlierFactor.name)
 NAMES = (*COMMITTEE, *FROM_FEATURES)
 CHUNK = 4096
 
@@ -43,6 +60,9 @@ _CLASSES: Mapping[str, Any] = {
     ClusterWiseForce.name: ClusterWiseForce,
     ClusterWiseGrade.name: ClusterWiseGrade,
     **{each.name: each for each in (ExtrapolationGrade, Leverage, LocalGrade, FrameOutlierFactor, OutlierFactor)},
+    **{each.name: each for each in (GaussianProcess, LocalPredictionRigidity, ComponentPredictionRigidity)},
+    **{each.name: each for each in (Distance, NeighbourDensity, KernelDensity, MixtureLikelihood)},
+    **{each.name: each for each in (ConvexHull, KernelEntropy)},
 }
 
 

@@ -1,0 +1,58 @@
+"""Features in units of their spread in training, so that distances are between columns that can be compared.
+
+Axis letters: n training atoms of one species, D features, S species.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.prediction import Array
+from assay.scores.d_optimality import features_of
+from assay.scores.outlier_factor import CONSTANT
+from assay.scores.training import TrainingFeatures
+from assay.sources import Evaluation
+
+MOST_NUMBERS = 4_000_000
+"""Features kept, of the atoms of all species: 32 MB; atoms beyond that are thinned out at random, with a fixed seed."""
+COINCIDENT = 1e-6
+"""Environments that differ by less than this in every standardised feature are one."""
+
+
+def kept_rows(training: TrainingFeatures, z: int) -> tuple[Array, NDArray[np.int64]]:
+    """Features `(n, D)` of the atoms of one species, thinned out to their share of `MOST_NUMBERS`, and their frames."""
+    rows, frames = training.rows(z), training.frames_of(z)
+    most = max(1, MOST_NUMBERS // (rows.shape[1] * len(training.species)))
+    if len(rows) > most:
+        kept = np.sort(np.random.default_rng(0).permutation(len(rows))[:most])
+        rows, frames = rows[kept], frames[kept]
+    return np.array(rows), frames
+
+
+def column_units(rows: Array) -> Array:
+    """Standard deviation of each column, `(D,)`; at least `CONSTANT` of the column's (or else of the) largest value."""
+    size = np.abs(rows).max(axis=0)
+    return np.asarray(np.maximum(rows.std(axis=0), CONSTANT * np.where(size > 0, size, size.max() or 1.0)))
+
+
+def distinct(points: Array) -> Array:
+    """One of each set of coincident standardised points: copies of a cell are not independent draws of a density."""
+    _, first = np.unique(np.round(points / COINCIDENT), axis=0, return_index=True)
+    return np.asarray(points[np.sort(first)])
+
+
+def of_each_species(
+    evaluation: Evaluation, name: str, numbers: NDArray[Any], models: Mapping[int, Callable[[Array], Array]]
+) -> Array:
+    """Values `(A,)` by the model of each atom's species; infinite for a species without one."""
+    features = features_of(evaluation, name)
+    values = np.full(len(features), np.inf)
+    for z, model in models.items():
+        here = numbers == z
+        if here.any():
+            values[here] = model(np.asarray(features[here], dtype=np.float64))
+    return values
