@@ -297,7 +297,7 @@ def test_what_is_not_defined_is_none():
     assert result["error_bars"]["energy"] is result["error_bars"]["stress"] is None
     bar = result["error_bars"]["force"]
     assert bar["constant_bar"] is None
-    assert [bar[name] for name in ("ence", "nll", "crps", "miscalibration_area")] == [None] * 4
+    assert [bar[name] for name in ("ence", "nll", "crps", "ence_95", "ence_by_chance")] == [None] * 5
     assert bar["mean_width"] is None, "68 % of three is more than two held-out values can promise"
     assert bar["coverage"] == {"0.5": 0.0, "0.68": 1.0, "0.9": 1.0, "0.95": 1.0}
     assert "stress_rmse_meV_per_A3" not in result["errors"]
@@ -325,3 +325,71 @@ def test_bars_without_width_have_no_likelihood():
 def test_labels_are_needed():
     with pytest.raises(ValueError, match="evaluation needs labelled frames"):
         evaluation(replace(assessment(), labels=None), constant)
+
+
+def rows(result: dict, quantity: str, division: str) -> dict:
+    return {row["stratum"]: row for row in result["strata"][quantity][division]}
+
+
+def test_strata_by_hand():
+    """Bars of one: ⟨z²⟩ is the mean square of the errors. Si moves in frames 0 and 1, O in frame 2 only."""
+    result = evaluation(assessment(), constant, np.array([1, 1, 0, 1, 1]))
+    assert strict(result) == result
+    species = rows(result, "force", "species")
+    assert {name: (row["values"], row["frames"]) for name, row in species.items()} == {"Si": (6, 2), "O": (6, 1)}
+    assert species["Si"]["z_mean_square"] == pytest.approx((0.25 + 1.0) / 6)
+    assert species["Si"]["rmse"] == pytest.approx(np.sqrt(1.25 / 6))
+    assert species["Si"]["coverage"] == {"0.68": 1.0, "0.95": 1.0}
+    low, high = species["Si"]["z_mean_square_95"]
+    assert (low, high) == pytest.approx((0.25 / 3, 1.0 / 3)), "either frame alone"
+    assert species["O"]["z_mean_square"] == pytest.approx(13 / 6)
+    assert species["O"]["z_mean_square_95"] is species["O"]["rmse_95"] is None, "one frame has no interval"
+    assert rows(result, "force", "coordination")["0"]["z_mean_square"] == pytest.approx(1 / 3)
+    assert set(rows(result, "force", "config_type")) == set(rows(result, "energy", "config_type")) == {"bulk", "gas"}
+    assert rows(result, "energy", "config_type")["bulk"]["z_mean_square"] == pytest.approx((0.25 + 2.25) / 2)
+    assert set(rows(result, "energy", "frame_size")) == {"1", "2"}
+    assert list(rows(result, "force", "bar")) == ["1"], "a constant bar is one stratum"
+    assert "bar_log" not in result["strata"]["force"]
+
+
+def test_what_divides_nothing_is_left_out():
+    whole = replace(assessment(), config_types=("", "", ""), numbers=np.full(5, 8))
+    strata = evaluation(whole, constant)["strata"]["force"]
+    assert set(strata) == {"bar", "frame_size"}
+
+
+def test_strata_of_bars_of_all_sizes():
+    """Bars over two decades, some of them zero and infinite: neither is a z-score, and they stay in coverage."""
+    std = np.geomspace(0.01, 1.0, 15).reshape(5, 3)
+    std[0, 0], std[4, 2] = 0.0, np.inf
+    result = evaluation(replace(assessment(), force_bar=Gaussian(np.zeros((5, 3)), std, "eV/Å")), constant)
+    assert strict(result) == result
+    found = result["strata"]["force"]
+    assert sum(row["values"] for row in found["bar"]) == sum(row["values"] for row in found["bar_log"]) == 12
+    assert found["bar"][0]["z_mean_square"] is None, "an error of 0.3 with a bar of zero"
+    assert found["bar"][-1]["bar"] is None
+    assert rows(result, "force", "bar_log")["0 – inf"]["values"] == 2
+
+
+def test_intervals_have_coverage_by_strata_and_areas():
+    """Half widths of 1 at every level: 9 of 12 errors are inside, so F = ¾ from 0 to 1 but for the end."""
+    bar = Interval(np.zeros((5, 3)), np.ones((5, 3)), np.ones(999), "eV/Å")
+    result = evaluation(replace(assessment(), force_bar=bar), constant)
+    assert strict(result) == result
+    figures = result["error_bars"]["force"]
+    assert figures["miscalibration_area"] == pytest.approx(0.5 * (0.75**2 + 0.25**2), abs=0.02)
+    assert figures["signed_area"] == pytest.approx(0.5 * (0.25**2 - 0.75**2), abs=0.02)
+    assert figures["interval_score"]["0.5"] == pytest.approx(2 + 4 * 3 / 12), "three errors of 2 are 1 outside"
+    oxygen = rows(result, "force", "species")["O"]
+    assert (oxygen["z_mean_square"], oxygen["coverage"]["0.68"]) == (None, 0.5)
+
+
+def test_the_sign_of_the_area():
+    """Errors of 1.5 σ are overconfident, bars of two are too wide; each vector is held against its ellipsoid."""
+    bars = evaluation(assessment(), constant)["error_bars"]
+    assert bars["stress"]["signed_area"] > 0.4
+    assert bars["force"]["constant_bar"]["signed_area"] < -0.1
+    assert bars["force"]["vector_coverage"] == {"0.5": 0.5, "0.68": 0.5, "0.9": 0.75, "0.95": 0.75}
+    whole = bars["force"]
+    assert whole["ence_95"][0] <= whole["ence_95"][1]
+    assert whole["ence_by_chance"][0] <= whole["ence_by_chance"][1]

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from assay.aggregate import frame_max, frame_mean
 from assay.assessment import Assessment
 from assay.metrics import (
+    areas_over_and_under,
     ause,
     coverage,
     ence,
+    ence_by_chance,
+    ence_interval,
     envelope_violation,
     envelope_violation_interval,
     error_ratio_histogram,
@@ -22,30 +25,39 @@ from assay.metrics import (
     flagged_fraction,
     gaussian_crps,
     gaussian_nll,
+    interval_score,
     mae,
     miscalibration_area,
     rmse,
     roc_auc,
+    signed_miscalibration_area,
     spearman,
+    vector_coverage,
     worst_decile,
 )
 from assay.prediction import Array, ErrorBar, Gaussian, Level
 from assay.spanned import Spanned, spanned
+from assay.strata import by_strata, of_atoms, of_frames
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 RATIO_LEVELS = (*LEVELS, 0.99)
 """Quantiles of |error| over its spread: 0.674, 0.994, 1.645, 1.960 and 2.576 for normal errors."""
 RATIO_EDGES = np.linspace(-6.0, 6.0, 49)
 """Bins of the histogram of error over spread."""
+PROMISED = np.linspace(0.0, 1.0, 51)
+"""Levels at which intervals are held against errors for their miscalibration area."""
 Mask = NDArray[np.bool_]
 ConstantBar = Callable[[str, Array], ErrorBar | None]
 
 
-def evaluation(assessment: Assessment, constant_bar: ConstantBar) -> dict[str, Any]:
-    """All of `assay evaluate` for labelled frames, in total, per config_type and per element.
+def evaluation(
+    assessment: Assessment, constant_bar: ConstantBar, neighbours: NDArray[np.int64] | None = None
+) -> dict[str, Any]:
+    """All of `assay evaluate` for labelled frames, in total, per config_type and per element, and by strata.
 
-    `constant_bar(quantity, mean)` gives the bar that is the same everywhere. Numbers that are not defined (a rank
-    correlation of constants, a likelihood of intervals) are `None`. Raises `ValueError` without labels or predictions.
+    `constant_bar(quantity, mean)` gives the bar that is the same everywhere; `neighbours` `(A,)` divides atoms by their
+    coordination. Numbers that are not defined (a rank correlation of constants, a likelihood of intervals) are `None`.
+    Raises `ValueError` without labels or predictions.
     """
     if assessment.labels is None:
         raise ValueError("evaluation needs labelled frames")
@@ -65,6 +77,7 @@ def evaluation(assessment: Assessment, constant_bar: ConstantBar) -> dict[str, A
         shares = error_ratio_histogram(values.predicted - values.label, values.std, RATIO_EDGES)
         columns = dict(zip(("edges", "share", "normal"), (RATIO_EDGES, *shares), strict=True))
         whole["envelope"][quantity]["histogram"] = {name: column.tolist() for name, column in columns.items()}
+    whole["strata"] = _strata(assessment, neighbours)
     return {
         "frames": len(assessment.names),
         "atoms": len(assessment.numbers),
@@ -149,15 +162,59 @@ def _bar(
     if bar is None or not here.any():
         return None
     constant = constant_bar(quantity, bar.mean)
+    frame = _frame_of(assessment, quantity)
     figures = {
         "bar": assessment.bar,
         "unit": bar.unit,
-        **_bar_figures(bar, error, here),
-        "constant_bar": None if constant is None else _bar_figures(constant, error, here),
+        **_bar_figures(bar, error, here, frame),
+        "constant_bar": None if constant is None else _bar_figures(constant, error, here, frame),
     }
     spread = bar.half_width(0.68)
     figures["ause"] = _number(ause, spread[here].ravel(), error[here].ravel())
+    if quantity == "force":
+        figures["vector_coverage"] = _vectors(bar, error, here)
     return figures
+
+
+def _frame_of(assessment: Assessment, quantity: str) -> NDArray[np.int64]:
+    """The frame of each value: `(A, 3)` forces, `(F,)` energies, `(F, 6)` stresses."""
+    frames = np.arange(len(assessment.names))
+    if quantity == "force":
+        return np.repeat(assessment.frame_of_atom[:, None], 3, axis=1)
+    return np.repeat(frames[:, None], 6, axis=1) if quantity == "stress" else frames
+
+
+def _vectors(bar: ErrorBar, error: Array, here: Mask) -> dict[str, float] | None:
+    """Coverage of whole force vectors, of atoms whose components all move; `None` for intervals and bars of zero."""
+    whole = here.all(axis=1)
+    if not isinstance(bar, Gaussian) or not whole.any():
+        return None
+    e, std = error[whole], bar.std[whole]
+    if not np.all(np.isfinite(std) & (std > 0)):
+        return None
+    return {str(level): vector_coverage(e, std, level) for level in LEVELS}
+
+
+def _strata(assessment: Assessment, neighbours: NDArray[np.int64] | None) -> dict[str, Any]:
+    """Error bars of forces and energies by parts of the data: see `assay.strata.by_strata`; `None` without a bar."""
+    labels = assessment.labels
+    assert labels is not None
+    cases = {
+        "force": (assessment.force_bar, assessment.force_error(labels), ~assessment.still),
+        "energy": (assessment.energy_bar, assessment.energy_error(labels), np.ones(len(assessment.names), dtype=bool)),
+    }
+    return {
+        quantity: None
+        if bar is None or not here.any()
+        else by_strata(
+            bar,
+            error,
+            here,
+            _frame_of(assessment, quantity),
+            of_atoms(assessment, neighbours) if quantity == "force" else of_frames(assessment),
+        )
+        for quantity, (bar, error, here) in cases.items()
+    }
 
 
 def _envelope(values: Spanned) -> dict[str, Any]:
@@ -178,10 +235,12 @@ def _envelope(values: Spanned) -> dict[str, Any]:
     }
 
 
-def _bar_figures(bar: ErrorBar, error: Array, here: Mask) -> dict[str, Any]:
+def _bar_figures(bar: ErrorBar, error: Array, here: Mask, frame: NDArray[np.int64]) -> dict[str, Any]:
     """Coverage with width, and ratios of error and bar and proper scores where the bar is a distribution.
 
     `mean_width` is the mean full width of the 68 % intervals; `without_bar` counts errors with a zero or infinite bar.
+    `signed_area` is above 0 for bars that are too small. `ence_95` is the interval of ENCE by resampling frames, and
+    `ence_by_chance` the mean and the 95 % quantile of what right bars have.
     """
     e = error[here].ravel()
     half = {level: bar.half_width(level)[here].ravel() for level in LEVELS}
@@ -191,9 +250,12 @@ def _bar_figures(bar: ErrorBar, error: Array, here: Mask) -> dict[str, Any]:
         "coverage": {str(level): _number(coverage, e, width) for level, width in half.items()},
         "width": {str(level): _finite(2 * float(np.mean(width))) for level, width in half.items()},
     }
-    names = ("ence", "nll", "crps", "miscalibration_area")
+    figures["interval_score"] = {str(level): _number(interval_score, e, width, level) for level, width in half.items()}
+    names = ("ence", "nll", "crps", "miscalibration_area", "signed_area", "ence_95", "ence_by_chance")
     if not isinstance(bar, Gaussian):
-        return figures | dict.fromkeys(names)
+        held = [np.mean(np.abs(e) <= bar.half_width(level)[here].ravel()) for level in PROMISED]
+        over, under = areas_over_and_under(PROMISED, held)
+        return figures | dict.fromkeys(names) | {"miscalibration_area": over + under, "signed_area": over - under}
     std = bar.std[here].ravel()
     ratios = error_ratio_quantiles(e, std, RATIO_LEVELS)
     figures["error_over_bar"] = {str(level): _finite(ratio) for level, ratio in ratios.items()}
@@ -201,8 +263,12 @@ def _bar_figures(bar: ErrorBar, error: Array, here: Mask) -> dict[str, Any]:
     figures["without_bar"] = int((~usable & (e != 0)).sum())
     if figures["without_bar"]:  # an error with a bar of zero has no likelihood, and leaving it out would flatter
         return figures | dict.fromkeys(names)
-    functions = (ence, gaussian_nll, gaussian_crps, miscalibration_area)
-    return figures | {name: _number(f, e[usable], std[usable]) for name, f in zip(names, functions, strict=True)}
+    functions = (ence, gaussian_nll, gaussian_crps, miscalibration_area, signed_miscalibration_area)
+    figures |= {name: _number(f, e[usable], std[usable]) for name, f in zip(names, functions, strict=False)}
+    for name, interval in (("ence_95", ence_interval), ("ence_by_chance", ence_by_chance)):
+        ends = interval(e[usable], std[usable], frame[here].ravel()[usable]) if usable.any() else (np.nan, np.nan)
+        figures[name] = list(ends) if np.isfinite(ends).all() else None
+    return figures
 
 
 def _number(function: Callable[..., Any], *arguments: Any) -> float | None:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from assay.prediction import Gaussian
-from assay.report import figures
+from assay.report import figures, strata_figures
 from assay.report.parts import number, percent
 from assay.report.quantities import quantities
 from assay.spanned import spanned
@@ -116,3 +116,32 @@ def test_numbers_are_written_for_people(value: float | None, text: str) -> None:
 def test_shares_are_percentages() -> None:
     assert percent(0.6789) == "67.9 %"
     assert percent(None) == "–"
+
+
+def strata_of(bars: str = "gaussian", factor: float = 1.0) -> dict:
+    """Rows of forces whose surface bars are too small by a factor."""
+    assessment, labels = made.make(bars=bars)
+    surface = np.repeat([kind == "surface" for kind in assessment.config_types], assessment.natoms)
+    forces = np.where(surface[:, None], factor, 1.0) * (labels.forces - assessment.forces) + assessment.forces
+    return made.evaluate(assessment, replace(labels, forces=forces))["strata"]["force"]
+
+
+def test_calibrated_bars_are_consistent(ax: Axes) -> None:
+    """RMSE beside the bar, in strata of the bar: on the diagonal, and three in four intervals cross it."""
+    rows = strata_of()["bar"]
+    strata_figures.consistency(ax, {"equal counts": rows}, "meV/Å", 1e3)
+    bar, rmse = line(ax, "equal counts").T
+    assert np.abs(rmse / bar - 1).max() < 4 / np.sqrt(2 * 720)
+    ends = np.array([segment[:, 1] for segment in ax.collections[0].get_segments()])
+    assert ((ends[:, 0] <= bar) & (bar <= ends[:, 1])).sum() >= 7
+    assert bar[0] == pytest.approx(1e3 * rows[0]["bar"])
+
+
+@pytest.mark.parametrize("bars", ["gaussian", "interval"])
+def test_a_group_with_small_bars_is_off_the_line(ax: Axes, bars: str) -> None:
+    rows = strata_of(bars, 2.0)["config_type"]
+    strata_figures.adaptivity(ax, rows)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["bulk", "liquid", "surface"]
+    values = [drawn.get_xdata()[0] for drawn in ax.get_lines()[:3]]
+    wanted, slack = ([1.0, 1.0, 4.0], 0.25) if bars == "gaussian" else ([0.68, 0.68, 0.38], 4 * np.sqrt(0.25 / 400))
+    assert values == pytest.approx(wanted, abs=slack)

@@ -32,8 +32,13 @@ def test_full_report_has_every_figure_and_table(page: Callable[..., str]) -> Non
     assert figures == {
         *("error-force", "error-energy", "error-stress", "coverage", "rmv-force", "rmv-energy"),
         *("sparsification", "score-0", "score-1", "score-2", "worst"),
+        *("consistency-force", "consistency-energy", "adaptivity-force-species", "adaptivity-force-config_type"),
+        "adaptivity-energy-config_type",
     }
-    assert set(read.tables) == {"score-table", "frames", "atoms", "bar-table", "by-config-type", "by-element"}
+    assert set(read.tables) == {
+        *("score-table", "frames", "atoms", "bar-table", "by-config-type", "by-element"),
+        *("strata-force", "strata-energy"),
+    }
     assert "right size" in read.text["verdict-heading"]
     assert f"{result['errors']['force_rmse_eV_per_A']:.3f}" in read.text["verdict"]
     assert "assay evaluate a.xyz" in read.text["made"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -34,8 +33,8 @@ def error_against_bar(ax: Axes, quantity: Quantity) -> Axes:
     bar, error = width(quantity.bar), np.abs(quantity.error)
     shown = drawable(quantity)
     x, y = bar[shown], error[shown]
-    left, right = _span(x)
-    bottom, top = _span(np.append(np.quantile(y, [0.005, 1.0]), [left, right]))
+    left, right = span(x)
+    bottom, top = span(np.append(np.quantile(y, [0.005, 1.0]), [left, right]))
     if len(x) <= FEW:
         ax.plot(x, y, "o", ms=5 if len(x) < 60 else 3, mew=0, alpha=0.65, color=SERIES[0])
     else:
@@ -47,9 +46,9 @@ def error_against_bar(ax: Axes, quantity: Quantity) -> Axes:
     ax.set(xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, top))
     ax.set_xlabel(f"error bar, {width_name(quantity.bar)} ({quantity.bar.unit})")
     ax.set_ylabel(f"|error| ({quantity.bar.unit})")
-    _plain_decades(ax.xaxis)
-    _plain_decades(ax.yaxis)
-    return _legend_above(ax)
+    plain_decades(ax.xaxis)
+    plain_decades(ax.yaxis)
+    return legend_above(ax)
 
 
 def drawable(quantity: Quantity) -> NDArray[np.bool_]:
@@ -69,7 +68,7 @@ def coverage(ax: Axes, found: Sequence[Quantity]) -> Axes:
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="share promised", ylabel="share of errors inside")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    return _legend_above(ax)
+    return legend_above(ax)
 
 
 def rmse_against_rmv(ax: Axes, quantity: Quantity) -> Axes:
@@ -78,7 +77,7 @@ def rmse_against_rmv(ax: Axes, quantity: Quantity) -> Axes:
     bins = int(np.clip(len(quantity.error) // 10, 1, 15))
     rmv, rmse, _ = reliability(quantity.error, quantity.bar.std, bins)
     shown = (rmv > 0) & (rmse > 0)
-    limits = _span(np.append(rmv[shown], rmse[shown]))
+    limits = span(np.append(rmv[shown], rmse[shown]))
     ax.plot(limits, limits, color=MUTED, lw=1.2, label="as promised")
     ax.plot(
         rmv[shown],
@@ -92,9 +91,9 @@ def rmse_against_rmv(ax: Axes, quantity: Quantity) -> Axes:
     ax.set(xscale="log", yscale="log", xlim=limits, ylim=limits)
     ax.set_xlabel(f"error predicted: root mean variance ({quantity.bar.unit})")
     ax.set_ylabel(f"error found: RMSE ({quantity.bar.unit})")
-    _plain_decades(ax.xaxis)
-    _plain_decades(ax.yaxis)
-    return _legend_above(ax)
+    plain_decades(ax.xaxis)
+    plain_decades(ax.yaxis)
+    return legend_above(ax)
 
 
 def sparsification(ax: Axes, rankings: Mapping[str, Array], error: Array, unit: str) -> Axes:
@@ -107,7 +106,7 @@ def sparsification(ax: Axes, rankings: Mapping[str, Array], error: Array, unit: 
     ax.set(xlim=(0, 1), xlabel="share taken out, riskiest first", ylabel=f"mean error of the rest ({unit})")
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    return _legend_above(ax)
+    return legend_above(ax)
 
 
 def envelope(ax: Axes, values: Spanned, unit: str, factor: float) -> Axes:
@@ -125,7 +124,7 @@ def envelope(ax: Axes, values: Spanned, unit: str, factor: float) -> Axes:
     end = 1.1 * max(np.abs(y).max(), np.quantile(np.abs([low, high]), 0.95))
     ax.set_ylim((-end, end) if end else None)
     ax.set(xlabel=f"prediction ({unit.removeprefix('m')})", ylabel=f"reference - prediction ({unit})")
-    return _legend_above(ax)
+    return legend_above(ax)
 
 
 def drawn(values: Spanned) -> NDArray[np.intp]:
@@ -147,8 +146,8 @@ def error_over_spread(ax: Axes, ratios: Mapping[str, tuple[Array, Array]]) -> Ax
     ax.set(
         yscale="log", ylim=(least, 1.0), xlim=RATIO_EDGES[[0, -1]], xlabel="error / spread", ylabel="share of values"
     )
-    _plain_decades(ax.yaxis)
-    return _legend_above(ax)
+    plain_decades(ax.yaxis)
+    return legend_above(ax)
 
 
 def score_distribution(ax: Axes, score: Score, training: Array | None) -> Axes:
@@ -161,8 +160,8 @@ def score_distribution(ax: Axes, score: Score, training: Array | None) -> Axes:
         values = values[values > 0]
         edges = np.geomspace(values.min() / 1.02, values.max() * 1.02, bins)
         marks = values if score.threshold is None else np.append(values, score.threshold)
-        ax.set(xscale="log", xlim=_span(marks[marks > 0]))
-        _plain_decades(ax.xaxis)
+        ax.set(xscale="log", xlim=span(marks[marks > 0]))
+        plain_decades(ax.xaxis)
     else:
         edges = np.histogram_bin_edges(values, bins - 1)
     for i, (name, given) in enumerate(series.items()):
@@ -173,7 +172,7 @@ def score_distribution(ax: Axes, score: Score, training: Array | None) -> Axes:
         ax.axvline(score.threshold, color=ALERT, lw=1.4, ls=_STYLES[3], label=f"threshold {score.threshold:.3g}")
     ax.set(xlabel=score.name, ylabel="share of values")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
-    return _legend_above(ax)
+    return legend_above(ax)
 
 
 def positive(score: Score) -> bool:
@@ -192,16 +191,17 @@ def _density(ax: Axes, x: Array, y: Array, columns: Array, rows: Array) -> None:
         norm=LogNorm(1, max(2.0, count.max())),
         rasterized=True,
     )
-    _plain_decades(colour_scale(ax, mesh, "errors per cell", pad=0.02, aspect=30).yaxis)
+    plain_decades(colour_scale(ax, mesh, "errors per cell", pad=0.02, aspect=30).yaxis)
 
 
 def _guides(quantity: Quantity) -> dict[str, float]:
     """Lines of |error| / bar by name: 1σ and 2σ of Gaussian bars, the 68 and 95 % ends of intervals."""
     if isinstance(quantity.bar, Gaussian):
         return {"1σ: 68 % below": 1.0, "2σ: 95 % below": 2.0}
-    unit = replace(quantity.bar, spread=np.ones(1))
-    factor = float(unit.half_width(0.95)[0] / unit.half_width(0.68)[0])
-    return {"68 % below": 1.0} | ({"95 % below": factor} if np.isfinite(factor) else {})
+    below, above = quantity.bar.factor(0.68), quantity.bar.factor(0.95)
+    one = np.isfinite(above) & (below > 0)
+    ratio = np.unique(above[one] / below[one])
+    return {"68 % below": 1.0} | ({"95 % below": float(ratio[0])} if one.all() and len(ratio) == 1 else {})
 
 
 def _coverage(quantity: Quantity) -> tuple[Array, Array]:
@@ -215,14 +215,14 @@ def _coverage(quantity: Quantity) -> tuple[Array, Array]:
     return np.array([*held]), np.array([*held.values()])
 
 
-def _span(values: Array) -> tuple[float, float]:
+def span(values: Array) -> tuple[float, float]:
     """Limits of a logarithmic axis around positive values, at least a decade apart."""
     low, high = values.min() / 1.2, values.max() * 1.2
     grow = np.sqrt(max(10 * low / high, 1.0))
     return float(low / grow), float(high * grow)
 
 
-def _plain_decades(axis: Axis) -> None:
+def plain_decades(axis: Axis) -> None:
     """Ticks of a logarithmic axis as a person writes them: 0.01, 0.1, 1, 10⁻⁵; 1, 2, 5 on a short one."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 50 else (1.0, 2.0, 5.0), numticks=6))
@@ -238,7 +238,7 @@ def _plain(value: float) -> str:
     return ("" if lead == "1" else f"{lead}×") + "10" + str(int(exponent)).translate(_SUPERSCRIPT)
 
 
-def _legend_above(ax: Axes) -> Axes:
+def legend_above(ax: Axes) -> Axes:
     """Name the lines above the axes, where they can't cover data."""
     count = len(ax.get_legend_handles_labels()[0])
     ax.figure.legend(loc="outside upper left", ncols=2 if count in {2, 4} else 3, columnspacing=1.2)

@@ -15,6 +15,7 @@ from assay.report import sections
 from assay.report.page import environment
 from assay.report.parts import Section, many
 from assay.report.quantities import FORCE_BAR, atom_key
+from assay.report.strata import strata
 from assay.report.verdict import verdict
 
 TOP_FAILED = 50
@@ -42,6 +43,7 @@ def render(
             verdict=verdict(assessment, evaluation),
             sections=_full_first(
                 sections.bars(assessment, labels),
+                *strata(evaluation),
                 *sections.envelope(assessment, labels, evaluation),
                 sections.ranking(assessment, labels, evaluation),
                 sections.distributions(assessment, training),

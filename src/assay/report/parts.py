@@ -15,11 +15,16 @@ NONE = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry of a table; `key` is the number it sorts by, `None` for text and undefined numbers."""
+    """One entry of a table; `key` is the number it sorts by, `None` for text and undefined numbers.
+
+    `small` are lines under the text; `mark` is `best` or `tied` (with the best of the column), or "".
+    """
 
     text: str
     key: float | None = None
     flagged: bool = False
+    small: tuple[str, ...] = ()
+    mark: str = ""
 
 
 @dataclass(frozen=True)

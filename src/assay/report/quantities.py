@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.assessment import Assessment, Labels
-from assay.prediction import Array, ErrorBar, Gaussian, Interval
+from assay.prediction import Array, ErrorBar, Gaussian
 
 FORCE_BAR = "force_error_bar"
 """The array of a frame with the error bars of its atoms' forces, eV/Å."""
@@ -110,9 +110,8 @@ def descending(values: Array, count: int | None = None) -> NDArray[np.intp]:
 
 def _flat(name: str, error: Array, bar: ErrorBar, keep: NDArray[np.bool_], unit: str) -> Quantity:
     """The kept rows as flat columns with the bar in `unit` (milli where that says so); no errors or bars unusable."""
-    factor = 1e3 if unit.startswith("m") else 1.0
-    spread = bar.std if isinstance(bar, Gaussian) else bar.spread
-    usable = np.isfinite(error[keep]) & np.isfinite(spread[keep]) & (spread[keep] > 0)
-    mean, spread = factor * bar.mean[keep][usable], factor * spread[keep][usable]
-    flat = Gaussian(mean, spread, unit) if isinstance(bar, Gaussian) else Interval(mean, spread, bar.quantiles, unit)
+    kept = bar.at(keep)
+    spread = kept.std if isinstance(kept, Gaussian) else kept.spread
+    usable = np.isfinite(error[keep]) & np.isfinite(spread) & (spread > 0)
+    flat = kept.at(usable).times(1e3 if unit.startswith("m") else 1.0, unit)
     return Quantity(name, error[keep][usable], flat, int(usable.size - usable.sum()))

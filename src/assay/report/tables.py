@@ -30,6 +30,7 @@ MEASURES = {
     "crps": "CRPS",
     "ence": "ENCE",
     "miscalibration_area": "Miscalibration area",
+    "signed_area": "Signed area",
     "ause": "AUSE",
 }
 COVERAGES = {"0.5": "50 %", "0.68": "68 %", "0.9": "90 %", "0.95": "95 %"}

@@ -73,9 +73,14 @@ def colour_scale(ax: Axes, mappable: ScalarMappable, label: str, **place: Any) -
 
 def svg(draw: Callable[[Axes], object], *, id: str, label: str, size: tuple[float, float] = (4.2, 3.6)) -> Markup:
     """What `draw(ax)` draws, as an `<svg>` whose ids start with `id` and whose accessible name is `label`."""
+    return figure_svg(lambda figure: draw(figure.subplots()), id=id, label=label, size=size)
+
+
+def figure_svg(draw: Callable[[Figure], object], *, id: str, label: str, size: tuple[float, float]) -> Markup:
+    """What `draw(figure)` draws: for figures of several axes, which they make themselves."""
     with matplotlib.style.context(["default", _STYLE]):
         figure = Figure(figsize=size, layout="constrained")
-        draw(figure.subplots())
+        draw(figure)
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", dpi=150, metadata=nothing)

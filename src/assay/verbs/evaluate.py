@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from assay.assessment import NO_PREDICTIONS
 from assay.evaluation import evaluation
 from assay.frames import Frame, LabelKeys, Skipped, content_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
+from assay.strata import coordination
 from assay.verbs.inputs import Paths, Stage, labelled
 from assay.verbs.predict import assess_stream, provenance, write_json
 
@@ -32,8 +37,9 @@ def evaluate(
     """Errors, rank correlations, coverage and proper scores on labelled frames: see `assay.evaluation`.
 
     Frames that were fitted or calibrated on are counted under `training_overlap` and `calibration_overlap`: what is
-    measured on them says nothing about new ones. Frames that can't be read raise `FrameError`, or with `skip_bad` are
-    counted under `skipped`; frames that can't be evaluated are always counted. Raises `ValueError` for a gauge with
+    measured on them says nothing about new ones. `global_bars` counts the values of each quantity that have the error
+    bar of all because their group was not calibrated. Frames that can't be read raise `FrameError`, or with `skip_bad`
+    are counted under `skipped`; frames that can't be evaluated are always counted. Raises `ValueError` for a gauge with
     features and no predictions.
     """
     require_folders(report, json_file)
@@ -43,6 +49,7 @@ def evaluate(
     skipped: Skipped = []
     trained, calibrated = (set(gauge.provenance.get(f"{part}_hashes", ())) for part in ("training", "held_out"))
     overlap = calibration_overlap = 0
+    neighbours: dict[str, NDArray[np.int64]] = {}
 
     def counted() -> Iterator[Frame]:
         nonlocal overlap, calibration_overlap
@@ -50,12 +57,16 @@ def evaluate(
             digest = content_hash(frame.atoms)
             overlap += digest in trained
             calibration_overlap += digest in calibrated
+            with suppress(ValueError):  # what has no neighbour list fails where it is scored, and is listed there
+                neighbours[frame.origin] = coordination(frame.atoms, gauge.r_cut)
             yield frame
 
     assessment, worst = assess_stream(gauge, counted(), skipped, workers=workers, stage=stage)
-    result = evaluation(assessment, gauge.constant_bar)
+    counted_neighbours = np.concatenate([neighbours[name] for name in assessment.names])
+    result = evaluation(assessment, gauge.constant_bar, counted_neighbours)
     result["training_overlap"] = overlap
     result["calibration_overlap"] = calibration_overlap
+    result["global_bars"] = dict(assessment.global_bars)
     result["failed"] = [{"frame": origin, "reason": reason} for origin, reason in assessment.failed]
     if json_file is not None:
         write_json(json_file, result)

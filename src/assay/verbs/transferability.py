@@ -1,0 +1,279 @@
+"""Trained on one group, judged on the others: do errors, bars and flags transfer between phases or compositions?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from assay.assessment import Assessment
+from assay.frames import Frame, LabelKeys, content_hash
+from assay.gauge import Gauge
+from assay.gauge_file import require_folders
+from assay.metrics import coverage, ence, rmse, spearman
+from assay.parallel import Failure, Progress
+from assay.prediction import ONE_SIGMA, Array, Gaussian
+from assay.scoring import Batch
+from assay.verbs.build import build
+from assay.verbs.frames_out import frames_out
+from assay.verbs.inputs import Paths, Stage, labelled
+from assay.verbs.predict import write_json
+
+GroupBy = str | Callable[[Atoms], object]
+EVERYTHING = "all groups"
+"""The row of the potential that is fitted to the training frames of every group."""
+LEAST = 3
+"""Frames of a group that can be fitted: one to fit to, one to calibrate on, one to judge on."""
+TABLES = {
+    "force_rmse_eV_per_A": "RMSE of force components, eV/Å",
+    "energy_rmse_meV_per_atom": "RMSE of energies, meV/atom",
+    "force_coverage_68": "share of force components in their 68 % bars",
+    "force_coverage_95": "share of force components in their 95 % bars",
+    "energy_coverage_95": "share of energies in their 95 % bars",
+    "force_z_mean_square": "⟨(error/bar)²⟩ of force components",
+    "force_ence": "ENCE of force components",
+    "force_spearman": "Spearman correlation of force bar and force error, atoms",
+    "flagged": "share of frames flagged",
+    "failed": "share of frames that could not be evaluated",
+}
+
+
+@dataclass(frozen=True)
+class Transferability:
+    """Tables group × group: row i is the gauge fitted to group i, column j the test frames of group j.
+
+    | field | meaning | shape |
+    |---|---|---|
+    | rows | groups that were fitted, and `all groups` | R |
+    | columns | groups that were judged | G |
+    | tables | by name, as in `TABLES`; NaN where not defined | each `(R, G)` |
+    | frames | (fitted, calibrated on, judged) of each group; what could not be fitted has no first two | |
+    | flag | name of the score whose threshold flags frames, `""` without one | |
+    | failed | groups that could not be fitted, and why | |
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    tables: Mapping[str, Array]
+    frames: Mapping[str, tuple[int, int, int]]
+    flag: str
+    failed: tuple[tuple[str, str], ...] = field(default=())
+
+    def summary(self) -> dict[str, Any]:
+        """Everything, JSON-ready: `None` for what is not defined."""
+        return {
+            "rows": list(self.rows),
+            "columns": list(self.columns),
+            "frames": {
+                name: dict(zip(("fitted", "calibrated_on", "judged"), counts, strict=True))
+                for name, counts in self.frames.items()
+            },
+            "flag": self.flag,
+            "failed": [{"group": name, "reason": reason} for name, reason in self.failed],
+            "tables": {
+                name: [[float(v) if np.isfinite(v) else None for v in row] for row in table]
+                for name, table in self.tables.items()
+            },
+        }
+
+
+def transferability(
+    frames: Paths,
+    *,
+    source: str | dict[str, Any],
+    group_by: GroupBy = "config_type",
+    members: Paths | None = None,
+    error_bar: str | None = None,
+    scores: Sequence[str] | None = None,
+    flag: str | None = None,
+    keys: LabelKeys | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    report: str | Path | None = None,
+    json_file: str | Path | None = None,
+    stage: Stage | None = None,
+    **fit: Any,
+) -> Transferability:
+    """Fit a gauge to each group of frames, and to all of them, and judge each on the test frames of every group.
+
+    Each group is divided in five blocks of file order: three are fitted, one is calibrated on, one is judged. So all
+    numbers of a column are of the same frames, and those on the diagonal are of frames like the fitted ones. Test
+    frames that equal a frame of any fit or calibration are left out.
+
+    Parameters
+    ----------
+    frames, members, keys
+        as of `assay.build`; they are held in memory
+    source, error_bar, scores, seed, workers, fit
+        as of `assay.build`: every gauge is built with them
+    group_by
+        a key of `atoms.info`, `"composition"` (formula in lowest terms), or a function of `ase.Atoms`
+    flag
+        the score whose threshold flags frames; by default `gamma`, else the first one with a threshold
+
+    Raises
+    ------
+    ValueError
+        fewer than two groups, and no group that can be fitted, for settings such as an unknown source or for its frames
+    FrameError
+        frames that can't be read, or have no labels
+
+    Reference: Grasselli et al. 2025, sections 2.6 and 3.3.
+    """
+    require_folders(report, json_file)
+    key = partial(group_of, group_by=group_by)
+    groups: dict[str, list[Frame]] = {}
+    for frame in labelled(frames, members, keys or LabelKeys(), None):
+        groups.setdefault(key(frame.atoms), []).append(frame)
+    if len(groups) < 2:
+        raise ValueError(f"one group, {next(iter(groups))!r}: transferability needs two or more; choose group_by")
+    parts = {name: _divided(members_of) for name, members_of in sorted(groups.items())}
+    used = {content_hash(frame.atoms) for train, held_out, _ in parts.values() for frame in (*train, *held_out)}
+    parts = {
+        name: (train, held_out, [frame for frame in test if content_hash(frame.atoms) not in used])
+        for name, (train, held_out, test) in parts.items()
+    }
+    fitted = {name: part for name, part in parts.items() if part[0]}
+    if len(fitted) > 1:
+        fitted[EVERYTHING] = (
+            [f for part in fitted.values() for f in part[0]], [f for part in fitted.values() for f in part[1]], []
+        )  # fmt: skip
+    judged = [frame for _, _, test in parts.values() for frame in test]
+    column = np.repeat(np.arange(len(parts)), [len(test) for _, _, test in parts.values()])
+    failed = [(name, f"{len(groups[name])} frames; {LEAST} are needed") for name in parts.keys() - fitted.keys()]
+    rows: dict[str, list[dict[str, float]]] = {}
+    for name, (train, held_out, _) in fitted.items():
+        progress = stage(f"fitting {name}", None) if stage else None
+        try:
+            gauge = _built(
+                train, held_out, source=source, error_bar=error_bar, scores=scores, seed=seed, workers=workers, **fit
+            )
+        except (ValueError, np.linalg.LinAlgError) as error:  # of settings too: then no group can be fitted
+            failed.append((name, str(error)))
+            continue
+        flag = flag or _flag(gauge)
+        rows[name] = _judged(gauge, judged, column, len(parts), flag, workers, progress)
+    if not rows:
+        raise ValueError(f"no group could be fitted; the first: {': '.join(failed[0])}")
+    tables = {name: np.array([[cell[name] for cell in row] for row in rows.values()]) for name in TABLES}
+    counts = {name: (len(part[0]), len(part[1]), len(part[2])) for name, part in (parts | fitted).items()}
+    result = Transferability(tuple(rows), tuple(parts), tables, counts, flag or "", tuple(sorted(failed)))
+    if json_file is not None:
+        write_json(json_file, result.summary())
+    if report is not None:
+        from assay.report import require_plotting
+        from assay.report.transfer_page import write_transfer_report
+
+        with require_plotting():
+            write_transfer_report(report, result)
+    return result
+
+
+def group_of(atoms: Atoms, group_by: GroupBy) -> str:
+    """The name of the group of a frame; `""` where `info` does not have the key."""
+    if callable(group_by):
+        return str(group_by(atoms))
+    if group_by == "composition":
+        return str(atoms.symbols.formula.reduce()[0].format("metal"))
+    return str(atoms.info.get(group_by, ""))
+
+
+def _divided(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame], list[Frame]]:
+    """Frames to fit, to calibrate on and to judge on, of a group; a group of too few is judged on as a whole."""
+    n = len(frames)
+    if n < LEAST:
+        return [], [], list(frames)
+    block = np.arange(n) * 5 // n
+    train, held_out, test = (
+        [frame for frame, b in zip(frames, block, strict=True) if b in chosen] for chosen in ((0, 2, 4), (3,), (1,))
+    )
+    return train, held_out, test
+
+
+def _built(train: Sequence[Frame], held_out: Sequence[Frame], **settings: Any) -> Gauge:
+    with TemporaryDirectory() as folder:
+        files = []
+        for name, frames in (("train", train), ("held-out", held_out)):
+            files.append(Path(folder) / f"{name}.extxyz")
+            with frames_out(files[-1]) as write:
+                for frame in frames:
+                    write(_relabelled(frame))
+        return build(files[0], heldout=files[1], **settings).gauge
+
+
+def _relabelled(frame: Frame) -> Atoms:
+    """The structure with its labels under their default keys."""
+    atoms: Atoms = frame.atoms.copy()
+    keys = LabelKeys()
+    atoms.info[keys.energy] = frame.energy
+    atoms.arrays[keys.forces] = frame.forces
+    if frame.stress is not None:
+        atoms.info[keys.stress] = frame.stress
+    return atoms
+
+
+def _flag(gauge: Gauge) -> str:
+    names = [name for name, level in gauge.thresholds if level == "frame"]
+    return "gamma" if "gamma" in names else next(iter(names), "")
+
+
+def _judged(
+    gauge: Gauge,
+    frames: Sequence[Frame],
+    column: NDArray[np.int64],
+    columns: int,
+    flag: str,
+    workers: int,
+    progress: Progress | None,
+) -> list[dict[str, float]]:
+    """The figures of one gauge on the frames of each group."""
+    pairs = list(gauge.stream(frames, workers=workers, progress=progress))
+    kept = np.array([not isinstance(result, Failure) for _, result in pairs])
+    scored, failed = Gauge.split(pairs)
+    found = gauge.assessment(Batch.collect(scored), failed) if scored else None
+    return [
+        {
+            **dict.fromkeys(TABLES, np.nan),
+            **({} if found is None else _cell(found, column[kept] == j, flag)),
+            "failed": 1.0 - float(np.mean(kept[column == j])) if np.any(column == j) else np.nan,
+        }
+        for j in range(columns)
+    ]
+
+
+def _cell(found: Assessment, here: NDArray[np.bool_], flag: str) -> dict[str, float]:
+    """The figures of the frames `here` `(F,)`; what is not defined is left out."""
+    labels = found.labels
+    if labels is None or not here.any():
+        return {}
+    moving = here[found.frame_of_atom][:, None] & ~found.still
+    force, energy = found.force_error(labels), found.energy_error(labels)[here]
+    figures = {
+        "force_rmse_eV_per_A": rmse(force[here[found.frame_of_atom]]),
+        "energy_rmse_meV_per_atom": 1000 * rmse(energy),
+    }
+    if found.energy_bar is not None:
+        figures["energy_coverage_95"] = coverage(energy, found.energy_bar.half_width(0.95)[here])
+    limit = found.scores.get((flag, "frame"))
+    if limit is not None and limit.threshold is not None:
+        figures["flagged"] = float(np.mean(limit.flagged[here]))
+    bar = found.force_bar
+    if bar is None or not moving.any():
+        return figures
+    e = force[moving]
+    figures |= {f"force_coverage_{100 * p:.0f}": coverage(e, bar.half_width(p)[moving]) for p in (0.68, 0.95)}
+    atoms = moving.any(axis=1)
+    size = np.linalg.norm(bar.half_width(ONE_SIGMA), axis=1)[atoms]
+    figures["force_spearman"] = spearman(size, np.linalg.norm(force, axis=1)[atoms])
+    if isinstance(bar, Gaussian):
+        std = bar.std[moving]
+        if np.all(np.isfinite(std) & (std > 0)):
+            figures |= {"force_z_mean_square": float(np.mean((e / std) ** 2)), "force_ence": ence(e, std)}
+    return figures
