@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from assay.block_scoring import Blocks, score_in_blocks
 from assay.blocks import blocks, surroundings
-from assay.calibration import fit_calibrator
+from assay.calibration import HeldOut, fit_calibrator
 from assay.cli.main import cli
 from assay.frames import Frame, read_frames
 from assay.gauge import Gauge
@@ -220,7 +220,7 @@ def gauge() -> Gauge:
         CommitteeEnergy(),
         ExtrapolationGrade.fit([(potential.features(frame), frame.numbers)]),
     )
-    calibrators = {"force": fit_calibrator("scale", rng.normal(size=60), np.ones(60))}
+    calibrators = {"force": fit_calibrator("scale", HeldOut(rng.normal(size=60), np.ones(60), np.arange(60)))}
     thresholds = {("gamma", "atom"): 1.0, ("gamma", "frame"): 1.0}
     return Gauge(potential, scores, 5.0, "committee_force:scale", ("Mo", "W"), thresholds, calibrators)
 

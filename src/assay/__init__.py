@@ -1,29 +1,71 @@
-"""Assay: error bars you can trust on machine-learned interatomic potentials."""
+"""Assay: error bars you can trust on machine-learned interatomic potentials.
 
+A public name is imported when it is first used, so that `import assay` and the command line start at once.
+"""
+
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
-from assay.assessment import Assessment, Labels
-from assay.frames import Frame, FrameError, LabelKeys, read_frames
-from assay.gauge import Gauge
-from assay.gauge_file import GaugeFileError
-from assay.guard import Guard, GuardStop
-from assay.linear.weights import Weights
-from assay.prediction import Ensemble, Gaussian, Interval, Score
-from assay.selection.selected import Selected, Selection
-from assay.verbs.build import Built, build
-from assay.verbs.calibrate import calibrate
-from assay.verbs.demo import demo
-from assay.verbs.evaluate import evaluate
-from assay.verbs.export import export
-from assay.verbs.info import info
-from assay.verbs.predict import predict
-from assay.verbs.propagate import propagate
-from assay.verbs.select import select
+if TYPE_CHECKING:
+    from assay.assessment import Assessment, Labels
+    from assay.frames import Frame, FrameError, LabelKeys, read_frames
+    from assay.gauge import Gauge
+    from assay.gauge_file import GaugeFileError
+    from assay.guard import Guard, GuardStop
+    from assay.linear.weights import Weights
+    from assay.prediction import Ensemble, Gaussian, Interval, Score
+    from assay.selection.selected import Selected, Selection
+    from assay.verbs.build import Built, build
+    from assay.verbs.calibrate import calibrate
+    from assay.verbs.compare import compare
+    from assay.verbs.demo import demo
+    from assay.verbs.evaluate import evaluate
+    from assay.verbs.export import export
+    from assay.verbs.info import info
+    from assay.verbs.predict import predict
+    from assay.verbs.propagate import propagate
+    from assay.verbs.select import select
+    from assay.verbs.transferability import Transferability, transferability
 
 try:
     __version__ = version("assay")
 except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0+unknown"
+
+_HOMES = {
+    "Assessment": "assay.assessment",
+    "Built": "assay.verbs.build",
+    "Ensemble": "assay.prediction",
+    "Frame": "assay.frames",
+    "FrameError": "assay.frames",
+    "Gauge": "assay.gauge",
+    "GaugeFileError": "assay.gauge_file",
+    "Gaussian": "assay.prediction",
+    "Guard": "assay.guard",
+    "GuardStop": "assay.guard",
+    "Interval": "assay.prediction",
+    "LabelKeys": "assay.frames",
+    "Labels": "assay.assessment",
+    "Score": "assay.prediction",
+    "Selected": "assay.selection.selected",
+    "Selection": "assay.selection.selected",
+    "Transferability": "assay.verbs.transferability",
+    "Weights": "assay.linear.weights",
+    "build": "assay.verbs.build",
+    "calibrate": "assay.verbs.calibrate",
+    "compare": "assay.verbs.compare",
+    "demo": "assay.verbs.demo",
+    "evaluate": "assay.verbs.evaluate",
+    "export": "assay.verbs.export",
+    "info": "assay.verbs.info",
+    "predict": "assay.verbs.predict",
+    "propagate": "assay.verbs.propagate",
+    "read_frames": "assay.frames",
+    "select": "assay.verbs.select",
+    "transferability": "assay.verbs.transferability",
+}
+"""Where each public name is defined."""
 
 __all__ = [
     "Assessment",
@@ -42,9 +84,11 @@ __all__ = [
     "Score",
     "Selected",
     "Selection",
+    "Transferability",
     "Weights",
     "build",
     "calibrate",
+    "compare",
     "demo",
     "evaluate",
     "export",
@@ -53,4 +97,16 @@ __all__ = [
     "propagate",
     "read_frames",
     "select",
+    "transferability",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'assay' has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

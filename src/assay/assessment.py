@@ -53,7 +53,9 @@ class Assessment:
     | force_bar | error bar of the force components | `(A, 3)` | eV/Å |
     | stress_bar | error bar of the stress components | `(F, 6)` | eV/Å³ |
     | still | force components that vanish by symmetry: see `assay.scoring.STILL` | `(A, 3)` | |
-    | bar | name of the error bar, `SCORE:CALIBRATOR`; `""` for features without predictions | | |
+    | bar | name of the error bar, `SCORE:CALIBRATOR[:GROUPING]`; `""` for features without predictions | | |
+    | global_bars | of bars by group: how many values of each quantity have the bar of all, as their group was not \
+calibrated | | |
     | neighbourhood_error | mean norm of the force error over each neighbourhood, with labels | `(A,)` | eV/Å |
     | companions | what scores say of atoms beside their values, by name, such as `gamma_cluster` | `(A,)` | |
     | envelopes | what members span of `energy` (of the frame), `forces`, `stress`, not calibrated; NaN where none \
@@ -82,6 +84,7 @@ class Assessment:
     companions: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     envelopes: Envelopes = field(default_factory=dict)
     members: int = 0
+    global_bars: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def natoms(self) -> NDArray[np.int64]:

@@ -26,7 +26,15 @@ from assay.prediction import Array
 from assay.scores import FittedScore
 from assay.scores.cluster_wise import ClusterWiseGrade
 from assay.scores.registry import FROM_FEATURES
-from assay.scoring import FrameScorer, Key, Scored, force_spread, known_species, values_of
+from assay.scoring import (
+    FrameScorer,
+    Key,
+    Scored,
+    force_spread,
+    known_species,
+    proportional_to_errors,
+    values_of,
+)
 from assay.sources import Evaluation, Source
 
 READ = ("features", "recorded")
@@ -127,7 +135,7 @@ def score_in_blocks(
         evaluation=Evaluation(forces=forces.get("forces")),
         scores=levels,
         energy_spread=None,
-        force_spread=None if bar is None else force_spread(bar),
+        force_spread=None if bar is None else force_spread(proportional_to_errors(scorer.bar_score, bar)),
         stress_spread=None,
         still=np.zeros((len(frame.atoms), 3), dtype=bool),
         members=0,

@@ -77,7 +77,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         super().calculate(atoms, properties, system_changes)
-        frame = Frame(self.atoms, "calculator:0")
+        frame = Frame(self.atoms, "calculator:0", str(self.atoms.info.get("config_type", "")))
         scored = self._scorer(frame, keep_members=True)
         evaluation = scored.evaluation
         assessment = self.gauge.assessment(Batch.collect([(frame, scored)]))

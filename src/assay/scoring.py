@@ -20,6 +20,8 @@ from assay.envelope import Envelope, Envelopes, Predicted, envelopes, joined
 from assay.frames import Frame, FrameError, check_structure
 from assay.prediction import Array, Level
 from assay.scores import Companioned, FittedScore
+from assay.scores.leverage import Leverage
+from assay.scores.prediction_rigidity import ComponentPredictionRigidity, LocalPredictionRigidity
 from assay.sources import Evaluation, Source
 
 STILL = 1e-3
@@ -28,6 +30,9 @@ STILL = 1e-3
 STILL_LABEL = 1e-2
 """eV/Å: what labels that vanish by symmetry may have, as DFT leaves it. More than that is an error of the potential,
 such as for atoms beyond its cut-off, and is not left out."""
+
+VARIANCES = (Leverage.name, LocalPredictionRigidity.name, ComponentPredictionRigidity.name)
+"""Scores that are variances but for a factor: errors go as their square root (Grasselli et al., Eq. 14)."""
 
 Key = tuple[str, Level]
 
@@ -134,14 +139,14 @@ class FrameScorer:
 
         For `committee_force` that is the root mean square of the standard deviations of the components; energy and
         stress have those of their own members, the stress pooled over the components of the tensor as well. For other
-        scores energy and stress have the mean over the atoms.
+        scores energy and stress have the mean over the atoms. Of `VARIANCES` all take the square root.
         """
         if not self.bar_score:
             return dict.fromkeys(("energy_spread", "force_spread", "stress_spread"))
         if evaluation.forces is None:
             raise ValueError(NO_PREDICTIONS)
         n = len(evaluation.forces)
-        atoms = np.broadcast_to(values[self.bar_score], (n,))
+        atoms = np.broadcast_to(proportional_to_errors(self.bar_score, values[self.bar_score]), (n,))
         spreads = {
             "energy_spread": float(np.mean(atoms)),
             "force_spread": force_spread(atoms),
@@ -168,6 +173,11 @@ def values_of(
         else:
             values[score.name] = score.values(evaluation, numbers)
     return values, companions
+
+
+def proportional_to_errors(name: str, values: Array) -> Array:
+    """Values of the score `name` as error bars take them: the square root of those that are variances."""
+    return np.asarray(np.sqrt(values) if name in VARIANCES else values)
 
 
 def force_spread(score: Array) -> Array:

@@ -13,6 +13,7 @@ from copper import Says, columns, copper, labelled
 
 from assay import Frame, FrameError, Gauge, GaugeFileError, Gaussian, Interval
 from assay.assessment import Assessment
+from assay.calibration import CALIBRATORS
 from assay.gauge_file import load_state, save_state
 from assay.scores.committee import CommitteeEnergy, CommitteeForce
 from assay.scoring import Batch
@@ -47,16 +48,19 @@ def test_save_and_load_keep_everything_else(any_gauge: Gauge, tmp_path: Path):
     assert (tmp_path / "y.gauge").read_bytes() == (tmp_path / "x.gauge").read_bytes()
 
 
-@pytest.mark.parametrize("calibrator", ["scale", "ratio", "conformal"])
+@pytest.mark.filterwarnings("ignore:error bar of the")  # from three frames
+@pytest.mark.parametrize("calibrator", CALIBRATORS)
 def test_every_calibrator_survives_a_file(committee: Gauge, new: list[Atoms], tmp_path: Path, calibrator: str):
     """Fitted to the new frames' own EMT labels: whether the bars are good is not the matter here."""
-    bare = replace(committee, bar=f"committee_force:{calibrator}")
+    grouping = ":config_type" if CALIBRATORS[calibrator].of_groups else ""
+    bare = replace(committee, bar=f"committee_force:{calibrator}{grouping}")
     pairs, failed = Gauge.split(bare.stream([as_labelled(atoms) for atoms in new[:3]]))
     assert not failed
     gauge = bare.calibrated(Batch.collect(pairs))
     gauge.save(tmp_path / "x.gauge")
     bars = [each.assess(new).force_bar for each in (gauge, Gauge.load(tmp_path / "x.gauge"))]
-    assert isinstance(bars[0], Interval if calibrator == "conformal" else Gaussian)
+    intervals = ("conformal", "frame_conformal", "simultaneous_conformal", "mondrian")
+    assert isinstance(bars[0], Interval if calibrator in intervals else Gaussian)
     np.testing.assert_array_equal(bars[1].half_width(0.5), bars[0].half_width(0.5))
 
 
@@ -232,9 +236,14 @@ def test_components_that_vanish_by_symmetry_are_left_out_of_ratios(saying: Gauge
 @pytest.mark.parametrize(
     ("bar", "message"),
     [
-        ("committee_force", "'committee_force' is not SCORE:CALIBRATOR, e.g. committee_force:scale"),
+        ("committee_force", "'committee_force' is not SCORE:CALIBRATOR.*, e.g. committee_force:scale"),
         ("gamma:scale", "no score 'gamma' in this gauge; it has committee_force, committee_energy"),
-        ("committee_force:isotonic", "no calibrator 'isotonic'; there are scale, ratio, conformal"),
+        ("committee_force:magic", "no calibrator 'magic'; there are scale, ratio, isotonic"),
+        ("committee_force:mondrian", "mondrian needs a grouping, .* one of species, config_type, cluster$"),
+        ("committee_force:grouped:colour", "one of species, config_type, cluster, not 'colour'"),
+        ("committee_force:scale:species", "scale takes no grouping; grouped and mondrian do"),
+        ("committee_force:scale:species:x", "is not SCORE:CALIBRATOR"),
+        ("committee_force:grouped:cluster", "by cluster needs the score gamma_local"),
     ],
 )
 def test_an_error_bar_that_can_not_be(saying: Gauge, bar: str, message: str):

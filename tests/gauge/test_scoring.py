@@ -14,6 +14,7 @@ from assay import Frame, FrameError
 from assay.aggregate import neighbourhood_mean
 from assay.scores.committee import CommitteeEnergy, CommitteeForce
 from assay.scores.d_optimality import ExtrapolationGrade
+from assay.scores.leverage import Leverage
 from assay.scoring import STILL, Batch, FrameScorer
 from assay.sources import Evaluation
 
@@ -73,6 +74,17 @@ def test_spreads_of_a_score_without_members():
     assert np.ptp(scored.force_spread, axis=1).tolist() == [0.0, 0.0, 0.0]
     assert scored.energy_spread == pytest.approx(gamma.mean(), rel=1e-14)
     np.testing.assert_allclose(scored.stress_spread, np.full(6, gamma.mean()), rtol=1e-14)
+
+
+def test_errors_go_as_the_square_root_of_a_leverage():
+    """A label that is fitted twice as often has half the variance: h and σ² halve together."""
+    atoms, said = chain()
+    leverage = Leverage({29: np.eye(2)}, {29: np.ones(2)})  # h is the squared length of the features
+    scored = replace(SCORER, scores=(leverage,), bar_score="leverage")(Frame(atoms, "x:0"))
+    length = np.linalg.norm(said.features, axis=1)
+    np.testing.assert_allclose(scored.scores["leverage", "atom"], length**2, rtol=1e-14)
+    np.testing.assert_allclose(np.linalg.norm(scored.force_spread, axis=1), length, rtol=1e-14)
+    assert scored.energy_spread == pytest.approx(length.mean(), rel=1e-14)
 
 
 def test_spreads_of_a_score_of_frames():

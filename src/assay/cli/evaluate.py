@@ -9,7 +9,17 @@ import click
 
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import emit_json, envelope, errors_and_bars, listed, note, ranking
+from assay.cli.tables import (
+    calibration,
+    emit_json,
+    envelope,
+    errors_and_bars,
+    global_bars,
+    listed,
+    note,
+    ranking,
+    strata,
+)
 from assay.frames import LabelKeys
 from assay.gauge_file import require_folders
 from assay.verbs.evaluate import evaluate as run
@@ -59,8 +69,11 @@ def evaluate(
     for part, what in (("training", "trained"), ("calibration", "calibrated")):
         if count := result[f"{part}_overlap"]:
             note(f"warning: {count} of these frames were {what} on; they say nothing about new ones")
+    global_bars(result)
     if not emit_json(json_file, result):
         errors_and_bars(result, "Evaluation")
+        calibration(result)
+        strata(result)
         envelope(result)
         ranking(result)
     if report is not None:

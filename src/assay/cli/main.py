@@ -5,30 +5,33 @@ from __future__ import annotations
 import shlex
 import sys
 import warnings
+from importlib import import_module
 
 import click
 
 from assay import __version__
-from assay.cli.build import build
-from assay.cli.calibrate import calibrate
-from assay.cli.demo import demo
-from assay.cli.evaluate import evaluate
-from assay.cli.export import export
-from assay.cli.info import info
-from assay.cli.predict import predict
-from assay.cli.propagate import propagate
-from assay.cli.select import select
 from assay.cli.tables import note
 
+VERBS = ("build", "predict", "evaluate", "compare", "calibrate", "select", "propagate", "export", "info", "demo")
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class Verbs(click.Group):
+    """Imports the module of a verb when it is asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = getattr(import_module(f"assay.cli.{name}"), name)
+        return command
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="assay")
 def cli() -> None:
     """Error bars you can trust on machine-learned interatomic potentials."""
-
-
-for verb in (build, predict, evaluate, calibrate, select, propagate, export, info, demo):
-    cli.add_command(verb)
 
 
 def main() -> None:

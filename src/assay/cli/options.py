@@ -34,7 +34,12 @@ allow_import = click.option(
     "--allow-import", multiple=True, metavar="MODULE", help="Module that calculators may be imported from."
 )
 species = click.option("--species", metavar="W,Mo,…", help="Species of LAMMPS's atom types, in their order.")
-error_bar = click.option("--error-bar", metavar="SCORE:CALIBRATOR", help="What makes the error bar.")
+error_bar = click.option(
+    "--error-bar",
+    metavar="SCORE:CALIBRATOR[:GROUPING]",
+    help="What makes the error bar: a score, and scale, ratio, isotonic, binned, conformal, frame_conformal or "
+    "simultaneous_conformal; or grouped or mondrian with :species, :config_type or :cluster.",
+)
 _keys = (
     click.option("--energy-key", default=LabelKeys.energy, show_default=True, help="Label of the energy, eV."),
     click.option("--forces-key", default=LabelKeys.forces, show_default=True, help="Label of the forces, eV/Å."),

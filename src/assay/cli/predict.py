@@ -14,7 +14,7 @@ from assay.assessment import Assessment
 from assay.block_scoring import Blocks
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import LISTED, emit_json, listed, note, number, percent, show
+from assay.cli.tables import LISTED, emit_json, global_bars, listed, note, number, percent, show
 from assay.frames import LabelKeys
 from assay.gauge_file import require_folders
 from assay.prediction import ONE_SIGMA
@@ -102,6 +102,7 @@ def predict(
     seconds = time.monotonic() - started
     summary = risk_summary(assessment)
     listed("frames left out", assessment.failed)
+    global_bars(summary)
     if not emit_json(json_file, summary):
         show_risk(summary)
         show_ranges(summary)

@@ -54,6 +54,12 @@ def listed(what: str, pairs: Sequence[tuple[str, str]]) -> None:
             note(f"  … and {len(pairs) - LISTED} more")
 
 
+def global_bars(result: Mapping[str, Any]) -> None:
+    """Say how many values have the error bar of all, on stderr."""
+    if counts := [f"{count} of the {quantity}" for quantity, count in result["global_bars"].items() if count]:
+        note(f"error bars of all, as their group was not calibrated: {', '.join(counts)}")
+
+
 def emit_json(path: Path | None, content: Mapping[str, Any]) -> bool:
     """Write JSON to a file, or to stdout for `-`; true where stdout is taken by it."""
     if path is None:
@@ -99,6 +105,64 @@ def errors_and_bars(result: Mapping[str, Any], title: str) -> None:
         ["quantity", "error bar", "RMSE", "width of 68 %", "in 68 %", "in 95 %", "NLL"],
         rows,
     )
+
+
+def calibration(result: Mapping[str, Any]) -> None:
+    """Whether bars have the size of the errors at every width, beside what chance gives, and which way they err."""
+    rows = [
+        [
+            *(quantity, label, number(figures["ence"])),
+            "–" if figures["ence_95"] is None else " – ".join(number(end) for end in figures["ence_95"]),
+            "–" if figures["ence_by_chance"] is None else number(figures["ence_by_chance"][1]),
+            *("–" if figures[key] is None else form.format(figures[key]) for key, form in _AREAS.items()),
+        ]
+        for quantity, bar in result["error_bars"].items()
+        if bar is not None
+        for label, figures in ((bar["bar"], bar), ("constant", bar["constant_bar"]))
+        if figures is not None
+    ]
+    if rows:
+        header = [
+            "quantity",
+            "error bar",
+            "ENCE",
+            "95 % interval",
+            "right bars: below",
+            "area",
+            "signed: > 0 too small",
+        ]
+        show("Calibration of the error bars", header, rows)
+
+
+_AREAS = {"miscalibration_area": "{:.3f}", "signed_area": "{:+.3f}"}
+
+
+def strata(result: Mapping[str, Any]) -> None:
+    """The strata of each kind whose bars are the smallest and the largest beside the errors."""
+    rows = []
+    for quantity, divisions in result["strata"].items():
+        for division, found in (divisions or {}).items():
+            if len(found) < 2 or division == "bar_log":
+                continue
+            by_fit = sorted(found, key=_too_small)
+            for row in (by_fit[-1], by_fit[0]):
+                ends = row["z_mean_square_95"]
+                rows.append(
+                    [
+                        *(quantity, division.replace("_", " "), row["stratum"], str(row["frames"])),
+                        number(row["z_mean_square"]),
+                        "–" if ends is None else " – ".join(number(end) for end in ends),
+                        *(percent(row["coverage"][level]) for level in ("0.68", "0.95")),
+                    ]
+                )
+    if rows:
+        header = ["quantity", "by", "stratum", "frames", "⟨z²⟩", "95 % interval", "in 68 %", "in 95 %"]
+        show("Where bars are too small and too large (1 is right)", header, rows)
+
+
+def _too_small(row: Mapping[str, Any]) -> tuple[float, float]:
+    z = row["z_mean_square"]
+    return (-1.0 if z is None else z), -row["coverage"]["0.95"]
 
 
 def envelope(result: Mapping[str, Any]) -> None:

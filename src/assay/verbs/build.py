@@ -14,6 +14,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from assay.assessment import NO_PREDICTIONS
+from assay.calibration.bar_name import BarName
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
@@ -25,15 +26,13 @@ from assay.provenance import versions
 from assay.scores.local import LocalGrade
 from assay.scoring import Batch
 from assay.sources import Source
-from assay.sources.ase_committee import AseCommittee
 from assay.sources.features_file import Features, goes_by_order
 from assay.sources.linear_sources import LINEAR
 from assay.sources.python_callable import PythonCallable
-from assay.sources.recorded import Recorded
 from assay.sources.registry import FeatureSource, feature_source, parse_spec
 from assay.survey import Survey
 from assay.thresholds import thresholds
-from assay.verbs.fitting import ScoreChoice, by_cluster, fit_committee, fit_features, fit_potential
+from assay.verbs.fitting import ScoreChoice, by_cluster, committee_source, fit_committee, fit_features, fit_potential
 from assay.verbs.inputs import Paths, Stage, labelled, listed
 
 SAMPLE_ATOMS = 10_000
@@ -119,7 +118,8 @@ def build(
     core
         array of the frames that is true for the atoms to fit scores to, such as the core of a cut-out cluster
     error_bar
-        `SCORE:CALIBRATOR`; `committee_force:scale` by default, and none without predictions
+        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md); `committee_force:scale` by default, and none without
+        predictions
     weights, posterior, ensemble_size, seed
         of the fit of a linear potential and its ensemble: `pops` or `bayesian` (100 members) or `bootstrap` (16), with
         settings as in `pops:leverage_percentile=50` (`assay.linear.pops_posterior.Pops`)
@@ -154,6 +154,9 @@ def build(
     if featured is not None and error_bar:
         raise ValueError(f"no error bar {error_bar!r}: {NO_PREDICTIONS}")
     bar = "" if featured is not None else error_bar or "committee_force:scale"
+    named = BarName.parse(bar) if bar else None
+    if named and named.grouping == "cluster" and scores and LocalGrade.name not in scores:
+        raise ValueError(f"error bar {bar!r}: its clusters are those of {LocalGrade.name}, which is not asked for")
     if isinstance(featured, Features) and featured.file and goes_by_order(featured.file):
         train_members, featured = train_members or featured.file, replace(featured, file="")
     keys = keys or LabelKeys()
@@ -174,11 +177,9 @@ def build(
     keep_out = heldout is None and len(survey) > 1
     fitted_frames = ~survey.held_out() if keep_out else np.ones(len(survey), dtype=bool)
 
-    if settings["source"] == "recorded" and "models" not in settings:
-        settings["models"] = list(Recorded.from_frame(next(frames(train, train_members)).atoms, keys).models)
     potential: Source
     choice = ScoreChoice(tuple(scores) if scores else None, clusters, without_outliers, core)
-    left_out, bar_score = skipped if skip_bad else None, bar.partition(":")[0]
+    left_out, bar_score = skipped if skip_bad else None, named.score if named else ""
     own = {key: value for key, value in settings.items() if key != "source"}
     if featured is not None:
         potential, fitted_scores = fit_features(
@@ -191,10 +192,8 @@ def build(
             lambda: frames(train, train_members), survey, rows, choice, bar_score=bar_score, chosen=fitted_frames,
             weights=weights, posterior=drawn_from, seed=seed, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
-    elif settings["source"] == "recorded":
-        potential, fitted_scores = fit_committee(Recorded(tuple(own["models"])), choice, bar_score)
     else:
-        committee = AseCommittee.from_toml(settings, allow_import=allow_import)
+        committee = committee_source(settings, lambda: frames(train, train_members), keys, allow_import)
         potential, fitted_scores = fit_committee(committee, choice, bar_score)
     gauge = Gauge(potential, fitted_scores, r_cut, bar, survey.species)
 

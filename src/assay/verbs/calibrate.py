@@ -29,9 +29,9 @@ def calibrate(
 ) -> Gauge:
     """A gauge with error bars fitted to `frames`; potential, scores and thresholds stay.
 
-    `error_bar`, `SCORE:CALIBRATOR`, changes what makes the bar. Raises `FrameError` where a frame was trained on:
-    errors of training frames are too small to calibrate with. Raises `ValueError` for a gauge with features and no
-    predictions.
+    `error_bar`, `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md), changes what makes the bar. Raises `FrameError`
+    where a frame was trained on: errors of training frames are too small to calibrate with. Raises `ValueError` for a
+    gauge with features and no predictions. Warns of what makes the bars doubtful: see `assay.calibration.remarks`.
     """
     require_folders(out)
     gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)

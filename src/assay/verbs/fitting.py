@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.assessment import NO_PREDICTIONS
-from assay.frames import Frame, FrameError, Skipped
+from assay.frames import Frame, FrameError, LabelKeys, Skipped
 from assay.linear.fit import fit_linear
 from assay.linear.posterior import Posterior
 from assay.linear.weights import Weights
@@ -22,7 +23,9 @@ from assay.scores.registry import BY_DEFAULT, COMMITTEE, FROM_FEATURES, checked_
 from assay.scores.training import TrainingFeatures
 from assay.scoring import Batch
 from assay.sources import LinearSource, Source
+from assay.sources.ase_committee import AseCommittee
 from assay.sources.atom_features import atom_features
+from assay.sources.recorded import Recorded
 from assay.sources.registry import FeatureSource
 from assay.sources.soap import Soap
 from assay.survey import Survey
@@ -149,6 +152,20 @@ def fit_potential(
     progress = stage("force errors", int(chosen.sum()))
     found = map_frames(_ForceErrors(potential), selected, workers=workers, progress=progress)
     return potential, collected.scores(np.concatenate([e for _, e in found if not isinstance(e, Failure)]))
+
+
+def committee_source(
+    settings: dict[str, Any], frames: Callable[[], Iterator[Frame]], keys: LabelKeys, allow_import: tuple[str, ...]
+) -> Source:
+    """A source that brings its members along; recorded ones that `settings` doesn't name are those of the first frame.
+
+    Adds the names to `settings`.
+    """
+    if settings["source"] != Recorded.kind:
+        return AseCommittee.from_toml(settings, allow_import=allow_import)
+    if "models" not in settings:
+        settings["models"] = list(Recorded.from_frame(next(frames()).atoms, keys).models)
+    return Recorded(tuple(settings["models"]))
 
 
 def fit_committee(source: Source, choice: ScoreChoice, bar_score: str) -> tuple[Source, tuple[FittedScore, ...]]:

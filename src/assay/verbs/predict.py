@@ -118,7 +118,7 @@ def assess_stream(
             if isinstance(result, Failure):
                 skipped.append((result.origin, result.reason))
                 continue
-            name, risk = _risk_of_atoms(gauge, result)
+            name, risk = _risk_of_atoms(gauge, frame, result)
             if risk is not None and risk.max() > largest.get(name, -np.inf):
                 worst[name], largest[name] = _pictured(frame, name, risk), float(risk.max())
             if out is not None:
@@ -197,14 +197,14 @@ def annotated(gauge: Gauge, frame: Frame, scored: Scored) -> Atoms:
     return atoms
 
 
-def _risk_of_atoms(gauge: Gauge, scored: Scored) -> tuple[str, Array | None]:
+def _risk_of_atoms(gauge: Gauge, frame: Frame, scored: Scored) -> tuple[str, Array | None]:
     """What the picture of the worst frame shows, `(A,)`: norms of force bars, or the first score of atoms."""
     forces, spread = scored.evaluation.forces, scored.force_spread
     if forces is None or spread is None:
         name = next((name for name, level in scored.scores if level == "atom"), "")
         return name, scored.scores.get((name, "atom"))
-    calibrator = gauge.calibrators.get("force")
-    bars = spread if calibrator is None else calibrator.bar(forces, spread, "eV/Å").half_width(ONE_SIGMA)
+    bar = gauge.assessment(Batch.collect([(frame, scored)])).force_bar
+    bars = spread if bar is None else bar.half_width(ONE_SIGMA)
     return FORCE_BAR, np.asarray(np.linalg.norm(bars, axis=1))
 
 
@@ -249,6 +249,7 @@ def risk_summary(assessment: Assessment) -> dict[str, Any]:
         "skipped": len(assessment.failed),
         "failed": [{"frame": origin, "reason": reason} for origin, reason in assessment.failed],
         "error_bar": assessment.bar,
+        "global_bars": dict(assessment.global_bars),
         "flagged": flagged,
         "by_risk": frames,
     }

@@ -1,0 +1,202 @@
+"""`assay compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from assay.cli import options
+from assay.cli.build import parse_weights
+from assay.cli.progress import Stages
+from assay.cli.tables import emit_json, listed, note, number, percent, show
+from assay.comparison.overview import Cell, Overview
+from assay.comparison.recommendation import bar_name
+from assay.comparison.sets import CALIBRATION, TRAINING
+from assay.frames import LabelKeys
+from assay.gauge_file import require_folders
+from assay.verbs.compare import CALIBRATED_BY, POSTERIORS
+from assay.verbs.compare import compare as run
+
+ALL = "all"
+
+
+@click.command()
+@click.option("-t", "--train", type=options.INPUT, multiple=True, required=True, help="Labelled training frames.")
+@click.option(
+    "-c", "--calibration", type=options.INPUT, multiple=True, help="Held-out frames; by default a fifth of -t."
+)
+@click.option(
+    "-e",
+    "--test",
+    "tests",
+    multiple=True,
+    required=True,
+    metavar="[NAME=]FILE",
+    help="Labelled frames to judge on; may be repeated, and files of one NAME are one set.",
+)
+@click.option("--source", required=True, metavar="SPEC", help="name:key=value,… or a TOML file.")
+@click.option("--train-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each -t.")
+@click.option("--calibration-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each -c.")
+@click.option("--test-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each -e.")
+@click.option("--scores", default=ALL, show_default=True, metavar="NAME,…", help="Scores to compare.")
+@click.option(
+    "--posteriors",
+    default=",".join(POSTERIORS),
+    show_default=True,
+    metavar="NAME,…",
+    help="What members of a linear potential are drawn from.",
+)
+@click.option("--calibrators", default=",".join(CALIBRATED_BY), show_default=True, metavar="NAME,…")
+@click.option("--clusters", metavar="HOW", help="Of gamma_local: as in assay build.")
+@click.option("--weights", default="uniform", show_default=True, metavar="SCHEME", help="As in assay build.")
+@click.option("--ensemble-size", type=click.IntRange(2), metavar="M", help="Members; by default as in assay build.")
+@click.option("--r-cut", type=float, default=5.0, show_default=True, help="Radius of a neighbourhood, Å.")
+@click.option(
+    "--resamples", type=click.IntRange(2), default=200, show_default=True, metavar="B", help="For 95 % intervals."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("-j", "--workers", type=click.IntRange(1), default=1, show_default=True, metavar="N")
+@click.option("--allow-overlap", is_flag=True, help="Judge on frames that are also trained or calibrated on.")
+@options.skip_bad
+@options.report
+@options.json_option
+@options.allow_import
+@options.label_keys
+@click.pass_obj
+def compare(
+    command: str,
+    /,
+    tests: tuple[str, ...],
+    test_members: tuple[Path, ...],
+    scores: str,
+    posteriors: str,
+    calibrators: str,
+    weights: str,
+    json_file: Path | None,
+    energy_key: str,
+    forces_key: str,
+    stress_key: str,
+    **arguments: Any,
+) -> None:
+    """Which uncertainty to use: every score and error bar of one potential, judged on the same frames.
+
+    Scores are held against real errors on the calibration frames and on each set of test frames, beside a constant
+    error bar and a ranking at random; the recommendation says which to use, and why.
+    """
+    require_folders(None if str(json_file) == "-" else json_file)
+    names, files = zip(*test_sets(tests), strict=True)
+    if test_members and len(test_members) != len(files):
+        raise click.UsageError(f"{len(test_members)} members files for {len(files)} test files; give one for each")
+    given = {name: value or None for name, value in arguments.items() if isinstance(value, tuple)}
+    given["allow_import"] = arguments["allow_import"]
+    with Stages() as stage:
+        result = run(
+            **{**arguments, **given},
+            tests=_by_name(names, files),
+            tests_members=_by_name(names, test_members) if test_members else None,
+            scores=None if scores == ALL else _names(scores),
+            posteriors=_names(posteriors),
+            calibrators=_names(calibrators),
+            weights=parse_weights(weights),
+            keys=LabelKeys(energy_key, forces_key, stress_key),
+            stage=stage,
+            command=command,
+        )
+    for split in result["splits"]:
+        listed(f"frames of {split['name']} left out", [(row["frame"], row["reason"]) for row in split["failed"]])
+    if not emit_json(json_file, result):
+        show_comparison(result)
+    if arguments["report"] is not None:
+        note(f"written to {arguments['report']}")
+
+
+def test_sets(given: Sequence[str]) -> list[tuple[str, Path]]:
+    """Files with the name of their set: `NAME=FILE`, or FILE with its stem, and a number where another has that.
+
+    Raises `click.BadParameter` for files that are not there.
+    """
+    found: list[tuple[str, Path]] = []
+    for text in given:
+        name, file = _named(text)
+        if not file.is_file():
+            raise click.BadParameter(f"File {str(file)!r} does not exist.", param_hint="'-e' / '--test'")
+        taken = {TRAINING, CALIBRATION, *(each for each, _ in found)}
+        stem = file.name.partition(".")[0] or file.name
+        found.append((name or next(each for each in _numbered(stem) if each not in taken), file))
+    return found
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """The name, "" without, and the file; a file whose name has a `=` is taken for what it is."""
+    name, equals, file = text.partition("=")
+    return ("", Path(text)) if not equals or Path(text).is_file() else (name, Path(file))
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield stem
+    count = 1
+    while True:
+        count += 1
+        yield f"{stem}-{count}"
+
+
+def _by_name(names: Iterable[str], files: Iterable[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for name, file in zip(names, files, strict=True):
+        found.setdefault(name, []).append(file)
+    return found
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (each.strip() for each in text.split(","))))
+
+
+def show_comparison(result: Mapping[str, Any]) -> None:
+    """A row a method: ranking, skill and cost; then the recommendation with its reasons."""
+    overview = Overview.of(result)
+    home, tests = [CALIBRATION], overview.tests
+    rows = [
+        [
+            escape(name),
+            _two(overview.ranking(name, "force_frame", "spearman", home)),
+            _two(overview.ranking(name, "force_frame", "spearman", tests)),
+            _two(overview.skill(name, "force", home)),
+            _two(overview.skill(name, "force", tests)),
+            percent(overview.coverage(name, "force", tests).estimate["value"]),
+            number(result["methods"][name]["microseconds_per_atom"]),
+            number(result["methods"][name]["fit_seconds"]),
+        ]
+        for name in overview.methods()
+    ]
+    worst = tests[0] if len(tests) == 1 else "worst test set"
+    show(
+        f"Frames (Spearman) and force bars by {overview.calibrator}: calibration, {escape(worst)}; "
+        "* none is significantly better",
+        ["method", "frames", "…, test", "skill", "…, test", "in 95 %, test", "µs/atom", "fit, s"],
+        rows,
+    )
+    found = result["recommendation"]
+    for what, name, part in (
+        ("Error bars of forces", bar_name(found["error_bars"]), found["error_bars"]),
+        ("Error bars of energies", bar_name(found["energy_bars"]), found["energy_bars"]),
+        ("To rank frames", found["ranking_frames"]["method"], found["ranking_frames"]),
+        ("To rank atoms", found["ranking_atoms"]["method"], found["ranking_atoms"]),
+    ):
+        _listing(f"{what}: {name or 'none'}", part["reasons"])
+    if found["warnings"]:
+        _listing("Mind", found["warnings"])
+
+
+def _listing(heading: str, sentences: Sequence[str]) -> None:
+    print(f"\n{heading}")
+    for sentence in sentences:
+        print(fill(sentence, 120, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False))
+
+
+def _two(cell: Cell) -> str:
+    return f"{cell.estimate['value']:.2f}{'*' if cell.mark else ' '}" if cell else "–"

@@ -1,0 +1,157 @@
+"""Do a method's error bars hold, at home and away, and are they narrower than one that is the same everywhere?
+
+On calibration frames they are cross-fitted: fitted to one half of the frames and judged on the other.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from assay.calibration import fit_calibrator
+from assay.calibration.held_out import HeldOut
+from assay.comparison.estimate import Estimate
+from assay.comparison.methods import Method
+from assay.comparison.split import Quantity, Split
+from assay.metrics import ence, gaussian_crps, gaussian_nll
+from assay.metrics.bootstrap import FrameBootstrap
+from assay.metrics.calibration import signed_miscalibration_area
+from assay.metrics.ranking import ranks
+from assay.prediction import Array, ErrorBar, Gaussian
+
+LEVELS = (0.5, 0.68, 0.9, 0.95)
+SCORED = 0.9
+"""The level of the intervals whose interval score is compared."""
+BY_ORDER = ("isotonic", "binned")
+"""Calibrators to which only the order of the scores counts."""
+BINS = 20
+"""Of ENCE, at most: the same for all splits and methods that have as many values."""
+
+
+class NotApplicable(ValueError):
+    """These scores can't become error bars in this way; the message says why."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Errors, half widths at `LEVELS` and, of normal bars, standard deviations; each `(n,)`."""
+
+    error: Array
+    half: dict[float, Array]
+    std: Array | None
+    resamples: FrameBootstrap
+
+    @property
+    def interval_score(self) -> Estimate:
+        """`assay.metrics.interval_score` at `SCORED`, with resamples; NaN where an interval is infinite."""
+        h = self.half[SCORED]
+        of_each = 2 * h + 2 / (1 - SCORED) * np.maximum(np.abs(self.error) - h, 0)
+        if not np.isfinite(of_each).all():
+            return Estimate(float("nan"), np.full(len(self.resamples), np.nan))
+        return Estimate(float(of_each.mean()), self.resamples.mean(of_each))
+
+    def coverage(self, level: float) -> Estimate:
+        inside = (np.abs(self.error) <= self.half[level]).astype(float)
+        return Estimate(float(inside.mean()), self.resamples.mean(inside))
+
+    def ence(self) -> Estimate | None:
+        """In `BINS` bins of equal count, whose edges stay what they are when frames are resampled."""
+        if self.std is None or not _proper(self.std):
+            return None
+        bins = min(BINS, len(self.error))
+        value = ence(self.error, self.std, bins)
+        samples = _ence_samples(self.error, self.std, bins, self.resamples)
+        return Estimate(value, np.maximum(2 * value - samples, 0.0))  # noise raises ENCE, in resamples even more
+
+    def told(self, skill: Estimate) -> dict[str, Any]:
+        """The figures of the result, JSON-ready."""
+        mean_width = float(2 * self.half[0.68].mean())
+        of_bins = self.ence()
+        normal: dict[str, float | None] = dict.fromkeys(("nll", "crps", "area"))
+        if self.std is not None and _proper(self.std):
+            functions = (gaussian_nll, gaussian_crps, signed_miscalibration_area)
+            normal = {name: float(f(self.error, self.std)) for name, f in zip(normal, functions, strict=True)}
+        return {
+            "coverage": {str(level): self.coverage(level).told() for level in LEVELS},
+            "mean_width": mean_width if np.isfinite(mean_width) else None,
+            "interval_score": self.interval_score.told(),
+            "skill": skill.told(),
+            "ence": None if of_bins is None else of_bins.told(),
+            **normal,
+        }
+
+
+def skill(judged: Judged, constant: Judged) -> Estimate:
+    """`1 - ⟨S⟩ / ⟨S_constant⟩` of the interval scores: 0 as good as the constant bar, 1 perfect."""
+    ours, theirs = judged.interval_score, constant.interval_score
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Estimate(1 - ours.value / theirs.value, 1 - ours.samples / theirs.samples)
+
+
+def bars(
+    split: Split,
+    calibration: Split,
+    method: Method,
+    quantity: Quantity,
+    calibrator: str,
+    *,
+    energies: str = "",
+) -> Judged:
+    """Error bars of a method on a split: fitted to the calibration frames, or cross-fitted where they are the split.
+
+    Raises `NotApplicable`. `energies` as in `Split.spread`.
+    """
+    spread, at_home = (each.spread(method, quantity, energies) for each in (split, calibration))
+    if spread is None or at_home is None:
+        raise NotApplicable(f"no spread of the {quantity}")
+    finite = at_home[np.isfinite(at_home)]
+    if len(finite) and finite.min() < 0:
+        if calibrator not in BY_ORDER:
+            raise NotApplicable("scores below zero, as logarithms of densities are, can't be multiples of an error")
+        spread, at_home = (np.maximum(s - finite.min(), 0.0) + np.ptp(finite) for s in (spread, at_home))
+    column = calibration.quantities[quantity]
+    members = method.members or None
+    components = 3 if quantity == "force" and members else 1
+    held_out = HeldOut(column.error, at_home, column.resamples.place, members=members, components=components)
+    fitted_to = calibration.halves(quantity) if split is calibration else np.ones(len(at_home), dtype=bool)
+    try:
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            found = [fit_calibrator(calibrator, held_out.at(fitted_to))]
+            if split is calibration:
+                found.append(fit_calibrator(calibrator, held_out.at(~fitted_to)))
+    except ValueError as reason:
+        raise NotApplicable(str(reason)) from reason
+    error = split.quantities[quantity].error
+    told = [_told(each.bar(np.zeros_like(error), spread, "")) for each in found]
+    if split is calibration:  # the bar that was fitted to the other half
+        told[0] = tuple(np.where(fitted_to, there, here) for here, there in zip(*told, strict=True))
+    *half, std = told[0]
+    gaussian = not np.isnan(std).any()
+    return Judged(
+        error, dict(zip(LEVELS, half, strict=True)), std if gaussian else None, split.quantities[quantity].resamples
+    )
+
+
+def _told(bar: ErrorBar) -> tuple[Array, ...]:
+    """Half widths at `LEVELS`, and the standard deviation, NaN of what is no normal distribution."""
+    std = bar.std if isinstance(bar, Gaussian) else np.full(np.shape(bar.mean), np.nan)
+    return (*(bar.half_width(level) for level in LEVELS), std)
+
+
+def _ence_samples(error: Array, std: Array, bins: int, resamples: FrameBootstrap) -> Array:
+    """`ENCE` of each resample in bins that stay where they are, `(B,)`."""
+    middle_rank = ranks(std) - 0.5  # equal bars share a bin
+    where = resamples.place * bins + (middle_rank * bins / len(std)).astype(np.int64)
+    shape = resamples.counts.shape[1], bins
+    mv, mse = (
+        resamples.counts @ np.bincount(where, square, shape[0] * bins).reshape(shape) for square in (std**2, error**2)
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.nanmean(np.abs(1 - np.sqrt(mse / mv)), axis=1))
+
+
+def _proper(std: Array) -> bool:
+    return bool(np.isfinite(std).all() and (std > 0).all())

@@ -1,0 +1,98 @@
+"""The rules by which one of many bars or rankings is chosen: honest, good everywhere, and of equals the cheapest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assay.comparison.reasons import Estimate
+
+Result = Mapping[str, Any]
+
+SLACK = {"0.68": 0.05, "0.95": 0.03}
+"""How far coverage on frames like the training frames may surely be from its level."""
+CHEAPER = 0.1
+"""Costs that differ by less than this share of the whole count as equal."""
+FEW_BAD = 5
+"""Bad frames of a set below which the share of them that is found means nothing."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What could be recommended, by its `METHOD` or `METHOD:CALIBRATOR`.
+
+    | field | meaning |
+    |---|---|
+    | loss | over all splits; smaller is better |
+    | by_split | the loss on each |
+    """
+
+    name: str
+    loss: float
+    by_split: Mapping[str, float]
+
+    @property
+    def method(self) -> str:
+        return self.name.partition(":")[0]
+
+
+def best(candidates: Iterable[Candidate]) -> Candidate:
+    """The one with the least loss."""
+    return min(candidates, key=lambda each: each.loss)
+
+
+def honest(candidates: Sequence[Candidate], off: Mapping[str, float]) -> list[Candidate]:
+    """Those whose coverage is off by nothing; where there are none, the nearest."""
+    least = min((off[each.name] for each in candidates), default=0.0)
+    return [each for each in candidates if off[each.name] <= least]
+
+
+def coverage_off(coverage: Mapping[str, Estimate]) -> float:
+    """How far the intervals of the coverage are from the levels, beyond the slack; 0 where they reach it."""
+    beyond = [0.0]
+    for level, slack in SLACK.items():
+        value, low, high = (coverage[level][end] for end in ("value", "low", "high"))
+        if value is None:
+            return math.inf
+        low, high = (value if end is None else end for end in (low, high))
+        beyond += [low - (float(level) + slack), (float(level) - slack) - high]
+    return max(beyond)
+
+
+def as_good(least: Candidate, candidates: Sequence[Candidate], tied: Mapping[str, Sequence[str]]) -> list[Candidate]:
+    """Those that are, on every split, no worse than `least` or `tied`: not significantly worse than its best."""
+    return [
+        each
+        for each in candidates
+        if all(each.name in tied[split] or loss <= least.by_split[split] for split, loss in each.by_split.items())
+    ]
+
+
+def cheapest(result: Result, candidates: Sequence[Candidate]) -> Candidate:
+    """The cheapest per atom, then to fit, potential included; of equal ones that with the least loss."""
+    source = result["source_cost"]
+    for key, own in (("microseconds_per_atom", "evaluation_microseconds_per_atom"), ("fit_seconds", "fit_seconds")):
+        costs = [(source[own] or 0.0) + _cost(result, each.method, key) for each in candidates]
+        most = (1 + CHEAPER) * min(costs)
+        candidates = [each for each, own_cost in zip(candidates, costs, strict=True) if own_cost <= most]
+    return best(candidates)
+
+
+def _cost(result: Result, method: str, key: str) -> float:
+    value = result["methods"].get(method, {}).get(key)
+    return math.inf if value is None else float(value)
+
+
+def has_bad_frames(result: Result, split: str) -> bool:
+    """Whether a set has enough frames with bad force errors for detection to mean something."""
+    frames = next(each["frames"] for each in result["splits"] if each["name"] == split)
+    share = result["bad"][split].get("force_frame", {}).get("share", 0.0)
+    return bool(round(share * frames) >= FEW_BAD)
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """`exp(Σ ln x / n)`, 0 where one is 0."""
+    given = list(values)
+    return math.exp(sum(map(math.log, given)) / len(given)) if min(given) > 0 else 0.0

@@ -1,0 +1,74 @@
+"""A number with its interval by resampling frames, and which methods can't be told from the best one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from assay.metrics.bootstrap import interval
+from assay.prediction import Array
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure of all values, NaN where it is not defined, and that of every resample of frames, `(B,)`."""
+
+    value: float
+    samples: Array
+
+    def negative(self) -> Estimate:
+        """Of what is better the smaller it is."""
+        return Estimate(-self.value, -self.samples)
+
+    def told(self) -> dict[str, float | None]:
+        """Value and the ends of its 95 % interval, JSON-ready."""
+        low, high = interval(self.samples) if np.isfinite(self.value) else (np.nan, np.nan)
+        return {name: _number(x) for name, x in (("value", self.value), ("low", low), ("high", high))}
+
+    def better_by(self, other: Estimate) -> float:
+        """How likely a difference at least as large in favour of this one is where there is none: p, one-sided.
+
+        The difference is taken as normal with the standard deviation that it has over the resamples, which both
+        share.
+        """
+        from scipy.special import ndtr  # slow to import
+
+        difference = self.samples - other.samples
+        difference = difference[np.isfinite(difference)]
+        gained = self.value - other.value
+        if len(difference) < 2 or not np.isfinite(gained):
+            return 1.0
+        deviation = float(difference.std(ddof=1))
+        if deviation == 0:
+            return 0.0 if gained > 0 else 1.0
+        return float(ndtr(-gained / deviation))
+
+
+def leaders(estimates: Mapping[str, Estimate], control: str | None = None) -> dict[str, Any] | None:
+    """The largest value, those that are not significantly smaller, and whether the best beats the control.
+
+    Differences to the best are tested together, after Holm 1979 (doi:10.2307/4615733), at 5 %. `control` is not among
+    the candidates. `None` where no value is defined.
+    """
+    defined = {name: each for name, each in estimates.items() if np.isfinite(each.value) and name != control}
+    if not defined:
+        return None
+    best = max(defined, key=lambda name: defined[name].value)
+    p = {name: defined[best].better_by(each) for name, each in defined.items() if name != best}
+    tied, open_tests = [best], len(p)
+    for name in sorted(p, key=lambda n: p[n]):
+        if len(tied) > 1 or p[name] * open_tests > SIGNIFICANT:  # Holm: after the first that is kept, all are
+            tied.append(name)
+        open_tests -= 1
+    against = estimates.get(control) if control else None
+    beaten = against is not None and defined[best].better_by(against) < SIGNIFICANT
+    return {"best": best, "tied": tied, "better_than_control": beaten}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,196 @@
+"""What is compared: scores of features and of members, with what they cost to fit, to keep and to evaluate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError
+
+from assay.frames import Frame, FrameError
+from assay.prediction import Array
+from assay.scores import FittedScore
+from assay.scores.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.training import TrainingFeatures
+from assay.sources import Evaluation, Source
+
+TIMED_ATOMS = 2_000
+REPEATS = 3
+"""Atoms on which the cost of each score is measured, and how often: the least time of a frame counts."""
+
+FitScore = Callable[[TrainingFeatures], FittedScore]
+
+
+@dataclass(frozen=True)
+class OfPosterior:
+    """A committee score of the members that were drawn from one of several posteriors."""
+
+    score: CommitteeForce | CommitteeEnergy
+    posterior: str
+    where: slice
+
+    @property
+    def name(self) -> str:
+        return f"{self.score.name}[{self.posterior}]"
+
+    @property
+    def home(self) -> Literal["atom", "frame"]:
+        return self.score.home
+
+    @property
+    def in_error_units(self) -> Literal["force", "energy"] | None:
+        return self.score.in_error_units
+
+    fixed_threshold: ClassVar[float | None] = None
+
+    def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
+        """Of the score, `(A,)` or `(1,)`."""
+        energies, forces = evaluation.energy_members, evaluation.forces_members
+        own = replace(
+            evaluation,
+            energy_members=None if energies is None else energies[self.where],
+            forces_members=None if forces is None else forces[self.where],
+        )
+        return self.score.values(own, numbers)
+
+    def state(self) -> dict[str, Any]:
+        return {"posterior": self.posterior, **self.score.state()}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A fitted score with its cost, or the reason why there is none.
+
+    | field | meaning |
+    |---|---|
+    | score | `None` where it failed, and of controls |
+    | family | `ensemble`, `features` or `control` |
+    | fit_seconds | beyond the potential's own fit |
+    | seconds_per_atom | beyond the evaluation of the source |
+    | size | bytes of everything that it learnt |
+    | members | M of an ensemble, 0 otherwise |
+    | failed | the reason, or "" |
+    """
+
+    name: str
+    family: Literal["ensemble", "features", "control"]
+    score: FittedScore | None
+    fit_seconds: float = 0.0
+    seconds_per_atom: float = float("nan")
+    size: int = 0
+    members: int = 0
+    failed: str = ""
+
+
+RANDOM = Method("random", "control", None)
+CONSTANT = Method("constant", "control", None)
+"""A ranking by chance, and the error bar that is the same everywhere."""
+
+
+def committee_methods(
+    members: Mapping[str, slice], seconds: Mapping[str, float], names: Sequence[str], coefficients: int = 0
+) -> list[Method]:
+    """The committee scores of each posterior, by its name; a source with one set of members names it `""`.
+
+    What drawing the members cost, and their size (`coefficients` of each), is that of every score of them.
+    """
+    found = []
+    for posterior, where in members.items():
+        for score in (CommitteeForce(), CommitteeForce(largest=True), CommitteeEnergy(), CommitteeEnergy(largest=True)):
+            if score.name in names:
+                own: FittedScore = OfPosterior(score, posterior, where) if posterior else score
+                count = where.stop - where.start
+                found.append(
+                    Method(
+                        own.name,
+                        "ensemble",
+                        own,
+                        seconds.get(posterior, 0.0),
+                        size=8 * count * coefficients,
+                        members=count,
+                    )
+                )
+    return found
+
+
+def fitted_methods(
+    fits: Mapping[str, FitScore], training: TrainingFeatures, told: Callable[[int], None] | None = None
+) -> list[Method]:
+    """Scores of features, each fitted and timed; one that can't be fitted to these features says why."""
+    found = []
+    for done, (name, fit) in enumerate(fits.items(), 1):
+        started = time.perf_counter()
+        try:
+            score = fit(training)
+        except (ValueError, LinAlgError) as error:
+            found.append(Method(name, "features", None, failed=str(error)))
+        else:
+            seconds = time.perf_counter() - started
+            found.append(Method(name, "features", score, seconds, size=_bytes(score.state())))
+        if told:
+            told(done)
+    return found
+
+
+def timed(methods: Sequence[Method], source: Source, frames: Iterable[Frame]) -> tuple[list[Method], float]:
+    """The methods with their cost per atom, and that of the source's evaluation, in seconds.
+
+    Measured on the first `TIMED_ATOMS` atoms of frames that can be evaluated, after one evaluation that does not
+    count; a score that fails there is out.
+    """
+    seconds, atoms, source_seconds = dict.fromkeys((m.name for m in methods), 0.0), 0, 0.0
+    failed: dict[str, str] = {}
+    for frame in frames:
+        numbers = frame.atoms.numbers
+        try:
+            evaluation = source.evaluate(frame.atoms)
+        except FrameError:
+            continue
+        source_seconds += _seconds(partial(source.evaluate, frame.atoms))
+        for method in methods:
+            if method.score is None or method.name in failed:
+                continue
+            try:
+                values = method.score.values(evaluation, numbers)
+            except (ValueError, LinAlgError) as error:
+                failed[method.name] = str(error)
+                continue
+            if np.isnan(values).any():
+                failed[method.name] = f"{int(np.isnan(values).sum())} of {values.size} values are NaN"
+            seconds[method.name] += _seconds(partial(method.score.values, evaluation, numbers))
+        atoms += len(numbers)
+        if atoms >= TIMED_ATOMS:
+            break
+    if not atoms:
+        raise FrameError("no calibration frame could be evaluated")
+    return [
+        replace(m, score=None, failed=failed.get(m.name, m.failed))
+        if m.name in failed or m.score is None
+        else replace(m, seconds_per_atom=seconds[m.name] / atoms)
+        for m in methods
+    ], source_seconds / atoms
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    """The least time of `REPEATS` calls."""
+    took = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        call()
+        took.append(time.perf_counter() - started)
+    return min(took)
+
+
+def _bytes(state: Any) -> int:
+    if isinstance(state, np.ndarray):
+        return int(state.nbytes)
+    if isinstance(state, Mapping):
+        return sum(map(_bytes, state.values()))
+    if isinstance(state, list | tuple):
+        return sum(map(_bytes, state))
+    return 8

@@ -1,0 +1,81 @@
+"""Does a method put the large errors first, and does it catch the bad ones at few false alarms?
+
+Bad is an error above the 95 % quantile of the errors on calibration frames; the alarm goes where a score is above its
+own 95 % quantile there, so that one in twenty values of frames like those is a false alarm by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.comparison.estimate import Estimate
+from assay.comparison.methods import Method
+from assay.comparison.split import Column, Split, Target
+from assay.metrics import roc_auc, spearman, worst_decile
+from assay.prediction import Array
+
+ALARMS = 0.05
+FIGURES = ("spearman", "auroc", "detection", "flagged")
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Above which error a value of the target is bad, and above which score a method raises the alarm."""
+
+    error: float
+    score: float
+
+    @classmethod
+    def fit(cls, error: Array, score: Array) -> Alarm:
+        """Both from calibration frames, `(n,)`; of equal scores none or all are above: never more than 5 % are."""
+        return cls(*(float(np.quantile(values, 1 - ALARMS, method="inverted_cdf")) for values in (error, score)))
+
+
+def rankings(
+    split: Split, calibration: Split, methods: Sequence[Method], target: Target
+) -> dict[str, dict[str, Estimate]]:
+    """`FIGURES` of every method that has something to say of the target: Spearman correlation, AUROC of the worst
+    decile, detected share of the bad, flagged share of all."""
+    column = split.targets[target]
+    said = [(method, split.values(method, target)) for method in methods]
+    scores = {method.name: score for method, score in said if score is not None}
+    worst = worst_decile(column.error)
+    samples = column.resamples.rankings(scores, column.error, worst)
+    found = {}
+    for method, score in said:
+        if score is None:
+            continue
+        rho, auc = samples[method.name]
+        found[method.name] = {
+            "spearman": Estimate(spearman(score, column.error), rho),
+            "auroc": Estimate(roc_auc(score, worst), auc),
+        }
+        at_home = calibration.values(method, target) if target in calibration.targets else None
+        if at_home is not None:
+            alarm = Alarm.fit(calibration.targets[target].error, at_home)
+            found[method.name] |= _alarms(column, score > alarm.score, column.error > alarm.error)
+    return found
+
+
+def _alarms(column: Column, raised: NDArray[np.bool_], bad: NDArray[np.bool_]) -> dict[str, Estimate]:
+    both, of_bad, of_all = (column.resamples.mean(each.astype(float)) for each in (raised & bad, bad, raised))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        detected = both / of_bad
+    return {
+        "detection": Estimate(float(raised[bad].mean()) if bad.any() else np.nan, detected),
+        "flagged": Estimate(float(raised.mean()), of_all),
+    }
+
+
+def badness(split: Split, calibration: Split, targets: Sequence[Target]) -> dict[str, dict[str, float]]:
+    """By target: above which error a value is bad, and the share of the split that is."""
+    found: dict[str, dict[str, float]] = {}
+    for target in targets:
+        if target in split.targets and target in calibration.targets:
+            limit = float(np.quantile(calibration.targets[target].error, 1 - ALARMS, method="inverted_cdf"))
+            found[target] = {"limit": limit, "share": float(np.mean(split.targets[target].error > limit))}
+    return found

@@ -1,0 +1,119 @@
+"""The sets of frames of a comparison: read anew whenever they are needed, kept apart by content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash
+from assay.survey import Survey
+from assay.verbs.inputs import Paths, labelled, listed
+
+TRAINING = "training"
+CALIBRATION = "calibration"
+KEPT_OUT = 0.2
+"""Share of the training frames to calibrate on where no others are given."""
+
+
+@dataclass(frozen=True)
+class FrameSets:
+    """Training, calibration and test frames with their members files.
+
+    Without `calibration`, a fifth of each config_type of the training frames, in contiguous blocks of file order, is
+    kept out of the fit; those that equal a fitted frame are left out altogether.
+
+    | field | meaning |
+    |---|---|
+    | paths, members | files by name of the set |
+    | skip_bad | leave out frames that can't be read, and list them in `skipped` |
+    """
+
+    paths: Mapping[str, Paths]
+    members: Mapping[str, Paths]
+    keys: LabelKeys
+    skip_bad: bool
+    skipped: dict[str, Skipped] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Names of the sets that methods are judged on: calibration first, then the tests."""
+        return (CALIBRATION, *(name for name in self.paths if name not in (TRAINING, CALIBRATION)))
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Of all training frames, kept out or not."""
+        return Survey.fit(self._read(TRAINING, note=True))
+
+    @cached_property
+    def fitted(self) -> NDArray[np.bool_]:
+        """Which of the training frames are fitted, `(F,)`."""
+        if CALIBRATION in self.paths:
+            return np.ones(len(self.survey), dtype=bool)
+        if len(self.survey) < 2:
+            raise FrameError(f"{len(self.survey)} training frame is too few to keep one out; give others with -c")
+        return ~self.survey.held_out(KEPT_OUT)
+
+    @cached_property
+    def hashes(self) -> dict[str, set[str]]:
+        """Contents of the frames of each set."""
+        return {TRAINING: self._fitted_hashes} | {
+            name: {content_hash(frame.atoms) for frame in self.frames(name, note=True)} for name in self.judged
+        }
+
+    def training(self) -> Iterator[Frame]:
+        """All training frames, kept out or not."""
+        return self._read(TRAINING)
+
+    def frames(self, name: str, note: bool = False) -> Iterator[Frame]:
+        """Calibration or test frames; `note` fills `skipped`."""
+        if name != CALIBRATION or CALIBRATION in self.paths:
+            yield from self._read(name, note)
+            return
+        for frame, fitted in zip(self.training(), self.fitted, strict=True):
+            if not fitted and content_hash(frame.atoms) not in self._fitted_hashes:
+                yield frame
+
+    def require_apart(self) -> None:
+        """Raise `FrameError` where a set shares frames with the training or calibration frames."""
+        for used, others in ((TRAINING, self.judged), (CALIBRATION, self.judged[1:])):
+            for name in others:
+                if shared := self.hashes[name] & self.hashes[used]:
+                    raise FrameError(
+                        f"{len(shared)} of {len(self.hashes[name])} frames of {name} are also {used} frames, where "
+                        "errors are too small to judge by; leave them out, or compare all the same with "
+                        "allow_overlap (--allow-overlap)"
+                    )
+
+    @cached_property
+    def _fitted_hashes(self) -> set[str]:
+        return {digest for digest, fitted in zip(self.survey.hashes, self.fitted, strict=True) if fitted}
+
+    def _read(self, name: str, note: bool = False) -> Iterator[Frame]:
+        skipped: Skipped | None = None
+        if self.skip_bad:
+            skipped = []
+            if note:
+                self.skipped[name] = skipped
+        return labelled(self.paths[name], self.members.get(name), self.keys, skipped)
+
+
+def by_name(given: Mapping[str, Paths] | Sequence[str | Path] | str | Path) -> dict[str, Paths]:
+    """Test sets by name; files name themselves, and those of equal names are counted."""
+    if isinstance(given, Mapping):
+        if reserved := {TRAINING, CALIBRATION} & given.keys():
+            raise ValueError(f"a test set can't have the name {', '.join(sorted(reserved))}")
+        return dict(given)
+    found: dict[str, Paths] = {}
+    for path in listed(given):
+        stem = name = Path(path).name.partition(".")[0]
+        count = 1
+        while name in found or name in (TRAINING, CALIBRATION):
+            count += 1
+            name = f"{stem}-{count}"
+        found[name] = path
+    return found

@@ -1,0 +1,275 @@
+"""`assay compare`: every way to an uncertainty, on one potential and the same frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assay.assessment import NO_PREDICTIONS
+from assay.calibration import CALIBRATORS
+from assay.comparison.fitting import fit_committee_methods, fit_linear_methods
+from assay.comparison.methods import CONSTANT, RANDOM, FitScore, Method, timed
+from assay.comparison.recommendation import recommendation
+from assay.comparison.result import compared
+from assay.comparison.sets import CALIBRATION, TRAINING, FrameSets, by_name
+from assay.comparison.split import Split
+from assay.frames import FrameError, LabelKeys, file_hash
+from assay.gauge import Gauge
+from assay.gauge_file import require_folders
+from assay.linear.posteriors import posterior_from_spec
+from assay.linear.weights import Weights
+from assay.metrics import rmse
+from assay.provenance import versions
+from assay.report import require_plotting
+from assay.scoring import Batch
+from assay.sources.linear_sources import LINEAR
+from assay.sources.registry import feature_source, parse_spec
+from assay.verbs.fitting import committee_source
+from assay.verbs.inputs import Paths, Stage, listed
+from assay.verbs.predict import write_json
+
+POSTERIORS = ("pops", "bayesian", "bootstrap")
+CALIBRATED_BY = ("scale", "isotonic", "conformal", "frame_conformal")
+
+
+def compare(
+    train: Paths,
+    tests: Mapping[str, Paths] | Sequence[str | Path] | str | Path,
+    *,
+    source: str | dict[str, Any],
+    calibration: Paths | None = None,
+    train_members: Paths | None = None,
+    calibration_members: Paths | None = None,
+    tests_members: Mapping[str, Paths] | Sequence[str | Path] | str | Path | None = None,
+    scores: Sequence[str] | None = None,
+    posteriors: Sequence[str] = POSTERIORS,
+    calibrators: Sequence[str] = CALIBRATED_BY,
+    extra: Mapping[str, FitScore] | None = None,
+    clusters: str | None = None,
+    r_cut: float = 5.0,
+    weights: Weights | None = None,
+    ensemble_size: int | None = None,
+    resamples: int = 200,
+    seed: int = 0,
+    workers: int = 1,
+    allow_overlap: bool = False,
+    skip_bad: bool = False,
+    keys: LabelKeys | None = None,
+    report: str | Path | None = None,
+    json_file: str | Path | None = None,
+    allow_import: tuple[str, ...] = (),
+    stage: Stage | None = None,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Which uncertainty to use for a potential and its data: rankings, detection, error bars and cost of every method.
+
+    The potential is fitted once, its features are computed once, and all methods are judged on the same frames. Every
+    figure has a 95 % interval by resampling whole frames; methods that can't be told from the best are named.
+
+    Parameters
+    ----------
+    train, calibration
+        files of labelled frames. Without `calibration`, a fifth of the training frames is kept out of the fit, in
+        contiguous blocks of file order within each config_type
+    tests
+        sets of labelled frames to judge on: files by the name of the set, or files that give their names
+    source
+        as in `assay.build`: a linear potential (all methods), or a committee or recorded members (the spread of those)
+    train_members, calibration_members, tests_members
+        members files of the `recorded` source, one for each frames file; those of tests in the form of `tests`
+    scores
+        names of scores; all that the source supports by default
+    posteriors, ensemble_size
+        of the members of a linear potential, and how many members each has: see `assay.build`
+    calibrators
+        names, from scores to error bars: see `assay.calibration`
+    extra
+        more scores by name: functions that fit one to `assay.scores.training.TrainingFeatures`
+    resamples
+        of the frames, for intervals
+    allow_overlap
+        judge on frames that are also trained or calibrated on: errors there are too small
+
+    Returns
+    -------
+    what `docs/compare.md` describes, JSON-ready
+
+    Raises
+    ------
+    FrameError
+        frames that can't be used; sets that share frames
+    ValueError
+        unknown names or settings; a source without predictions
+    """
+    require_folders(report, json_file)
+    if report is not None:
+        with require_plotting():
+            import_module("assay.report.comparison_page")
+    if unknown := [name for name in calibrators if name not in CALIBRATORS]:
+        raise ValueError(f"unknown calibrator {', '.join(unknown)}; there are {', '.join(CALIBRATORS)}")
+    if not r_cut > 0:
+        raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
+    settings = parse_spec(source)
+    if feature_source(settings, allow_import) is not None:
+        raise ValueError(NO_PREDICTIONS)
+    drawn_from = [posterior_from_spec(each, ensemble_size) for each in posteriors]
+    test_sets = by_name(tests)
+    if not test_sets:
+        raise ValueError("nothing to judge on: give at least one set of test frames")
+    members = {TRAINING: train_members, CALIBRATION: calibration_members}
+    sets = FrameSets(
+        _given({TRAINING: train, CALIBRATION: calibration} | test_sets),
+        _given(members | _members(tests_members, test_sets)),
+        keys or LabelKeys(),
+        skip_bad,
+    )
+    stage = stage or (lambda name, total: None)
+    stage("reading labels", None)
+    if empty := [name for name, hashes in sets.hashes.items() if not hashes]:
+        raise FrameError(f"no frames in {', '.join(empty)}")
+    if not allow_overlap:
+        sets.require_apart()
+
+    left_out = sets.skipped.get(TRAINING)
+    if settings["source"] in LINEAR:
+        own = {key: value for key, value in settings.items() if key != "source"}
+        fitted = fit_linear_methods(
+            sets.training(), sets.survey, LINEAR[settings["source"]].from_state(own).for_species(sets.survey.species),
+            scores=scores, extra=extra or {}, clusters=clusters, posteriors=drawn_from, chosen=sets.fitted,
+            weights=weights or Weights(), seed=seed, workers=workers, stage=stage, failed=left_out,
+        )  # fmt: skip
+    else:
+        if extra:
+            raise ValueError(f"your own scores need features, which the source {settings['source']!r} does not have")
+        committee = committee_source(settings, sets.training, sets.keys, allow_import)
+        fitted = fit_committee_methods(committee, scores, next(sets.frames(CALIBRATION)))
+
+    stage("timing", None)
+    methods, source_seconds = timed(fitted.methods, fitted.source, sets.frames(CALIBRATION))
+    judges = tuple(each.score for each in methods if each.score is not None)
+    gauge = Gauge(fitted.source, judges, r_cut, "", sets.survey.species)
+    batches: dict[str, Batch] = {}
+    for name in sets.judged:
+        progress = stage(f"evaluating {name}", len(sets.hashes[name]))
+        scored, failed = Gauge.split(gauge.stream(sets.frames(name), workers=workers, progress=progress))
+        if failed and not skip_bad:
+            origin, reason = failed[0]
+            raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
+        sets.skipped.setdefault(name, []).extend(failed)
+        batches[name] = Batch.collect(scored)
+    splits = {name: _split(batch, resamples, seed) for name, batch in batches.items()}
+    methods = [_without_nan(method, batches) for method in methods]
+
+    progress = stage("comparing", len(splits))
+    home = splits[CALIBRATION]
+    result = {
+        "assay": versions(),
+        "command": command or "assay.compare(...)",
+        "source": fitted.source.label,
+        "settings": settings,
+        "seed": seed,
+        "resamples": resamples,
+        "r_cut": r_cut,
+        "splits": [_training(sets), *(_described(name, split, sets) for name, split in splits.items())],
+        "source_cost": {
+            "fit_seconds": fitted.seconds,
+            "evaluation_microseconds_per_atom": 1e6 * source_seconds,
+            "posteriors": dict(fitted.posteriors),
+        },
+        "methods": {each.name: _told(each) for each in (*methods, RANDOM, CONSTANT)},
+        **compared(home, {name: splits[name] for name in test_sets}, methods, calibrators, progress),
+    }
+    result["recommendation"] = recommendation(result)
+    if json_file is not None:
+        write_json(json_file, result)
+    if report is not None:
+        from assay.report.comparison_page import write_comparison_report
+
+        write_comparison_report(report, result)
+    return result
+
+
+def _given(sets: Mapping[str, Paths | None]) -> dict[str, Paths]:
+    return {name: paths for name, paths in sets.items() if paths is not None}
+
+
+def _members(
+    given: Mapping[str, Paths] | Sequence[str | Path] | str | Path | None, test_sets: Mapping[str, Paths]
+) -> dict[str, Paths]:
+    """Members files of test sets by name, or in their order."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        given = dict(zip(test_sets, listed(given), strict=True))
+    if unknown := given.keys() - test_sets.keys():
+        raise ValueError(f"members of {', '.join(sorted(unknown))}, but the test sets are {', '.join(test_sets)}")
+    return dict(given)
+
+
+def _split(batch: Batch, resamples: int, seed: int) -> Split:
+    if batch.energy is None or batch.forces is None:
+        raise ValueError(NO_PREDICTIONS)
+    assert batch.labels is not None
+    return Split(batch, batch.labels, resamples, seed)
+
+
+def _without_nan(method: Method, batches: Mapping[str, Batch]) -> Method:
+    """The method, or one that failed where it has no value for some atom or frame."""
+    for name, batch in batches.items():
+        for (score, _), values in batch.scores.items():
+            if score == method.name and np.isnan(values).any():
+                return replace(method, score=None, failed=f"{np.isnan(values).sum()} values of {name} are NaN")
+    return method
+
+
+def _training(sets: FrameSets) -> dict[str, Any]:
+    return {
+        "name": TRAINING,
+        "role": TRAINING,
+        "frames": int(sets.fitted.sum()),
+        "atoms": int(sets.survey.natoms[sets.fitted].sum()),
+        "errors": None,
+        **_files(TRAINING, sets),
+    }
+
+
+def _described(name: str, split: Split, sets: FrameSets) -> dict[str, Any]:
+    batch, force_error = split.batch, split.force_error
+    return {
+        "name": name,
+        "role": CALIBRATION if name == CALIBRATION else "test",
+        "frames": len(batch.names),
+        "atoms": len(batch.numbers),
+        "symmetry_zero_components": int(batch.still.sum()),
+        "errors": {
+            "energy_rmse_meV_per_atom": 1000 * rmse(split.energy_error),
+            "force_rmse_eV_per_A": rmse(force_error),
+            "largest_force_error_eV_per_A": float(np.linalg.norm(force_error, axis=1).max()),
+        },
+        **_files(name, sets),
+    }
+
+
+def _files(name: str, sets: FrameSets) -> dict[str, Any]:
+    failed = sets.skipped.get(name, [])
+    return {
+        "files": {str(path): file_hash(path) for path in listed(sets.paths.get(name))},
+        "skipped": len(failed),
+        "failed": [{"frame": origin, "reason": reason} for origin, reason in failed],
+    }
+
+
+def _told(method: Method) -> dict[str, Any]:
+    return {
+        "family": method.family,
+        "home": None if method.score is None else method.score.home,
+        "fit_seconds": method.fit_seconds,
+        "microseconds_per_atom": 1e6 * method.seconds_per_atom if np.isfinite(method.seconds_per_atom) else None,
+        "bytes": method.size,
+        "failed": method.failed or None,
+    }

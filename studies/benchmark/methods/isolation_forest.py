@@ -1,0 +1,58 @@
+"""Isolation forest: how few random cuts set an environment apart from the training environments of its species.
+
+`s(x) = 2^(-E[h(x)] / c(n))`, with `h` the depth at which `x` is alone in a tree and `c(n)` its mean over n points:
+near 1 for a point that is alone after few cuts, below 0.5 for one inside. Cuts are between the smallest and the largest
+training value of a feature, so the score saturates: it tells outside from inside, and not how far outside.
+
+Liu, Ting and Zhou, Isolation Forest, ICDM 2008 (doi:10.1109/ICDM.2008.17).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import IsolationForest
+
+from assay.prediction import Array
+from assay.scores.training import TrainingFeatures
+from assay.sources import Evaluation
+
+name = "isolation_forest"
+TREES = 100
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """s per atom; infinite for a species without training environments."""
+
+    forests: Mapping[int, IsolationForest]
+
+    name: ClassVar[str] = name
+    home: ClassVar[Literal["atom", "frame"]] = "atom"
+    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
+    fixed_threshold: ClassVar[float | None] = None
+
+    def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
+        """`(A,)`."""
+        assert evaluation.features is not None
+        s = np.full(len(numbers), np.inf)
+        for z, forest in self.forests.items():
+            if (here := numbers == z).any():
+                s[here] = -forest.score_samples(evaluation.features[here])
+        return s
+
+    def state(self) -> dict[str, Any]:
+        """The cuts of all trees, for their size; a method of the benchmark is never loaded from a file."""
+        trees = [each.tree_ for forest in self.forests.values() for each in forest.estimators_]
+        return {"cuts": [(tree.feature, tree.threshold, tree.children_left, tree.children_right) for tree in trees]}
+
+
+def fit(training: TrainingFeatures) -> Isolation:
+    """One forest for each species, to 256 environments a tree."""
+    return Isolation(
+        {z: IsolationForest(n_estimators=TREES, random_state=0).fit(training.rows(z)) for z in training.species}
+    )

@@ -1,0 +1,117 @@
+"""Error bars of methods on splits, beside the bar that is the same everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from invented import FEATURES, MEMBERS, as_split, batch, split
+
+from assay.comparison.bars import BY_ORDER, NotApplicable, bars, skill
+from assay.comparison.methods import CONSTANT
+from assay.comparison.split import Split
+
+HOME = split(60, seed=1)
+AWAY = split(60, seed=2)
+
+
+def test_a_score_that_knows_the_standard_deviation_covers_and_has_skill() -> None:
+    found = bars(AWAY, HOME, MEMBERS, "force", "scale")
+    constant = bars(AWAY, HOME, CONSTANT, "force", "scale")
+    for level in (0.5, 0.68, 0.9, 0.95):
+        assert found.coverage(level).value == pytest.approx(level, abs=0.04)
+    assert found.std is not None
+    known = AWAY.batch.scores["gamma", "atom"] / np.sqrt(3)
+    np.testing.assert_allclose(found.std, np.repeat(known, 3), rtol=0.05)
+    gained = skill(found, constant).told()
+    assert gained["low"] is not None
+    assert gained["low"] > 0.1
+    assert skill(constant, constant).told() == {"value": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_the_interval_score_is_that_of_gneiting_and_raftery() -> None:
+    """Eq. 43 by hand: width, and 2/α times what sticks out."""
+    found = replace(bars(AWAY, HOME, MEMBERS, "force", "scale"), error=np.array([0.5, -3.0]))
+    found = replace(found, half={0.9: np.array([1.0, 2.0])}, resamples=split(2, 1).targets["force_atom"].resamples)
+    assert found.interval_score.value == pytest.approx(((2.0) + (4.0 + 20.0 * 1.0)) / 2)
+
+
+def halves_apart() -> Split:
+    """Errors of the second half of either config_type are ten times those of the first."""
+    made = split(40, seed=3).batch
+    assert made.forces is not None
+    later = np.arange(40) >= 20
+    return as_split(replace(made, forces=made.forces * np.where(np.repeat(later, 10), 10.0, 1.0)[:, None]))
+
+
+def test_calibration_frames_are_judged_by_bars_of_the_other_half() -> None:
+    here = halves_apart()
+    coverage = bars(here, here, MEMBERS, "force", "scale").coverage(0.95).value
+    assert coverage == pytest.approx((1.0 + 0.16) / 2, abs=0.03)  # bars ten times too wide, and ten times too narrow
+
+
+@pytest.mark.parametrize("calibrator", ["scale", "conformal"])
+def test_scores_below_zero_are_no_multiples_of_errors(calibrator: str) -> None:
+    assert HOME.batch.forces is not None
+    logarithms = as_split(batch(HOME.batch.forces, np.log(HOME.batch.scores["gamma", "atom"]), 10))
+    with pytest.raises(NotApplicable, match="below zero"):
+        bars(logarithms, logarithms, FEATURES, "force", calibrator)
+
+
+@pytest.mark.parametrize("calibrator", BY_ORDER)
+def test_calibrators_by_order_take_scores_of_either_sign(calibrator: str) -> None:
+    """Where the zero of logarithms is makes no difference."""
+    assert HOME.batch.forces is not None
+    score = HOME.batch.scores["gamma", "atom"]
+    told = []
+    for shift in (-5.0, -0.4):
+        shifted = as_split(batch(HOME.batch.forces, score + shift, 10))
+        told.append(bars(shifted, shifted, FEATURES, "force", calibrator).half[0.68])
+    np.testing.assert_allclose(told[0], told[1], rtol=1e-9)
+    assert np.ptp(told[0]) > 0.5
+
+
+def test_a_constant_bar_has_one_bin_of_ence() -> None:
+    found = bars(AWAY, HOME, CONSTANT, "force", "scale").ence()
+    assert found is not None
+    assert found.value < 0.1
+    assert abs(found.samples - found.value).max() < 0.25
+
+
+def test_ence_of_bars_that_are_twice_too_narrow() -> None:
+    """RMSE is 2 RMV in every bin: ENCE is 1, and noise is far below that."""
+    found = bars(split(60, seed=5, times=2.0), HOME, MEMBERS, "force", "scale").ence()
+    assert found is not None
+    told = found.told()
+    assert told["low"] is not None
+    assert told["high"] is not None
+    assert told["low"] < 1.0 < told["high"]
+    assert found.value == pytest.approx(1.0, abs=0.15)
+
+
+def test_too_few_values_for_a_level_have_no_interval_score() -> None:
+    few = split(2, natoms=1, seed=7)
+    found = bars(AWAY, few, FEATURES, "force", "conformal").interval_score
+    assert np.isnan(found.value)
+
+
+def test_energy_bars_of_a_committee_are_those_of_its_energies() -> None:
+    made = HOME.batch
+    energies = np.linspace(1.0, 2.0, 60)
+    here = as_split(replace(made, scores={**made.scores, ("committee_energy", "frame"): energies}))
+    np.testing.assert_array_equal(here.spread(MEMBERS, "energy", "committee_energy"), energies)
+    np.testing.assert_allclose(
+        here.spread(MEMBERS, "energy"), made.scores["gamma", "atom"].reshape(60, 10).mean(axis=1)
+    )
+
+
+def test_components_that_vanish_by_symmetry_are_left_out() -> None:
+    made = HOME.batch
+    still = np.zeros((600, 3), dtype=bool)
+    still[:, 2] = True
+    here = as_split(replace(made, still=still))
+    assert here.quantities["force"].error.size == 1200
+    spread = here.spread(FEATURES, "force")
+    assert spread is not None
+    np.testing.assert_allclose(spread, np.repeat(made.scores["gamma", "atom"], 2) / np.sqrt(3))

@@ -1,0 +1,216 @@
+"""`assay.compare` from files to figures: on the shipped silicon, and with a committee that has no features."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import assay
+from assay import FrameError
+from assay.comparison.sets import CALIBRATION, TRAINING, FrameSets, by_name
+from assay.frames import LabelKeys
+from assay.prediction import Array
+from assay.scores.d_optimality import features_of
+from assay.scores.training import TrainingFeatures
+from assay.sources import Evaluation
+
+SNAP = "snap:twojmax=2,rcut=4.5"
+SCORES = ("committee_force", "committee_energy", "gamma", "leverage", "frame_outlier_factor")
+LENNARD_JONES = {
+    "source": "ase_committee",
+    "member": [
+        {"label": f"lj{i}", "calculator": "ase.calculators.lj.LennardJones", "arguments": {"sigma": s, "epsilon": 0.4}}
+        for i, s in enumerate((2.0, 2.1, 2.2, 2.3))
+    ],
+}
+SILICON = Path(str(files("assay"))) / "demo_data" / "silicon-pbe"
+
+
+@pytest.fixture(scope="module")
+def silicon(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A few frames of each set of silicon-pbe."""
+    folder = tmp_path_factory.mktemp("silicon")
+    paths = {}
+    for name, step in (("train", 3), ("calibration", 3), ("test", 4), ("ood", 8)):
+        with gzip.open(SILICON / f"{name}.extxyz.gz", "rt") as file:
+            frames = ase.io.read(file, "::" + str(step), format="extxyz")
+        for atoms in frames:
+            atoms.calc = None
+        paths[name] = folder / f"{name}.extxyz"
+        ase.io.write(paths[name], frames)
+    return paths
+
+
+class Distance:
+    """A score of one's own: distance from the mean of the training environments."""
+
+    name = "distance_from_mean"
+    home = "atom"
+    in_error_units = None
+    fixed_threshold = None
+
+    def __init__(self, centre: Array) -> None:
+        self.centre = centre
+
+    def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
+        return np.asarray(np.linalg.norm(features_of(evaluation, self.name) - self.centre, axis=1))
+
+    def state(self) -> dict[str, Any]:
+        return {"centre": self.centre}
+
+
+def distance(training: TrainingFeatures) -> Distance:
+    return Distance(training.rows(14).mean(axis=0))
+
+
+def broken(training: TrainingFeatures) -> Distance:
+    raise ValueError("needs a crystal ball")
+
+
+@pytest.fixture(scope="module")
+def compared(silicon: Mapping[str, Path]) -> dict[str, Any]:
+    return assay.compare(
+        silicon["train"], {"test": silicon["test"], "out of distribution": silicon["ood"]},
+        calibration=silicon["calibration"], source=SNAP, scores=SCORES, posteriors=("pops", "bootstrap"),
+        ensemble_size=12, resamples=50, extra={"distance_from_mean": distance, "broken": broken},
+        calibrators=("scale", "conformal"),
+    )  # fmt: skip
+
+
+@pytest.mark.snap
+def test_every_method_is_judged_on_every_set(compared: dict[str, Any]) -> None:
+    of_posteriors = {f"{kind}[{name}]" for kind in SCORES[:2] for name in ("pops", "bootstrap")}
+    features = {"gamma", "leverage", "frame_outlier_factor", "distance_from_mean"}
+    assert set(compared["methods"]) == of_posteriors | features | {"broken", "random", "constant"}
+    for name in ("calibration", "test", "out of distribution"):
+        assert set(compared["ranking"][name]["force_frame"]) == of_posteriors | features | {"random"}
+        assert set(compared["bars"][name]["force"]) == of_posteriors | features | {"constant"}
+        assert compared["bars"][name]["force"]["leverage"]["scale"]["skill"]["value"] is not None
+    assert [each["name"] for each in compared["splits"]] == ["training", "calibration", "test", "out of distribution"]
+
+
+@pytest.mark.snap
+def test_a_method_that_cannot_be_fitted_says_why_and_takes_nothing_down(compared: dict[str, Any]) -> None:
+    assert compared["methods"]["broken"]["failed"] == "needs a crystal ball"
+    assert all("broken" not in compared["ranking"][name]["force_atom"] for name in compared["ranking"])
+
+
+@pytest.mark.snap
+def test_costs_are_there(compared: dict[str, Any]) -> None:
+    for name, method in compared["methods"].items():
+        if method["family"] != "control" and not method["failed"]:
+            assert method["microseconds_per_atom"] > 0, name
+    assert compared["methods"]["leverage"]["bytes"] > 8 * 14
+    assert compared["source_cost"]["fit_seconds"] > 0
+    assert set(compared["source_cost"]["posteriors"]) == {"pops", "bootstrap"}
+
+
+@pytest.mark.snap
+def test_the_figures_are_those_of_a_gauge(compared: dict[str, Any], silicon: Mapping[str, Path]) -> None:
+    """Committee, error bars and rankings as `build` and `evaluate` have them, for the posterior that they both use."""
+    gauge = assay.build(
+        silicon["train"], heldout=silicon["calibration"], source=SNAP, scores=SCORES, posterior="pops", ensemble_size=12
+    ).gauge
+    told = assay.evaluate(gauge, silicon["ood"])
+    ours = compared["ranking"]["out of distribution"]
+    for name, theirs in (("committee_force[pops]", "committee_force"), ("leverage", "leverage")):
+        expected = told["scores"][theirs]["frame"]["spearman_without_symmetry_zeros"]
+        assert ours["force_frame"][name]["spearman"]["value"] == pytest.approx(expected)
+    for quantity in ("force", "energy"):
+        bar = compared["bars"]["out of distribution"][quantity]["committee_force[pops]"]["scale"]
+        expected = told["error_bars"][quantity]
+        for level in ("0.5", "0.68", "0.9", "0.95"):
+            assert bar["coverage"][level]["value"] == pytest.approx(expected["coverage"][level])
+        assert bar["crps"] == pytest.approx(expected["crps"])
+        assert bar["nll"] == pytest.approx(expected["nll"])
+
+
+@pytest.mark.snap
+def test_the_spread_of_a_posterior_does_not_depend_on_what_it_is_compared_with(
+    compared: dict[str, Any], silicon: Mapping[str, Path]
+) -> None:
+    alone = assay.compare(
+        silicon["train"], {"out of distribution": silicon["ood"]}, calibration=silicon["calibration"], source=SNAP,
+        scores=("committee_force",), posteriors=("bootstrap",), ensemble_size=12, resamples=20, calibrators=("scale",),
+    )  # fmt: skip
+    ours, theirs = (
+        each["ranking"]["out of distribution"]["force_atom"]["committee_force[bootstrap]"]["spearman"]["value"]
+        for each in (alone, compared)
+    )
+    assert ours == pytest.approx(theirs, abs=0.02)  # the errors are those of another best fit, by 1e-3
+
+
+def test_a_committee_without_features(silicon: Mapping[str, Path], tmp_path: Path) -> None:
+    result = assay.compare(
+        silicon["train"], [silicon["test"], silicon["ood"]], calibration=silicon["calibration"], source=LENNARD_JONES,
+        resamples=20, calibrators=("scale",), json_file=tmp_path / "result.json",
+        allow_import=("ase.calculators.lj",),
+    )  # fmt: skip
+    assert set(result["ranking"]) == {"calibration", "test", "ood"}
+    assert "committee_force" in result["methods"]
+    assert (tmp_path / "result.json").is_file()
+
+
+def test_calibration_frames_are_kept_out_of_training(silicon: Mapping[str, Path]) -> None:
+    sets = FrameSets({TRAINING: silicon["train"], "test": silicon["test"]}, {}, LabelKeys(), False)
+    assert 0.1 < 1 - sets.fitted.mean() < 0.3
+    assert not sets.hashes[TRAINING] & sets.hashes[CALIBRATION]
+    assert len(sets.hashes[CALIBRATION]) == (~sets.fitted).sum()
+
+
+@pytest.mark.parametrize(
+    ("test", "calibration", "used"), [("train", "calibration", TRAINING), ("test", "test", CALIBRATION)]
+)
+def test_sets_that_share_frames_are_refused(
+    silicon: Mapping[str, Path], test: str, calibration: str, used: str
+) -> None:
+    sets = FrameSets(
+        {TRAINING: silicon["train"], CALIBRATION: silicon[calibration], "other": silicon[test]}, {}, LabelKeys(), False
+    )
+    with pytest.raises(FrameError, match=f"frames of other are also {used} frames.*--allow-overlap"):
+        sets.require_apart()
+
+
+def test_overlap_is_refused_unless_forced(silicon: Mapping[str, Path]) -> None:
+    arguments = {
+        "calibration": silicon["calibration"], "source": LENNARD_JONES, "resamples": 20, "calibrators": ("scale",),
+        "allow_import": ("ase.calculators.lj",),
+    }  # fmt: skip
+    with pytest.raises(FrameError, match="are also training frames"):
+        assay.compare(silicon["train"], silicon["train"], **arguments)
+    assert assay.compare(silicon["train"], silicon["train"], **arguments, allow_overlap=True)["ranking"]["train"]
+
+
+def test_names_of_test_sets() -> None:
+    assert list(by_name(["a/far.extxyz.gz", "b/far.extxyz", "training.xyz"])) == ["far", "far-2", "training-2"]
+    with pytest.raises(ValueError, match="can't have the name calibration"):
+        by_name({"calibration": "x.xyz"})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"calibrators": ("scale", "guess")}, "unknown calibrator guess"),
+        ({"scores": ("gamma",)}, "gamma needs features"),
+        ({"extra": {"mine": distance}}, "your own scores need features"),
+        ({"r_cut": 0.0}, "radius of a neighbourhood"),
+        ({"source": "soap:cutoff=4"}, "no predictions"),
+        ({"tests": []}, "nothing to judge on"),
+        ({"tests_members": {"other": "x.npz"}}, "members of other"),
+    ],
+)
+def test_what_cannot_be_asked(silicon: Mapping[str, Path], changed: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {
+        "tests": {"test": silicon["test"]}, "calibration": silicon["calibration"], "source": LENNARD_JONES,
+        "resamples": 20, "allow_import": ("ase.calculators.lj",), **changed,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=message):
+        assay.compare(silicon["train"], **arguments)

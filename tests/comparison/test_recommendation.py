@@ -1,0 +1,221 @@
+"""The rules of the recommendation, on results made up so that each rule alone decides."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from assay.comparison.reasons import by_split
+from assay.comparison.recommendation import bar_name, recommendation, split_name
+
+CALIBRATORS = ("scale", "isotonic")
+
+
+def est(value: float | None, half: float = 0.02) -> dict[str, float | None]:
+    return dict.fromkeys(("value", "low", "high")) if value is None else {
+        "value": value, "low": value - half, "high": value + half
+    }  # fmt: skip
+
+
+def bar(score: float | None, constant: float, coverage: tuple[float, float] = (0.68, 0.95)) -> dict[str, Any]:
+    """Figures of a bar with this interval score, and a constant bar that has `constant`."""
+    return {
+        "coverage": {"0.5": est(0.5), "0.68": est(coverage[0]), "0.9": est(0.9), "0.95": est(coverage[1])},
+        "mean_width": 1.0,
+        "interval_score": est(score),
+        "skill": est(None if score is None else 1 - score / constant),
+        "ence": None, "nll": None, "crps": None, "area": None,
+    }  # fmt: skip
+
+
+def made(
+    scores: Mapping[str, tuple[float | None, ...]],
+    *,
+    spearman: Mapping[str, tuple[float | None, ...]] | None = None,
+    costs: Mapping[str, tuple[float, float]] | None = None,
+    tied: bool = False,
+    coverage: Mapping[str, tuple[tuple[float, float], ...]] | None = None,
+    frames: int = 200,
+    splits: tuple[str, ...] = ("calibration", "ood"),
+) -> dict[str, Any]:
+    """A result in which `scores` are interval scores on each split, `{"constant": …}` among them.
+
+    `tied`: nothing is significantly different; `costs`: µs per atom and seconds to fit, beside 10 and 10.
+    """
+    spearman = spearman or {name: (0.5,) * len(splits) for name in scores if name != "constant"}
+    names = list(dict.fromkeys([*scores, *spearman]))
+    result: dict[str, Any] = {
+        "splits": [
+            {"name": split, "role": "test" if i else "calibration", "frames": frames} for i, split in enumerate(splits)
+        ],
+        "source_cost": {"fit_seconds": 10.0, "evaluation_microseconds_per_atom": 10.0},
+        "methods": {
+            name: {
+                "family": "control" if name == "constant" else "ensemble" if "committee" in name else "features",
+                "microseconds_per_atom": (costs or {}).get(name, (1.0, 1.0))[0],
+                "fit_seconds": (costs or {}).get(name, (1.0, 1.0))[1],
+                "failed": None,
+            }
+            for name in names
+        },
+        "bars": {}, "ranking": {}, "best": {}, "bad": {split: {"force_frame": {"share": 0.1}} for split in splits},
+    }  # fmt: skip
+    for i, split in enumerate(splits):
+        bars = {
+            name: {"scale": bar(each[i], scores["constant"][i], (coverage or {}).get(name, ((0.68, 0.95),) * 9)[i])}
+            | {"isotonic": None, "not_applicable": {"isotonic": "made up"}}
+            for name, each in scores.items()
+        }
+        ranking = {
+            name: {"spearman": est(each[i]), "auroc": est(0.8), "detection": est(0.5), "flagged": est(0.1)}
+            for name, each in spearman.items()
+        }
+        result["bars"][split] = {"force": bars, "energy": copy.deepcopy(bars)}
+        result["ranking"][split] = {"force_frame": ranking, "force_atom": ranking}
+        best_bar = min(
+            (n for n, e in scores.items() if e[i] is not None and n != "constant"), key=lambda n: scores[n][i]
+        )
+        best_rank = max(spearman, key=lambda n: spearman[n][i] or 0)
+        every_bar = [f"{name}:scale" for name in scores] if tied else [f"{best_bar}:scale"]
+        best = {"interval_score": {"best": f"{best_bar}:scale", "tied": every_bar, "better_than_control": True}}
+        ranks = {
+            "spearman": {"best": best_rank, "tied": list(spearman) if tied else [best_rank], "better_than_control": 1}
+        }
+        result["best"][split] = {"force_bar": best, "energy_bar": best, "force_frame": ranks, "force_atom": ranks}
+    return result
+
+
+def chosen(result: dict[str, Any]) -> str:
+    return bar_name(recommendation(result)["error_bars"])
+
+
+def test_the_least_geometric_mean_wins_so_a_split_where_a_bar_fails_counts() -> None:
+    # at home the leverage is better by more than the committee is elsewhere in eV/Å, not in proportion
+    result = made({"constant": (4.0, 4.0), "leverage": (1.0, 3.0), "committee_force[pops]": (1.6, 1.0)})
+    found = recommendation(result)["error_bars"]
+    assert (found["bar"], found["posterior"]) == ("committee_force:scale", "pops")
+    assert "1.26 eV/Å of committee_force[pops]:scale, 4 eV/Å of constant:scale" in found["reasons"][1]
+    assert "0.60 [0.58, 0.62] on calibration, 0.75 [0.73, 0.77] on ood" in found["reasons"][2]
+
+
+def test_bars_that_are_surely_dishonest_at_home_are_out_and_without_honest_ones_the_nearest_is_in() -> None:
+    scores = {"constant": (4.0, 4.0), "gamma": (1.0, 1.0), "leverage": (2.0, 2.0)}
+    narrow = {"gamma": ((0.5, 0.8), (0.68, 0.95))}
+    assert chosen(made(scores)) == "gamma:scale"
+    assert chosen(made(scores, coverage=narrow)) == "leverage:scale"
+    # 0.61 ± 0.02 reaches to 0.63: within 5 points
+    assert chosen(made(scores, coverage={"gamma": ((0.61, 0.95), (0.1, 0.1))})) == "gamma:scale"
+    assert chosen(made(scores, coverage={"gamma": ((0.60, 0.95), (0.68, 0.95))})) == "leverage:scale"
+    assert chosen(made(scores, coverage={"gamma": ((0.80, 0.95), (0.68, 0.95))})) == "leverage:scale", "too wide"
+    result = made(scores, coverage=narrow | {"leverage": ((0.4, 0.95), (0.68, 0.95))})
+    assert chosen(result) == "gamma:scale"
+    assert "surely off" in recommendation(result)["error_bars"]["reasons"][0]
+
+
+def test_of_equals_the_cheapest_per_atom_then_to_fit_and_a_tenth_is_no_difference() -> None:
+    scores = {"constant": (4.0, 4.0), "gamma": (1.0, 1.0), "leverage": (1.1, 1.1)}
+    dear = {"gamma": (9.0, 1.0), "leverage": (1.0, 1.0)}
+    assert chosen(made(scores, costs=dear)) == "gamma:scale", "not equal: the cost is no matter"
+    found = recommendation(made(scores, costs=dear, tied=True))["error_bars"]
+    assert found["bar"] == "leverage:scale"
+    assert [each["name"] for each in found["alternatives"]] == ["gamma:scale"]
+    assert "2 are as good within the error;" in found["reasons"][-1]
+    assert chosen(made(scores, costs={"gamma": (2.0, 1.0), "leverage": (1.0, 1.0)}, tied=True)) == "gamma:scale"
+    assert chosen(made(scores, costs={"gamma": (1.0, 50.0), "leverage": (1.0, 1.0)}, tied=True)) == "leverage:scale"
+
+
+def test_one_that_is_surely_worse_on_one_split_is_no_equal() -> None:
+    result = made(
+        {"constant": (4.0, 4.0), "gamma": (1.0, 1.0), "leverage": (1.1, 1.1)}, costs={"gamma": (9.0, 1.0)}, tied=True
+    )
+    result["best"]["ood"]["force_bar"]["interval_score"]["tied"] = ["gamma:scale"]
+    assert chosen(result) == "gamma:scale"
+
+
+def test_the_constant_bar_where_nothing_beats_it() -> None:
+    worse = made({"constant": (1.0, 1.0), "gamma": (1.5, 0.9)})
+    unsure = made({"constant": (1.0, 1.0), "gamma": (0.99, 0.99)})
+    for result in (worse, unsure):
+        found = recommendation(result)["error_bars"]
+        assert found["bar"] == "constant:scale"
+        assert found["posterior"] is None
+        assert "Nothing surely beats" in found["reasons"][0]
+        assert [each["name"] for each in found["alternatives"]] == ["gamma:scale"]
+    assert chosen(made({"constant": (1.0, 1.0), "gamma": (0.97, 0.97)})) == "gamma:scale"
+
+
+def test_a_bar_without_a_number_on_some_split_is_no_candidate() -> None:
+    assert chosen(made({"constant": (4.0, 4.0), "gamma": (1.0, None), "leverage": (2.0, 2.0)})) == "leverage:scale"
+    result = made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0), "leverage": (2.0, 2.0)})
+    result["bars"]["ood"]["force"]["gamma"]["scale"] = None
+    assert chosen(result) == "leverage:scale"
+    none = recommendation(
+        made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0)}) | {"bars": {"calibration": {}, "ood": {}}}
+    )
+    assert none["error_bars"]["bar"] is None
+    assert "No score" in none["error_bars"]["reasons"][0]
+
+
+def test_energies_have_the_bar_of_the_forces_where_it_is_as_good() -> None:
+    result = made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0), "leverage": (1.1, 1.1)}, tied=True)
+    for split in result["bars"].values():
+        split["energy"]["gamma"], split["energy"]["leverage"] = split["energy"]["leverage"], split["energy"]["gamma"]
+    assert recommendation(result)["energy_bars"]["bar"] == "gamma:scale"
+    for split in result["best"].values():
+        split["energy_bar"] = {"interval_score": {"best": "leverage:scale", "tied": ["leverage:scale"]}}
+    assert recommendation(result)["energy_bars"]["bar"] == "leverage:scale"
+
+
+def test_the_ranking_with_the_largest_mean_and_undefined_ones_rank_nothing() -> None:
+    spearman = {"gamma": (0.9, 0.1), "leverage": (0.5, 0.7), "density": (0.95, None), "half": (1.0,)}
+    result = made(
+        {"constant": (4.0, 4.0), "gamma": (1.0, 1.0)}, spearman={k: (*v, None)[:2] for k, v in spearman.items()}
+    )
+    del result["ranking"]["ood"]["force_frame"]["half"]
+    found = recommendation(result)["ranking_frames"]
+    assert found["method"] == "leverage"
+    assert "0.50 [0.48, 0.52] on calibration, 0.70 [0.68, 0.72] on ood; 0.6 on average" in found["reasons"][0]
+    assert "50 % [48, 52] on ood" in found["reasons"][1]
+    result["bad"]["ood"]["force_frame"]["share"] = 0.02
+    told = "".join(recommendation(result)["ranking_frames"]["reasons"])
+    assert "50 % [48, 52]" not in told, "of 4 bad frames no share is told"
+
+
+@pytest.mark.parametrize(("value", "method"), [(0.01, None), (-0.5, None), (0.05, "gamma")])
+def test_no_ranking_where_none_is_surely_better_than_chance(value: float, method: str | None) -> None:
+    result = made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0)}, spearman={"gamma": (value, -0.01)})
+    found = recommendation(result)["ranking_atoms"]
+    assert found["method"] == method
+    assert ("Nothing surely beats chance" in found["reasons"][0]) == (method is None)
+
+
+def test_warnings_of_few_frames_bars_that_collapse_and_methods_that_failed() -> None:
+    scores = {"constant": (4.0, 4.0, 1.0), "gamma": (1.0, 1.0, 1.5)}
+    collapsed = {"gamma": ((0.68, 0.95), (0.3, 0.5), (0.68, 0.9))}
+    result = made(scores, coverage=collapsed, splits=("calibration", "ood", "liquid"), frames=18)
+    result["methods"]["lost"] = {"family": "features", "failed": "singular"}
+    told = "\n".join(recommendation(result)["warnings"])
+    assert "18 calibration frames are few" in told
+    assert "by 5 points" in told  # √(0.95 · 0.05 / 20), the standard deviation of Beta(19, 1) to first order
+    assert "ood has 18 frames only" in told
+    assert "95 % bars of the force hold 50 % [48, 52] on ood." in told, "not liquid: 0.92, its end, is in the slack"
+    assert "One constant bar of the force is better than this: skill −0.50 [−0.52, −0.48] on liquid." in told
+    assert "lost could not be compared: singular" in told
+    assert recommendation(made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0)}))["warnings"] == []
+
+
+def test_many_sets_are_told_by_the_least_and_the_largest() -> None:
+    found = {name: est(value) for name, value in zip("abcde", (0.9, 0.4, 0.2, 0.8, None), strict=True)}
+    assert by_split(found) == "0.90 [0.88, 0.92] on a, from 0.20 [0.18, 0.22] on c to 0.80 [0.78, 0.82] on d"
+    del found["c"], found["d"]
+    assert by_split(found) == "0.90 [0.88, 0.92] on a, 0.40 [0.38, 0.42] on b, unknown on e"
+
+
+def test_names_come_apart_and_together() -> None:
+    assert split_name("committee_force[pops]:scale") == ("committee_force", "pops", "scale")
+    assert split_name("gamma") == ("gamma", None, "")
+    assert bar_name({"bar": "committee_force:scale", "posterior": "pops"}) == "committee_force[pops]:scale"
+    assert bar_name({"bar": None, "posterior": None}) == ""
