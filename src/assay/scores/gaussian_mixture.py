@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from assay.prediction import Array
 from assay.scores.principal_components import PrincipalComponents
@@ -24,7 +25,6 @@ from assay.sources import Evaluation
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
-from threadpoolctl import threadpool_limits
 
 MOST_DIMENSIONS = 32
 NUMBERS_OF_GAUSSIANS = (1, 2, 4, 8, 16)
@@ -79,7 +79,6 @@ class Mixture:
 def _least_bic(z: Array) -> GaussianMixture:
     from sklearn.exceptions import ConvergenceWarning  # slow to import
     from sklearn.mixture import GaussianMixture
-from threadpoolctl import threadpool_limits
 
     best, least = None, np.inf
     for count in NUMBERS_OF_GAUSSIANS:

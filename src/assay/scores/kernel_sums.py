@@ -26,7 +26,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
-from scipy.special import logsumexp
 
 from assay.prediction import Array
 from assay.scores.row_blocks import block_threads
@@ -143,7 +142,7 @@ class KernelSum:
         """L of scaled queries in float64."""
         leaves = zip(self._slices(), self._centres, strict=True)
         parts = [_log_sum(queries - centre, self._v[k]) for k, centre in leaves]
-        return np.asarray(logsumexp(parts, axis=0))
+        return np.asarray(np.logaddexp.reduce(parts, axis=0))
 
 
 def _log_sum(queries: Array, points: Array) -> Array:
