@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from assay.verbs.build import Built, build
     from assay.verbs.calibrate import calibrate
     from assay.verbs.compare import compare
+    from assay.verbs.cross_conformal import CrossConformal, cross_conformal
     from assay.verbs.demo import demo
     from assay.verbs.evaluate import evaluate
     from assay.verbs.export import export
@@ -36,6 +37,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 _HOMES = {
     "Assessment": "assay.assessment",
     "Built": "assay.verbs.build",
+    "CrossConformal": "assay.verbs.cross_conformal",
     "Ensemble": "assay.prediction",
     "Frame": "assay.frames",
     "FrameError": "assay.frames",
@@ -55,6 +57,7 @@ _HOMES = {
     "build": "assay.verbs.build",
     "calibrate": "assay.verbs.calibrate",
     "compare": "assay.verbs.compare",
+    "cross_conformal": "assay.verbs.cross_conformal",
     "demo": "assay.verbs.demo",
     "evaluate": "assay.verbs.evaluate",
     "export": "assay.verbs.export",
@@ -70,6 +73,7 @@ _HOMES = {
 __all__ = [
     "Assessment",
     "Built",
+    "CrossConformal",
     "Ensemble",
     "Frame",
     "FrameError",
@@ -89,6 +93,7 @@ __all__ = [
     "build",
     "calibrate",
     "compare",
+    "cross_conformal",
     "demo",
     "evaluate",
     "export",

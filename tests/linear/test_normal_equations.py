@@ -45,6 +45,18 @@ def test_solution_is_that_of_dense_ridge_regression(n, ridge):
     )
 
 
+def test_columns_of_rounding_errors_get_no_coefficient():
+    """They must not matter where they become real: metals know nothing of the columns of their alloys."""
+    x, y = problem()
+    noise = 1e-17 * np.abs(x).max() * np.random.default_rng(3).normal(size=(len(x), 5))
+    system = accumulated(np.hstack([x, noise]), y).system()
+    theta = system.stable_factor(1e-13).solve(system.moment)
+    assert theta[-5:].tolist() == [0.0] * 5
+    np.testing.assert_allclose(theta[:-5], accumulated(x, y).system().solve(1e-13), rtol=1e-12)
+    small = accumulated(np.hstack([x, 1e-9 * np.random.default_rng(3).normal(size=(len(x), 1))]), y).system()
+    assert small.solve(1e-13)[-1] != 0.0
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 400, 10_000])
 @pytest.mark.parametrize("groups", [1, 3, 20])
 def test_chunks_and_groups_do_not_matter(chunk, groups):

@@ -68,14 +68,14 @@ def test_most_work_is_not_done_in_float64(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_far_leaves_are_left_out(monkeypatch: pytest.MonkeyPatch):
-    """Eight clusters far apart: each leaf of queries needs the points of its own, about an eighth."""
-    points = queries = clusters(8, N, 4, kinds=8)
-    done = []
-    total = KernelSum._sum
-    monkeypatch.setattr(KernelSum, "_sum", lambda *args: (done.append(args[1].size), total(*args))[1])
-    found = KernelSum(points, 0.2).log(queries[:3000])
-    np.testing.assert_allclose(found, plain(queries[:3000], points, 0.2), atol=1e-6)
-    assert sum(done) < 3000 * len(points) / 3
+    """Of eight clusters far apart, a leaf of queries needs the points of its own, and few of the others."""
+    points = clusters(8, N, 4, kinds=8)
+    sums = KernelSum(points, 0.2)
+    needed = []
+    found = KernelSum._needed
+    monkeypatch.setattr(KernelSum, "_needed", lambda *args: (needed.append(found(*args)), needed[-1])[1])
+    np.testing.assert_allclose(sums.log(points[:3000]), plain(points[:3000], points, 0.2), atol=1e-6)
+    assert np.mean([len(leaves) for leaves in needed]) < len(sums._centres) / 2
 
 
 def test_threads_change_nothing():

@@ -162,7 +162,7 @@ def show_comparison(result: Mapping[str, Any]) -> None:
     home, tests = [CALIBRATION], overview.tests
     rows = [
         [
-            escape(name),
+            name,
             _two(overview.ranking(name, "force_frame", "spearman", home)),
             _two(overview.ranking(name, "force_frame", "spearman", tests)),
             _two(overview.skill(name, "force", home)),

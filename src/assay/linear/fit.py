@@ -66,9 +66,7 @@ def fit_linear(
     """
     weights = weights or Weights()
     p = source.coefficients
-    groups = int(np.clip(GRAM_MEMORY // (8 * p * p), 4, min(groups, max(1, chosen.sum()))))
-    group_of = np.zeros(len(survey), dtype=np.int64)
-    group_of[chosen] = _blocks(survey, chosen, groups)
+    group_of = groups_of_frames(survey, chosen, p, groups)
 
     frame_weight = weights.frame(survey, chosen)
     if frame_weight.sum() <= 0:
@@ -76,7 +74,7 @@ def fit_linear(
     references = survey.reference_energies(frame_weight)
     scales, force_total = _normalisation(survey, chosen, weights, frame_weight, references)
     frame_weight /= frame_weight.sum()
-    equations = NormalEquations(p, groups)
+    equations = NormalEquations(p, int(group_of.max()) + 1)
     kept = RowsFile(p) if posterior.needs_rows else None
     selected = (frame for frame, use in zip(frames, chosen, strict=True) if use)
     evaluated = map_frames(_Rows(source), selected, workers=workers, progress=progress)
@@ -108,6 +106,19 @@ def fit_linear(
         if species in source.species:  # in the order of the source, which may know more of them, or fewer
             constants[source.species.index(species)] = energy
     return LinearPotential(source, fit.theta + constants, fit.members + constants, fit.ridge, posterior.name)
+
+
+def groups_of_frames(
+    survey: Survey, chosen: NDArray[np.bool_], coefficients: int, groups: int = 20
+) -> NDArray[np.int64]:
+    """The group of each frame, `(F,)`: contiguous blocks of each config_type, fewer where memory asks so.
+
+    Frames that are not `chosen` count as of group 0.
+    """
+    most = min(groups, max(1, int(chosen.sum())))
+    group_of = np.zeros(len(survey), dtype=np.int64)
+    group_of[chosen] = _blocks(survey, chosen, int(np.clip(GRAM_MEMORY // (8 * coefficients**2), min(4, most), most)))
+    return group_of
 
 
 def _blocks(survey: Survey, chosen: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:

@@ -17,6 +17,8 @@ from assay.prediction import Array
 
 BUFFER_ROWS = 4096
 RIDGES = 10.0 ** np.arange(-13, -1)
+NOISE = 1e-12
+"""A column whose norm is below this times the largest is rounding errors, and gets a zero coefficient."""
 
 
 class NormalEquations:
@@ -73,7 +75,8 @@ class NormalEquations:
         """
         self._flush()
         diagonal = np.sum([gram.diagonal() for gram in self.grams], axis=0)
-        scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
+        known = diagonal > NOISE**2 * diagonal.max()
+        scale = np.where(known, 1.0 / np.sqrt(np.where(known, diagonal, 1.0)), 0.0)
         times = np.ones(len(self.grams)) if times is None else times
         gram = np.zeros_like(self.grams[0], order="F")
         for gram_g, n in zip(self.grams, times, strict=True):
@@ -96,7 +99,7 @@ class System:
     def factor(self, ridge: float) -> Factor:
         """`S G S + ridge · 1 = L Lᵀ`, by Cholesky.
 
-        Scaling the columns first makes the ridge free of units; a column that is zero gets a zero coefficient.
+        Scaling the columns first makes the ridge free of units; a column of zeros or noise gets a zero coefficient.
         Raises `scipy.linalg.LinAlgError` where the ridge is too small for the rounding errors of G.
         """
         scaled = self.gram * self.scale

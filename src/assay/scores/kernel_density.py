@@ -7,7 +7,7 @@ kernels of the other frames (Habbema et al. 1974; Duin 1976, doi:10.1109/TC.1976
 
     h² = Σ_q Σ_i p_qi ‖x_q − x_i‖² / (q d),     p_qi the share of i in the density at q,
 
-over a sample of q of them. Schultz et al. 2025 (doi:10.1038/s41524-025-01573-x) judge models by such densities. What is
+over a sample of q of them. Schultz et al. 2024 (arXiv:2406.05143) judge models by such densities. What is
 dense in one phase and sparse in another has one bandwidth here; `knn_density` has a scale for each place.
 """
 
