@@ -101,7 +101,7 @@ def neighbours_and_mixtures(train: np.ndarray, test: np.ndarray, threads: int, q
     from sklearn.neighbors import NearestNeighbors
 
     from assay.scores.distance import Environments
-    from assay.scores.gaussian_mixture import MOST_ATOMS, REGULARISATION, Mixture
+    from assay.scores.gaussian_mixture import REGULARISATION, Mixture
     from assay.scores.knn_density import Density
 
     train, test = train[::2], test[::2]
@@ -114,7 +114,6 @@ def neighbours_and_mixtures(train: np.ndarray, test: np.ndarray, threads: int, q
     few = train[::4]
     mixture = Mixture.fit(few)
     z = mixture.components(few)[:, : mixture.means.shape[1]]
-    z = z[np.random.default_rng(0).permutation(len(z))[:MOST_ATOMS]]
     counts = [count for count in (1, 2, 4, 8, 16) if count <= 2 * len(mixture.weights)]
 
     def peer() -> list[Any]:

@@ -17,7 +17,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from assay.assessment import NO_PREDICTIONS, Assessment
-from assay.calibration import CALIBRATORS, Calibrator, HeldOut, fit_calibrator
+from assay.calibration import BY_ORDER, CALIBRATORS, Calibrator, HeldOut, fit_calibrator
 from assay.calibration.bar_name import BarName
 from assay.calibration.remarks import remarks
 from assay.frames import Frame, FrameError
@@ -26,8 +26,8 @@ from assay.grouping import Groups, cluster_names, groups
 from assay.parallel import Failure, Progress, map_frames
 from assay.prediction import Array, ErrorBar, Score
 from assay.scores import FittedScore
-from assay.scores.registry import score_from_state
-from assay.scoring import Batch, FrameScorer, Key, Scored
+from assay.scores.registry import LOGARITHMS, score_from_state
+from assay.scoring import Batch, FrameScorer, Key, Scored, sampled
 from assay.sources import Source
 from assay.sources.registry import source_from_state, source_state
 
@@ -72,6 +72,7 @@ class Gauge:
         bar, names = BarName.parse(self.bar), [each.name for each in self.scores]
         if bar.score not in names:
             raise ValueError(f"error bar {self.bar!r}: no score {bar.score!r} in this gauge; it has {', '.join(names)}")
+        require_multiples(bar)
         if bar.grouping == "cluster":
             cluster_names(self.scores)
 
@@ -178,8 +179,6 @@ class Gauge:
             raise ValueError("calibration needs labelled frames")
         name = BarName.parse(self.bar)
         n, moving, group = len(batch.names), ~batch.still, self._groups(batch)
-        members = batch.members if name.score in ("committee_force", "committee_energy") else None
-        pooled = {"force": 3, "stress": 6} if name.score == "committee_force" else {}  # spreads pooled over components
 
         def held_out(quantity: str, error: Array, spread: Array, frame: NDArray[np.int64], here: Any = ...) -> HeldOut:
             """Some of the values (all by default) as columns; `frame` gives each row of `error` its frame."""
@@ -189,8 +188,7 @@ class Gauge:
                 spread[here].ravel(),
                 own[here].ravel(),
                 group[quantity][here].ravel() if quantity in group else None,
-                members,
-                pooled.get(quantity, 1),
+                *sampled(name.score, quantity, batch.members),
             )
 
         frame = np.arange(n)
@@ -202,7 +200,8 @@ class Gauge:
         }
         if labels.stress is not None and batch.stress is not None and batch.stress_spread is not None:
             values["stress"] = held_out("stress", batch.stress - labels.stress, batch.stress_spread, frame)
-        usable = {q: v for q, v in values.items() if np.any(np.isfinite(v.spread) & (v.spread > 0))}
+        least = -np.inf if name.calibrator in BY_ORDER else 0.0
+        usable = {q: v for q, v in values.items() if np.any(np.isfinite(v.spread) & (v.spread > least))}
         if not usable:
             raise ValueError(
                 f"nothing to calibrate on: none of {n} held-out frames has a value with a positive "
@@ -268,6 +267,15 @@ class Gauge:
             )
         except (KeyError, TypeError) as error:
             raise GaugeFileError(f"{path}: not a gauge that this Assay can read ({error!r}); build it again") from error
+
+
+def require_multiples(bar: BarName) -> None:
+    """Raises `ValueError` where an error bar would be a multiple of a logarithm."""
+    if bar.score in LOGARITHMS and bar.calibrator not in BY_ORDER:
+        raise ValueError(
+            f"error bar {bar.score}:{bar.calibrator}: {bar.score} is a logarithm, and no error is a multiple of it; "
+            f"calibrate it by its order, {bar.score}:{BY_ORDER[0]}"
+        )
 
 
 def _constant(held_out: HeldOut) -> HeldOut:

@@ -20,6 +20,7 @@ from assay.envelope import Envelope, Envelopes, Predicted, envelopes, joined
 from assay.frames import Frame, FrameError, check_structure
 from assay.prediction import Array, Level
 from assay.scores import Companioned, FittedScore
+from assay.scores.committee import CommitteeEnergy, CommitteeForce
 from assay.scores.leverage import Leverage
 from assay.scores.prediction_rigidity import ComponentPredictionRigidity, LocalPredictionRigidity
 from assay.sources import Evaluation, Source
@@ -33,6 +34,9 @@ such as for atoms beyond its cut-off, and is not left out."""
 
 VARIANCES = (Leverage.name, LocalPredictionRigidity.name, ComponentPredictionRigidity.name)
 """Scores that are variances but for a factor: errors go as their square root (Grasselli et al., Eq. 14)."""
+
+ENERGIES = {CommitteeForce(largest).name: CommitteeEnergy(largest) for largest in (False, True)}
+"""Scores of force members, and the score of the energy members that makes their energy bars."""
 
 Key = tuple[str, Level]
 
@@ -137,8 +141,9 @@ class FrameScorer:
     def _spreads(self, evaluation: Evaluation, values: dict[str, Array]) -> dict[str, Any]:
         """What becomes the error bars: of force components `score / √3`, the same along x, y and z.
 
-        For `committee_force` that is the root mean square of the standard deviations of the components; energy and
-        stress have those of their own members, the stress pooled over the components of the tensor as well. For other
+        For `committee_force` that is the root mean square of the standard deviations of the components. Of it and of
+        `committee_force_max` the energy has the spread of its own members, and so has the stress, its standard
+        deviation pooled over the components of the tensor. For other
         scores energy and stress have the mean over the atoms. Of `VARIANCES` all take the square root.
         """
         if not self.bar_score:
@@ -152,9 +157,9 @@ class FrameScorer:
             "force_spread": force_spread(atoms),
             "stress_spread": None if evaluation.stress is None else np.full(6, np.mean(atoms)),
         }
-        if self.bar_score == "committee_force":
+        if self.bar_score in ENERGIES:
             if evaluation.energy_members is not None:
-                spreads["energy_spread"] = float(evaluation.energy_members.std(ddof=1)) / n
+                spreads["energy_spread"] = float(ENERGIES[self.bar_score].values(evaluation, np.empty(n))[0])
             if evaluation.stress_members is not None:
                 variance = evaluation.stress_members.var(axis=0, ddof=1)
                 tensor = (variance[:3].sum() + 2 * variance[3:].sum()) / 9  # xy and yx are one Voigt component
@@ -173,6 +178,16 @@ def values_of(
         else:
             values[score.name] = score.values(evaluation, numbers)
     return values, companions
+
+
+def sampled(score: str, quantity: str, members: int) -> tuple[int | None, int]:
+    """M and c of what `assay.calibration.scale.Scale` corrects for: of standard deviations over members alone.
+
+    That of a force is pooled over 3 components, that of a stress over 6.
+    """
+    if not members or score not in ("committee_force", "committee_energy"):
+        return None, 1
+    return members, {"force": 3, "stress": 6}.get(quantity, 1) if score == "committee_force" else 1
 
 
 def proportional_to_errors(name: str, values: Array) -> Array:

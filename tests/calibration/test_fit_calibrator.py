@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from held_values import held
 
-from assay.calibration import CALIBRATORS, Calibrator, HeldOut, fit_calibrator
+from assay.calibration import BY_ORDER, CALIBRATORS, Calibrator, HeldOut, fit_calibrator
 
 RNG = np.random.default_rng(3)
 SPREAD = RNG.lognormal(size=(120, 3))
@@ -38,10 +38,26 @@ def test_nan_is_refused_and_counted(name: str):
 
 
 @every
-@pytest.mark.parametrize("value", [0.0, -1.0, np.inf])
+@pytest.mark.parametrize("value", [0.0, np.inf])
 def test_nothing_to_calibrate_on(name: str, value: float):
-    with pytest.raises(ValueError, match="of 360 held-out values none has a positive finite spread"):
+    if name in BY_ORDER and value == 0:
+        pytest.skip("a constant score that is zero is a constant score")
+    with pytest.raises(ValueError, match=r"of 360 held-out values none has a (positive )?finite spread"):
         fit_calibrator(name, given(ERROR, np.full((120, 3), value)))
+
+
+@every
+def test_scores_below_zero_are_refused_unless_only_their_order_counts(name: str):
+    shifted = given(ERROR, SPREAD - SPREAD.max() - 1)
+    if name not in BY_ORDER:
+        with pytest.raises(ValueError, match=r"360 of 360 held-out scores are below zero.*isotonic"):
+            fit_calibrator(name, shifted)
+        return
+    here, there = fit_calibrator(name, given(ERROR, SPREAD)), fit_calibrator(name, shifted)
+    values = np.linspace(0.5 * SPREAD.min(), 2 * SPREAD.max(), 50)
+    expected = here.bar(np.zeros(50), values, "").half_width(0.9)
+    told = there.bar(np.zeros(50), values - SPREAD.max() - 1, "").half_width(0.9)
+    np.testing.assert_allclose(told, expected, rtol=1e-9)
 
 
 @every
@@ -68,8 +84,9 @@ def test_an_unknown_name():
 
 @every
 def test_values_without_usable_spread_are_left_out(name: str):
-    error = np.append(ERROR.ravel(), [9.0, 9.0, 9.0])
-    spread = np.append(SPREAD.ravel(), [0.0, -1.0, np.inf])  # and no group
+    left_out = [np.inf] if name in BY_ORDER else [0.0, np.inf]
+    error = np.append(ERROR.ravel(), [9.0] * len(left_out))
+    spread = np.append(SPREAD.ravel(), left_out)  # and no group
     assert width(fit_calibrator(name, given(error, spread))) == width(fit_calibrator(name, given(ERROR, SPREAD)))
 
 

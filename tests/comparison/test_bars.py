@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from invented import FEATURES, MEMBERS, as_split, batch, split
 
-from assay.comparison.bars import BY_ORDER, NotApplicable, bars, skill
+from assay.comparison.bars import NotApplicable, bars, skill
 from assay.comparison.methods import CONSTANT
 from assay.comparison.split import Split
 
@@ -51,7 +51,7 @@ def test_calibration_frames_are_judged_by_bars_of_the_other_half() -> None:
     assert coverage == pytest.approx((1.0 + 0.16) / 2, abs=0.03)  # bars ten times too wide, and ten times too narrow
 
 
-@pytest.mark.parametrize("calibrator", ["scale", "conformal"])
+@pytest.mark.parametrize("calibrator", ["scale", "conformal", "binned"])
 def test_scores_below_zero_are_no_multiples_of_errors(calibrator: str) -> None:
     assert HOME.batch.forces is not None
     logarithms = as_split(batch(HOME.batch.forces, np.log(HOME.batch.scores["gamma", "atom"]), 10))
@@ -59,16 +59,16 @@ def test_scores_below_zero_are_no_multiples_of_errors(calibrator: str) -> None:
         bars(logarithms, logarithms, FEATURES, "force", calibrator)
 
 
-@pytest.mark.parametrize("calibrator", BY_ORDER)
-def test_calibrators_by_order_take_scores_of_either_sign(calibrator: str) -> None:
-    """Where the zero of logarithms is makes no difference."""
+def test_by_order_scores_may_have_either_sign() -> None:
+    """Where the zero of logarithms is makes no difference, and the bars are those of the score itself."""
     assert HOME.batch.forces is not None
     score = HOME.batch.scores["gamma", "atom"]
     told = []
-    for shift in (-5.0, -0.4):
-        shifted = as_split(batch(HOME.batch.forces, score + shift, 10))
-        told.append(bars(shifted, shifted, FEATURES, "force", calibrator).half[0.68])
-    np.testing.assert_allclose(told[0], told[1], rtol=1e-9)
+    for values in (score, score - 5.0, score - 0.4):
+        shifted = as_split(batch(HOME.batch.forces, values, 10))
+        told.append(bars(shifted, shifted, FEATURES, "force", "isotonic").half[0.68])
+    np.testing.assert_allclose(told[1], told[0], rtol=1e-9)
+    np.testing.assert_allclose(told[2], told[0], rtol=1e-9)
     assert np.ptp(told[0]) > 0.5
 
 
@@ -77,6 +77,15 @@ def test_a_constant_bar_has_one_bin_of_ence() -> None:
     assert found is not None
     assert found.value < 0.1
     assert abs(found.samples - found.value).max() < 0.25
+
+
+def test_the_interval_of_ence_holds_it_though_noise_raises_that_of_resamples() -> None:
+    found = bars(split(30, natoms=4, seed=5), HOME, MEMBERS, "force", "scale").ence()
+    assert found is not None
+    told = found.told()
+    assert told["low"] is not None
+    assert told["high"] is not None
+    assert told["low"] < found.value < told["high"]
 
 
 def test_ence_of_bars_that_are_twice_too_narrow() -> None:
@@ -100,10 +109,18 @@ def test_energy_bars_of_a_committee_are_those_of_its_energies() -> None:
     made = HOME.batch
     energies = np.linspace(1.0, 2.0, 60)
     here = as_split(replace(made, scores={**made.scores, ("committee_energy", "frame"): energies}))
-    np.testing.assert_array_equal(here.spread(MEMBERS, "energy", "committee_energy"), energies)
+    np.testing.assert_array_equal(here.spread(MEMBERS, "energy"), energies)
     np.testing.assert_allclose(
-        here.spread(MEMBERS, "energy"), made.scores["gamma", "atom"].reshape(60, 10).mean(axis=1)
+        here.spread(FEATURES, "energy"), made.scores["gamma", "atom"].reshape(60, 10).mean(axis=1)
     )
+
+
+def test_halves_share_kinds_of_one_frame() -> None:
+    """Of four config_types of one frame each, two frames go to either half."""
+    here = as_split(batch(np.ones((4, 3)), np.ones(4), 1, kinds=4))
+    assert here.halves("energy").sum() == 2
+    two = as_split(batch(np.ones((10, 3)), np.ones(10), 1, kinds=2)).halves("energy")
+    assert np.flatnonzero(two).tolist() == [0, 1, 2, 3, 5]  # two of the five of one kind, three of those of the other
 
 
 def test_components_that_vanish_by_symmetry_are_left_out() -> None:

@@ -56,6 +56,14 @@ def test_detection_is_the_share_of_bad_values_above_the_alarm() -> None:
     assert badness(AWAY, HOME, TARGETS)["force_atom"]["share"] == pytest.approx(bad / 600)
 
 
+def test_a_score_with_ties_raises_no_more_alarms_than_one_in_twenty() -> None:
+    """Nine tenths of the values share the largest score: none is above it."""
+    assert HOME.batch.forces is not None
+    score = np.where(np.arange(600) % 10 == 0, 1.0, 2.0)
+    here = as_split(batch(HOME.batch.forces, score, 10))
+    assert ranking(here, here, FEATURES, "force_atom")["flagged"].value == 0.0
+
+
 def test_a_perfect_score_finds_everything() -> None:
     assert AWAY.batch.forces is not None
     assert HOME.batch.forces is not None

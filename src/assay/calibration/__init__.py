@@ -70,15 +70,20 @@ CALIBRATORS: Mapping[str, Any] = {
 }
 
 
-def fit_calibrator(name: str, held_out: HeldOut) -> Calibrator:
-    """Fit the calibrator called `name` to the values with a positive finite spread.
+BY_ORDER = (Isotonic.name,)
+"""Calibrators to which only the order of the scores counts: they may have any sign."""
 
-    Raises `ValueError` for an unknown name, no positive finite spread, and a calibrator of groups without a grouping.
+
+def fit_calibrator(name: str, held_out: HeldOut) -> Calibrator:
+    """Fit the calibrator called `name` to the values with a positive finite spread, or, `BY_ORDER`, any finite one.
+
+    Raises `ValueError` for an unknown name, no such spread, scores below zero that would have to be multiplied, and a
+    calibrator of groups without a grouping.
     """
     if name not in CALIBRATORS:
         raise ValueError(f"unknown calibrator {name!r}; there are {', '.join(CALIBRATORS)}")
     kind = CALIBRATORS[name]
     if kind.of_groups and held_out.group is None:
         raise ValueError(f"{name} calibrates groups of values: give the group of each held-out value")
-    fitted: Calibrator = kind.fit(held_out.usable())
+    fitted: Calibrator = kind.fit(held_out.usable(name in BY_ORDER))
     return fitted

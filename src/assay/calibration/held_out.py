@@ -59,16 +59,27 @@ class HeldOut:
         group = None if self.group is None else self.group[index]
         return replace(self, error=self.error[index], spread=self.spread[index], frame=self.frame[index], group=group)
 
-    def usable(self) -> Self:
-        """The values with a positive finite spread; raises `ValueError` where there are none.
+    def usable(self, by_order: bool = False) -> Self:
+        """The values with a positive finite spread, or `by_order` any finite one; `ValueError` where there are none.
 
         A spread of zero has no ratio, and an infinite one (a species without training atoms) says that nothing is
-        known: its error bar is infinite whatever the others' errors are.
+        known: its error bar is infinite whatever the others' errors are. Scores below zero, as logarithms of densities
+        are, raise `ValueError` unless only their order counts.
         """
-        usable = np.isfinite(self.spread) & (self.spread > 0)
+        finite = np.isfinite(self.spread)
+        if by_order:
+            usable = finite
+        else:
+            if below := int((self.spread[finite] < 0).sum()):
+                raise ValueError(
+                    f"{below} of {len(self.error)} held-out scores are below zero, as logarithms of densities are, and "
+                    "an error bar can't be a multiple of them: calibrate by order, with isotonic"
+                )
+            usable = finite & (self.spread > 0)
         if not usable.any():
             raise ValueError(
-                f"nothing to calibrate on: of {len(self.error)} held-out values none has a positive finite spread"
+                f"nothing to calibrate on: of {len(self.error)} held-out values none has a "
+                f"{'' if by_order else 'positive '}finite spread"
             )
         return self if usable.all() else self.at(usable)
 

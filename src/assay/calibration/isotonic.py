@@ -45,7 +45,7 @@ class Isotonic:
 
     @classmethod
     def fit(cls, held_out: HeldOut) -> Isotonic:
-        """Fit to values with positive spreads. Frames, groups and members change nothing."""
+        """Fit to values with finite spreads of any sign. Frames, groups and members change nothing."""
         from sklearn.isotonic import IsotonicRegression  # slow to import
 
         fitted = IsotonicRegression().fit(held_out.spread, np.square(held_out.error))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from assay.calibration import BY_ORDER
 from assay.calibration.binned import Binned
 from assay.calibration.conformal import Conformal
 from assay.calibration.frame_conformal import FrameConformal
@@ -46,7 +47,7 @@ def outlier_share(held_out: HeldOut) -> float:
 
 def remarks(name: str, held_out: HeldOut) -> Iterator[str]:
     """What to know of the calibrator called `name` on these values, a sentence each; nothing where all is well."""
-    used = held_out.usable()
+    used = held_out.usable(name in BY_ORDER)
     n, frames = len(used.error), len(np.unique(used.frame))
     if frames > 1 and np.ptp(used.spread) == 0:
         more = {Isotonic.name: ", as there is nothing to be monotone in", Binned.name: ", as there are no bins of it"}

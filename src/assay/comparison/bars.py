@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from assay.calibration import fit_calibrator
+from assay.calibration import BY_ORDER, fit_calibrator
 from assay.calibration.held_out import HeldOut
 from assay.comparison.estimate import Estimate
-from assay.comparison.methods import Method
+from assay.comparison.methods import Method, base_name
 from assay.comparison.split import Quantity, Split
 from assay.metrics import ence, gaussian_crps, gaussian_nll
 from assay.metrics.bootstrap import FrameBootstrap
 from assay.metrics.calibration import signed_miscalibration_area
 from assay.metrics.ranking import ranks
 from assay.prediction import Array, ErrorBar, Gaussian
+from assay.scores.registry import LOGARITHMS
+from assay.scoring import sampled
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 SCORED = 0.9
 """The level of the intervals whose interval score is compared."""
-BY_ORDER = ("isotonic", "binned")
-"""Calibrators to which only the order of the scores counts."""
 BINS = 20
 """Of ENCE, at most: the same for all splits and methods that have as many values."""
 
@@ -44,7 +45,7 @@ class Judged:
     std: Array | None
     resamples: FrameBootstrap
 
-    @property
+    @cached_property
     def interval_score(self) -> Estimate:
         """`assay.metrics.interval_score` at `SCORED`, with resamples; NaN where an interval is infinite."""
         h = self.half[SCORED]
@@ -64,7 +65,8 @@ class Judged:
         bins = min(BINS, len(self.error))
         value = ence(self.error, self.std, bins)
         samples = _ence_samples(self.error, self.std, bins, self.resamples)
-        return Estimate(value, np.maximum(2 * value - samples, 0.0))  # noise raises ENCE, in resamples even more
+        bias = np.nanmean(samples) - value  # noise raises ENCE, in resamples even more
+        return Estimate(value, np.maximum(samples - bias, 0.0))
 
     def told(self, skill: Estimate) -> dict[str, Any]:
         """The figures of the result, JSON-ready."""
@@ -97,24 +99,19 @@ def bars(
     method: Method,
     quantity: Quantity,
     calibrator: str,
-    *,
-    energies: str = "",
 ) -> Judged:
     """Error bars of a method on a split: fitted to the calibration frames, or cross-fitted where they are the split.
 
-    Raises `NotApplicable`. `energies` as in `Split.spread`.
+    Raises `NotApplicable`.
     """
-    spread, at_home = (each.spread(method, quantity, energies) for each in (split, calibration))
+    spread, at_home = (each.spread(method, quantity) for each in (split, calibration))
     if spread is None or at_home is None:
         raise NotApplicable(f"no spread of the {quantity}")
-    finite = at_home[np.isfinite(at_home)]
-    if len(finite) and finite.min() < 0:
-        if calibrator not in BY_ORDER:
-            raise NotApplicable("scores below zero, as logarithms of densities are, can't be multiples of an error")
-        spread, at_home = (np.maximum(s - finite.min(), 0.0) + np.ptp(finite) for s in (spread, at_home))
+    base = base_name(method.name)
+    if base in LOGARITHMS and calibrator not in BY_ORDER:
+        raise NotApplicable("no error is a multiple of a logarithm")
     column = calibration.quantities[quantity]
-    members = method.members or None
-    components = 3 if quantity == "force" and members else 1
+    members, components = sampled(base, quantity, method.members)
     held_out = HeldOut(column.error, at_home, column.resamples.place, members=members, components=components)
     fitted_to = calibration.halves(quantity) if split is calibration else np.ones(len(at_home), dtype=bool)
     try:

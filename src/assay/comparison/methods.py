@@ -17,6 +17,7 @@ from assay.prediction import Array
 from assay.scores import FittedScore
 from assay.scores.committee import CommitteeEnergy, CommitteeForce
 from assay.scores.training import TrainingFeatures
+from assay.scoring import ENERGIES
 from assay.sources import Evaluation, Source
 
 TIMED_ATOMS = 2_000
@@ -62,6 +63,11 @@ class OfPosterior:
         return {"posterior": self.posterior, **self.score.state()}
 
 
+def base_name(method: str) -> str:
+    """The name of the score, without the posterior: `committee_force` of `committee_force[pops]`."""
+    return method.partition("[")[0]
+
+
 @dataclass(frozen=True)
 class Method:
     """A fitted score with its cost, or the reason why there is none.
@@ -93,12 +99,14 @@ CONSTANT = Method("constant", "control", None)
 
 
 def committee_methods(
-    members: Mapping[str, slice], seconds: Mapping[str, float], names: Sequence[str], coefficients: int = 0
+    members: Mapping[str, slice], seconds: Mapping[str, float], names: Iterable[str], coefficients: int = 0
 ) -> list[Method]:
     """The committee scores of each posterior, by its name; a source with one set of members names it `""`.
 
-    What drawing the members cost, and their size (`coefficients` of each), is that of every score of them.
+    What drawing the members cost, and their size (`coefficients` of each), is that of every score of them. A score of
+    forces brings that of the energies along, which makes its energy bars.
     """
+    names = {*names, *(ENERGIES[name].name for name in names if name in ENERGIES)}
     found = []
     for posterior, where in members.items():
         for score in (CommitteeForce(), CommitteeForce(largest=True), CommitteeEnergy(), CommitteeEnergy(largest=True)):

@@ -47,7 +47,10 @@ def _ranked(split: Split, calibration: Split, methods: Sequence[Method]) -> tupl
         found = rankings(split, calibration, (*methods, RANDOM), target)
         told[target] = {name: {f: e.told() for f, e in figures.items()} for name, figures in found.items()}
         best[target] = {
-            figure: leaders({name: each[figure] for name, each in found.items() if figure in each}, RANDOM.name)
+            figure: leaders(
+                {name: each[figure] for name, each in found.items() if figure in each and name != RANDOM.name},
+                found[RANDOM.name].get(figure),
+            )
             for figure in FIGURES
             if figure != "flagged"
         }
@@ -59,7 +62,6 @@ def _barred(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     told: dict[str, Any] = {}
     best: dict[str, Any] = {}
-    names = {method.name for method in methods}
     for quantity in QUANTITIES:
         if quantity not in split.quantities or quantity not in calibration.quantities:
             continue
@@ -68,20 +70,19 @@ def _barred(
         told[quantity] = {}
         for method in (CONSTANT, *methods):
             name = method.name
-            energies = name.replace("committee_force", "committee_energy")
-            energies = energies if energies != name and energies in names else ""
             told[quantity][name] = {"not_applicable": {}}
             for calibrator in calibrators:
                 try:
-                    judged = bars(split, calibration, method, quantity, calibrator, energies=energies)
+                    judged = bars(split, calibration, method, quantity, calibrator)
                 except NotApplicable as error:
                     told[quantity][name] |= {calibrator: None}
                     told[quantity][name]["not_applicable"][calibrator] = str(error)
                     continue
-                constant.setdefault(calibrator, judged)
+                if method is CONSTANT:
+                    constant[calibrator] = judged
                 narrowness[f"{name}:{calibrator}"] = judged.interval_score.negative()
                 told[quantity][name][calibrator] = judged.told(skill(judged, constant[calibrator]))
-        controls = [each for each in narrowness if each.startswith(f"{CONSTANT.name}:")]
-        control = max(controls, key=lambda each: narrowness[each].value, default=None)
+        controls = {name: narrowness.pop(name) for name in [*narrowness] if name.startswith(f"{CONSTANT.name}:")}
+        control = max(controls.values(), key=lambda each: each.value, default=None)
         best[f"{quantity}_bar"] = {"interval_score": leaders(narrowness, control)}
     return told, best

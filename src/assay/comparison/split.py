@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from assay.aggregate import frame_max, frame_mean
 from assay.assessment import Labels
-from assay.comparison.methods import CONSTANT, RANDOM, Method
+from assay.comparison.methods import CONSTANT, RANDOM, Method, base_name
 from assay.metrics.bootstrap import FrameBootstrap
 from assay.prediction import Array
-from assay.scoring import Batch, force_spread, proportional_to_errors
+from assay.scoring import ENERGIES, Batch, force_spread, proportional_to_errors
 
 Target = Literal["force_atom", "force_neighbourhood", "force_frame", "energy_frame"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -119,10 +119,10 @@ class Split:
         found = scores.get((method.name, level))  # type: ignore[arg-type]
         return None if found is None else found[here]
 
-    def spread(self, method: Method, quantity: Quantity, energies: str = "") -> Array | None:
-        """What becomes a method's error bars, `(n,)`, as a gauge has it: of forces `score / √3` for each component.
+    def spread(self, method: Method, quantity: Quantity) -> Array | None:
+        """What becomes a method's error bars, `(n,)`, as a gauge has it (`FrameScorer`); `None` where it has none.
 
-        `energies`: the score of the energy members that goes with a spread of force members.
+        Of forces `score / √3` for each component; of energies the spread of the energy members, or else the mean.
         """
         here, scores = self.quantities[quantity].here, self.batch.scores
         if method is CONSTANT:
@@ -135,8 +135,9 @@ class Split:
             if method.score.in_error_units == "energy":
                 return None
             return force_spread(at_home if method.score.home == "atom" else at_home[self.frame_of_atom])[here]
-        if energies:
-            at_home = scores[energies, "frame"]
+        base = base_name(method.name)
+        if base in ENERGIES:
+            at_home = scores[method.name.replace(base, ENERGIES[base].name), "frame"]
         elif method.score.home == "atom":
             at_home = frame_mean(at_home, self.batch.offsets)
         return np.asarray(at_home[here])

@@ -64,8 +64,6 @@ class Mixture:
 
     def minus_log(self, features: Array) -> Array:
         """−log p of features `(m, D)`, `(m,)`."""
-        from scipy.special import logsumexp  # slow to import
-
         z = self.components(features)
         d = self.means.shape[1]
         inside, rest = z[:, :d], z[:, d:]
@@ -73,7 +71,9 @@ class Mixture:
         for k, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
             terms[:, k] = np.log(np.diag(factor)).sum() - 0.5 * np.square((inside - mean) @ factor).sum(axis=1)
         constant = 0.5 * z.shape[1] * np.log(2 * np.pi)
-        return np.asarray(constant + 0.5 * np.square(rest).sum(axis=1) - logsumexp(terms, axis=1, b=self.weights))
+        most = terms.max(axis=1)
+        log_sum = np.log(np.exp(terms - most[:, None]) @ self.weights) + most
+        return np.asarray(constant + 0.5 * np.square(rest).sum(axis=1) - log_sum)
 
 
 def _least_bic(z: Array) -> GaussianMixture:

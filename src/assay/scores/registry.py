@@ -54,6 +54,8 @@ FROM_FEATURES: Mapping[str, Callable[[TrainingFeatures, str | None], FittedScore
 BY_DEFAULT = (*COMMITTEE, ExtrapolationGrade.name, Leverage.name, LocalGrade.name, FrameOutlierFactor.name)
 NAMES = (*COMMITTEE, *FROM_FEATURES)
 CHUNK = 4096
+LOGARITHMS = (NeighbourDensity.name, KernelDensity.name, MixtureLikelihood.name, KernelEntropy.name)
+"""Scores of which only the order counts: they may be below zero, and no error is a multiple of them."""
 
 _CLASSES: Mapping[str, Any] = {
     **{name: type(score) for name, score in COMMITTEE.items()},

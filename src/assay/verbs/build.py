@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from assay.assessment import NO_PREDICTIONS
 from assay.calibration.bar_name import BarName
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
-from assay.gauge import Gauge
+from assay.gauge import Gauge, require_multiples
 from assay.gauge_file import require_folders
 from assay.linear.posteriors import posterior_from_spec
 from assay.linear.potential import LinearPotential
@@ -155,6 +155,8 @@ def build(
         raise ValueError(f"no error bar {error_bar!r}: {NO_PREDICTIONS}")
     bar = "" if featured is not None else error_bar or "committee_force:scale"
     named = BarName.parse(bar) if bar else None
+    if named:
+        require_multiples(named)
     if named and named.grouping == "cluster" and scores and LocalGrade.name not in scores:
         raise ValueError(f"error bar {bar!r}: its clusters are those of {LocalGrade.name}, which is not asked for")
     if isinstance(featured, Features) and featured.file and goes_by_order(featured.file):
