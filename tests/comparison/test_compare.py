@@ -131,7 +131,7 @@ def test_the_figures_are_those_of_a_gauge(silicon: Mapping[str, Path], bar: str)
     files = {"source": SNAP, "ensemble_size": 12}
     ours = assay.compare(
         silicon["train"], {"ood": silicon["ood"]}, calibration=silicon["calibration"], **files, scores=[score],
-        posteriors=["pops"], resamples=10, calibrators=[calibrator],
+        posteriors=["pops"], resamples=20, calibrators=[calibrator],
     )  # fmt: skip
     gauge = assay.build(
         silicon["train"], heldout=silicon["calibration"], **files, scores=[score], posterior="pops", error_bar=bar
@@ -189,11 +189,14 @@ def test_kept_out_frames_that_equal_a_fitted_one_are_not_calibrated_on(
     silicon: Mapping[str, Path], tmp_path: Path
 ) -> None:
     frames = ase.io.read(silicon["train"], ":")
-    ase.io.write(tmp_path / "twice.extxyz", [atoms for atoms in frames for _ in range(7)])
+    copies = [atoms.copy() for atoms in frames]
+    for atoms in copies:
+        atoms.info["config_type"] = "copy"
+    ase.io.write(tmp_path / "twice.extxyz", [*frames, *copies])
     sets = FrameSets({TRAINING: tmp_path / "twice.extxyz", "test": silicon["test"]}, {}, LabelKeys(), False)
     kept_out = int((~sets.fitted).sum())
     assert not sets.hashes[TRAINING] & sets.hashes[CALIBRATION]
-    assert len(list(sets.frames(CALIBRATION))) < kept_out
+    assert 0 < len(list(sets.frames(CALIBRATION))) < kept_out
 
 
 @pytest.mark.parametrize(
@@ -219,6 +222,50 @@ def test_overlap_is_refused_unless_forced(silicon: Mapping[str, Path]) -> None:
     assert assay.compare(silicon["train"], silicon["train"], **arguments, allow_overlap=True)["ranking"]["train"]
 
 
+def test_what_is_odd_about_the_sets_is_remarked(silicon: Mapping[str, Path], tmp_path: Path) -> None:
+    frames = ase.io.read(silicon["test"], ":")
+    frames[0].arrays["REF_forces"][0, 0] = 1e3
+    ase.io.write(tmp_path / "odd.extxyz", frames)
+    result = assay.compare(
+        silicon["train"], {"odd": tmp_path / "odd.extxyz", "again": silicon["test"]},
+        calibration=silicon["calibration"], source=LENNARD_JONES, resamples=20, calibrators=("scale",),
+        allow_import=("ase.calculators.lj",),
+    )  # fmt: skip
+    told = "\n".join(result["remarks"])
+    assert f"{len(frames) - 1} of {len(frames)} frames of again are also odd frames" in told or (
+        f"{len(frames)} of {len(frames)} frames of again are also odd frames" in told
+    )
+    assert "1 frames of odd have labels far from the others, such as" in told
+    scale = result["bars"]["odd"]["force"]["committee_force"]["scale"]
+    assert isinstance(scale["remarks"], list)
+
+
+@pytest.mark.snap
+def test_bars_of_groups(silicon: Mapping[str, Path]) -> None:
+    """By a grouping in which all frames are of one group, a bar is the bar of all."""
+    result = assay.compare(
+        silicon["train"], {"test": silicon["test"]}, calibration=silicon["calibration"], source=SNAP,
+        scores=("leverage",), posteriors=("bootstrap",), resamples=20, calibrators=("scale", "grouped:species"),
+    )  # fmt: skip
+    told = result["bars"]["test"]["force"]["leverage"]
+    assert told["grouped:species"]["coverage"] == told["scale"]["coverage"]
+    assert told["grouped:species"]["interval_score"] == pytest.approx(told["scale"]["interval_score"])
+
+
+def test_species_that_training_does_not_have_are_refused_before_anything_is_fitted(
+    silicon: Mapping[str, Path], tmp_path: Path
+) -> None:
+    frames = ase.io.read(silicon["test"], ":")
+    frames[0].symbols[0] = "Ge"
+    ase.io.write(tmp_path / "new.extxyz", frames)
+    sets = FrameSets(
+        {TRAINING: silicon["train"], CALIBRATION: silicon["calibration"], "new": tmp_path / "new.extxyz"}, {},
+        LabelKeys(), False,
+    )  # fmt: skip
+    with pytest.raises(FrameError, match=r"new has Ge, and the training frames Si only"):
+        sets.require_species()
+
+
 def test_names_of_test_sets() -> None:
     assert list(by_name(["a/far.extxyz.gz", "b/far.extxyz", "training.xyz"])) == ["far", "far-2", "training-2"]
     with pytest.raises(ValueError, match="can't have the name calibration"):
@@ -228,9 +275,11 @@ def test_names_of_test_sets() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"calibrators": ("scale", "guess")}, "unknown calibrator guess"),
+        ({"calibrators": ("scale", "guess")}, "no calibrator 'guess'"),
         ({"scores": ("gamma",)}, "gamma needs features"),
         ({"extra": {"mine": distance}}, "your own scores need features"),
+        ({"calibrators": ("mondrian",)}, "mondrian needs a grouping"),
+        ({"resamples": 5}, "5 resamples give no intervals"),
         ({"r_cut": 0.0}, "radius of a neighbourhood"),
         ({"source": "soap:cutoff=4"}, "no predictions"),
         ({"tests": []}, "nothing to judge on"),

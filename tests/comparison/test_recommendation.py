@@ -6,10 +6,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
+from assay.comparison.estimate import Estimate, leaders
 from assay.comparison.reasons import by_split
 from assay.comparison.recommendation import bar_name, recommendation, split_name
+from assay.metrics import spearman
+from assay.metrics.bootstrap import FrameBootstrap
 
 CALIBRATORS = ("scale", "isotonic")
 
@@ -190,6 +194,48 @@ def test_no_ranking_where_none_is_surely_better_than_chance(value: float, method
     found = recommendation(result)["ranking_atoms"]
     assert found["method"] == method
     assert ("Nothing surely beats chance" in found["reasons"][0]) == (method is None)
+
+
+def test_the_best_of_many_must_beat_more_than_luck() -> None:
+    """0.03 ± 0.02 has p = 0.0018 of Student's t with 199 degrees of freedom: sure of one in two sets, not of one in 50.
+
+    Of 10 frames it is 0.008: the same interval says less.
+    """
+    alone = {"constant": (1.0, 1.0), "best": (0.97, 0.97)}
+    assert chosen(made(alone)) == "best:scale"
+    assert chosen(made(alone | {f"score_{k}": (0.98, 0.98) for k in range(49)})) == "constant:scale"
+    assert chosen(made(alone, frames=10)) == "best:scale"
+    assert chosen(made(alone | {f"score_{k}": (0.98, 0.98) for k in range(3)}, frames=10)) == "constant:scale"
+    for count, method in ((1, "best"), (50, None)):
+        spearman = {"best": (0.03, 0.03)} | {f"score_{k}": (0.02, 0.02) for k in range(count - 1)}
+        found = recommendation(made({"constant": (4.0, 4.0), "best": (1.0, 1.0)}, spearman=spearman))["ranking_frames"]
+        assert found["method"] == method
+    assert "the best of 50, best, has 0.03" in found["reasons"][0]
+
+
+def test_noise_is_recommended_in_few_cases() -> None:
+    """Ten scores drawn at random on two sets of 20 frames: in 100 trials, luck may be taken for a ranking in 5."""
+    rng = np.random.default_rng(0)
+    names = [f"score_{k}" for k in range(10)]
+    frames = 20
+    result = made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0)}, frames=frames)
+    result["methods"] |= {name: result["methods"]["gamma"] for name in names}
+    taken = alone = 0
+    for _ in range(100):
+        for split in result["ranking"]:
+            error = rng.exponential(size=frames)
+            scores = {name: rng.random(frames) for name in names}
+            samples = FrameBootstrap(np.arange(frames), 60, 0).rankings(scores, error, error > np.median(error))
+            found = {name: Estimate(spearman(scores[name], error), samples[name][0]) for name in names}
+            told = {name: {"spearman": each.told(), "detection": est(None)} for name, each in found.items()}
+            result["ranking"][split] = {"force_frame": told, "force_atom": told}
+            result["best"][split]["force_frame"] = {"spearman": leaders(found)}
+        taken += recommendation(result | {"bars": {}})["ranking_frames"]["method"] is not None
+        alone += any(
+            of["force_frame"][name]["spearman"]["low"] > 0 for of in result["ranking"].values() for name in names
+        )
+    assert taken <= 8
+    assert alone > 30, "one by one, many are above 0"
 
 
 def test_warnings_of_few_frames_bars_that_collapse_and_methods_that_failed() -> None:

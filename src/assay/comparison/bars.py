@@ -14,8 +14,9 @@ import numpy as np
 
 from assay.calibration import BY_ORDER, fit_calibrator
 from assay.calibration.held_out import HeldOut
+from assay.calibration.remarks import remarks
 from assay.comparison.estimate import Estimate
-from assay.comparison.methods import Method, base_name
+from assay.comparison.methods import CONSTANT, Method, base_name
 from assay.comparison.split import Quantity, Split
 from assay.metrics import ence, gaussian_crps, gaussian_nll
 from assay.metrics.bootstrap import FrameBootstrap
@@ -38,12 +39,13 @@ class NotApplicable(ValueError):
 
 @dataclass(frozen=True)
 class Judged:
-    """Errors, half widths at `LEVELS` and, of normal bars, standard deviations; each `(n,)`."""
+    """Errors, half widths at `LEVELS` and, of normal bars, standard deviations, each `(n,)`; remarks on calibration."""
 
     error: Array
     half: dict[float, Array]
     std: Array | None
     resamples: FrameBootstrap
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def interval_score(self) -> Estimate:
@@ -83,6 +85,7 @@ class Judged:
             "skill": skill.told(),
             "ence": None if of_bins is None else of_bins.told(),
             **normal,
+            "remarks": list(self.remarks),
         }
 
 
@@ -107,29 +110,31 @@ def bars(
     spread, at_home = (each.spread(method, quantity) for each in (split, calibration))
     if spread is None or at_home is None:
         raise NotApplicable(f"no spread of the {quantity}")
-    base = base_name(method.name)
-    if base in LOGARITHMS and calibrator not in BY_ORDER:
+    base, (name, _, grouping) = base_name(method.name), calibrator.partition(":")
+    if base in LOGARITHMS and name not in BY_ORDER:
         raise NotApplicable("no error is a multiple of a logarithm")
-    column = calibration.quantities[quantity]
-    members, components = sampled(base, quantity, method.members)
-    held_out = HeldOut(column.error, at_home, column.resamples.place, members=members, components=components)
+    column, error = calibration.quantities[quantity], split.quantities[quantity].error
     fitted_to = calibration.halves(quantity) if split is calibration else np.ones(len(at_home), dtype=bool)
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):
-            found = [fit_calibrator(calibrator, held_out.at(fitted_to))]
+            held_out = HeldOut(
+                column.error, at_home, column.resamples.place, calibration.group(quantity, grouping),
+                *sampled(base, quantity, method.members),
+            )  # fmt: skip
+            found = [fit_calibrator(name, held_out.at(fitted_to))]
             if split is calibration:
-                found.append(fit_calibrator(calibrator, held_out.at(~fitted_to)))
+                found.append(fit_calibrator(name, held_out.at(~fitted_to)))
+            group = split.group(quantity, grouping)
+            told = [_told(each.bar(np.zeros_like(error), spread, "", group)) for each in found]
+            noticed = tuple(remarks(name, held_out)) if method is not CONSTANT else ()
     except ValueError as reason:
         raise NotApplicable(str(reason)) from reason
-    error = split.quantities[quantity].error
-    told = [_told(each.bar(np.zeros_like(error), spread, "")) for each in found]
     if split is calibration:  # the bar that was fitted to the other half
         told[0] = tuple(np.where(fitted_to, there, here) for here, there in zip(*told, strict=True))
     *half, std = told[0]
     gaussian = not np.isnan(std).any()
-    return Judged(
-        error, dict(zip(LEVELS, half, strict=True)), std if gaussian else None, split.quantities[quantity].resamples
-    )
+    resamples = split.quantities[quantity].resamples
+    return Judged(error, dict(zip(LEVELS, half, strict=True)), std if gaussian else None, resamples, noticed)
 
 
 def _told(bar: ErrorBar) -> tuple[Array, ...]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.comparison.reasons import Estimate
+from assay.comparison.estimate import SIGNIFICANT
+from assay.comparison.reasons import Told
 
 Result = Mapping[str, Any]
 
@@ -49,7 +50,7 @@ def honest(candidates: Sequence[Candidate], off: Mapping[str, float]) -> list[Ca
     return [each for each in candidates if off[each.name] <= least]
 
 
-def coverage_off(coverage: Mapping[str, Estimate]) -> float:
+def coverage_off(coverage: Mapping[str, Told]) -> float:
     """How far the intervals of the coverage are from the levels, beyond the slack; 0 where they reach it."""
     beyond = [0.0]
     for level, slack in SLACK.items():
@@ -70,6 +71,27 @@ def as_good(least: Candidate, candidates: Sequence[Candidate], tied: Mapping[str
     ]
 
 
+def surely_above_zero(found: Mapping[str, Told], frames: Mapping[str, int], tried: int) -> list[str]:
+    """The splits on which a figure of the best of `tried` candidates is above 0 by more than luck, at 5 % in all.
+
+    One-sided, by Student's t with F − 1 degrees of freedom for the F frames of a split, the standard error from the
+    95 % interval; for each split and candidate that could have been chosen instead (Bonferroni).
+    """
+    return [split for split, each in found.items() if _luck(each, frames[split]) * tried * len(found) < SIGNIFICANT]
+
+
+def _luck(found: Told, frames: int) -> float:
+    """How likely a figure at least as large is where it is truly 0; 1 without an interval."""
+    from scipy.special import ndtri, stdtr  # slow to import
+
+    if None in (found["value"], found["low"], found["high"]) or frames < 2:
+        return 1.0
+    standard_error = (found["high"] - found["low"]) / (2 * ndtri(0.975))
+    if standard_error == 0:
+        return 0.0 if found["value"] > 0 else 1.0
+    return float(stdtr(frames - 1, -found["value"] / standard_error))
+
+
 def cheapest(result: Result, candidates: Sequence[Candidate]) -> Candidate:
     """The cheapest per atom, then to fit, potential included; of equal ones that with the least loss."""
     source = result["source_cost"]
@@ -85,11 +107,15 @@ def _cost(result: Result, method: str, key: str) -> float:
     return math.inf if value is None else float(value)
 
 
+def frames_of(result: Result) -> dict[str, int]:
+    """The number of frames of each set, by its name."""
+    return {split["name"]: split["frames"] for split in result["splits"]}
+
+
 def has_bad_frames(result: Result, split: str) -> bool:
     """Whether a set has enough frames with bad force errors for detection to mean something."""
-    frames = next(each["frames"] for each in result["splits"] if each["name"] == split)
     share = result["bad"][split].get("force_frame", {}).get("share", 0.0)
-    return bool(round(share * frames) >= FEW_BAD)
+    return bool(round(share * frames_of(result)[split]) >= FEW_BAD)
 
 
 def geometric_mean(values: Iterable[float]) -> float:

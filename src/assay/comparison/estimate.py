@@ -21,9 +21,10 @@ class Estimate:
     value: float
     samples: Array
 
-    def negative(self) -> Estimate:
-        """Of what is better the smaller it is."""
-        return Estimate(-self.value, -self.samples)
+    def gain(self) -> Estimate:
+        """`-log x` of what is positive and better the smaller it is: differences are then of ratios."""
+        with np.errstate(divide="ignore"):
+            return Estimate(float(-np.log(self.value)), -np.log(self.samples))
 
     def told(self) -> dict[str, float | None]:
         """Value and the ends of its 95 % interval, JSON-ready."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from assay.comparison.candidates import Result, has_bad_frames
-from assay.comparison.reasons import Estimate
-from assay.comparison.recommendation import CALIBRATION, bar_name
+from assay.comparison.reasons import Told
+from assay.comparison.recommendation import bar_name
+from assay.comparison.sets import CALIBRATION
 
 Mark = Literal["best", "tied", ""]
-UNDEFINED: Estimate = {"value": None, "low": None, "high": None}
+UNDEFINED: Told = {"value": None, "low": None, "high": None}
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Cell:
     than the best.
     """
 
-    estimate: Estimate
+    estimate: Told
     split: str
     mark: Mark
 
@@ -63,17 +64,17 @@ class Overview:
 
         return sorted((name for name, of in self.result["methods"].items() if not of["failed"]), key=order)
 
-    def ranked(self, method: str, split: str, target: str, figure: str) -> Estimate:
+    def ranked(self, method: str, split: str, target: str, figure: str) -> Told:
         """A figure of the ranking of a target."""
-        found: Estimate = self.result["ranking"][split].get(target, {}).get(method, {}).get(figure, UNDEFINED)
+        found: Told = self.result["ranking"][split].get(target, {}).get(method, {}).get(figure, UNDEFINED)
         return found
 
-    def barred(self, method: str, split: str, quantity: str, figure: str) -> Estimate:
+    def barred(self, method: str, split: str, quantity: str, figure: str) -> Told:
         """A figure of the error bars by this calibrator; `coverage` is that at 95 %."""
         of = self.result["bars"][split].get(quantity, {}).get(method, {}).get(self.calibrator)
         if of is None:
             return UNDEFINED
-        found: Estimate = of["coverage"]["0.95"] if figure == "coverage" else of[figure]
+        found: Told = of["coverage"]["0.95"] if figure == "coverage" else of[figure]
         return found
 
     def ranking(self, method: str, target: str, figure: str, splits: Sequence[str]) -> Cell:
@@ -108,7 +109,7 @@ class Overview:
     def _worst(
         self,
         splits: Sequence[str],
-        of: Callable[[str], Estimate],
+        of: Callable[[str], Told],
         target: str,
         figure: str,
         name: str,

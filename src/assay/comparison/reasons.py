@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-Estimate = Mapping[str, Any]
-"""`value`, `low`, `high`: a number with the ends of its 95 % interval, each may be `None`."""
+Told = Mapping[str, Any]
+"""`value`, `low`, `high`: an `Estimate` as it is told; each may be `None`."""
 
 SPELT_OUT = 3
 """Sets of frames up to which each is told one by one."""
@@ -22,17 +22,17 @@ def number(value: float | None) -> str:
     return (f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
 
 
-def estimate(found: Estimate) -> str:
+def estimate(found: Told) -> str:
     """`0.81 [0.74, 0.86]`."""
     return _with_ends(found, lambda value: f"{round(value, 2) + 0.0:.2f}".replace("-", "−"), "")
 
 
-def share(found: Estimate) -> str:
+def share(found: Told) -> str:
     """`68 % [64, 71]`."""
     return _with_ends(found, lambda value: f"{100 * value:.0f}", " %")
 
 
-def _with_ends(found: Estimate, write: Callable[[float], str], unit: str) -> str:
+def _with_ends(found: Told, write: Callable[[float], str], unit: str) -> str:
     if found["value"] is None:
         return "unknown"
     ends = ", ".join(write(found[end]) for end in ("low", "high") if found[end] is not None)
@@ -44,7 +44,7 @@ def listed(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
-def by_split(found: Mapping[str, Estimate], write: Callable[[Estimate], str] = estimate) -> str:
+def by_split(found: Mapping[str, Told], write: Callable[[Told], str] = estimate) -> str:
     """`0.81 [0.74, 0.86] on calibration, 0.5 [0.4, 0.6] on liquid`; of many the first, the least and the largest."""
     each = {split: f"{write(one)} on {split}" for split, one in found.items()}
     known = [split for split, one in found.items() if one["value"] is not None]
@@ -65,7 +65,7 @@ def cost(result: Mapping[str, Any], method: str) -> str:
     )
 
 
-def at_home(quantity: str, held: Sequence[Estimate], honest: bool, alike: int, of: int) -> str:
+def at_home(quantity: str, held: Sequence[Told], honest: bool, alike: int, of: int) -> str:
     """The coverage at 68 % and 95 % on the calibration frames, and how many of the bars are right there."""
     sentence = (
         f"On frames like the calibration frames its 68 % and 95 % bars hold {listed([*map(share, held)])} of the "
@@ -84,7 +84,7 @@ def losses(quantity: str, splits: Sequence[str], found: Mapping[str, float]) -> 
     return f"Interval score at 90 % (width and misses, smaller is better), {over}: {each}."
 
 
-def held_everywhere(quantity: str, held: Mapping[str, Estimate]) -> str:
+def held_everywhere(quantity: str, held: Mapping[str, Told]) -> str:
     """The coverage at 95 % on each split."""
     return f"95 % bars hold of the {quantity} errors: {by_split(held, share)}."
 

@@ -14,12 +14,15 @@ from assay.comparison.candidates import (
     best,
     cheapest,
     coverage_off,
+    frames_of,
     geometric_mean,
     has_bad_frames,
     honest,
+    surely_above_zero,
 )
+from assay.comparison.methods import CONSTANT, RANDOM
 from assay.comparison.reasons import (
-    Estimate,
+    Told,
     at_home,
     by_split,
     choice,
@@ -30,9 +33,9 @@ from assay.comparison.reasons import (
     number,
     share,
 )
+from assay.comparison.sets import CALIBRATION
 
-CALIBRATION = "calibration"
-CONTROLS = ("random", "constant")
+CONTROLS = (RANDOM.name, CONSTANT.name)
 FEW = 50
 """Calibration frames below which the coverage at 95 % scatters by more than 3 points from their choice alone."""
 FEW_TESTED = 20
@@ -55,11 +58,12 @@ def recommendation(result: Result) -> dict[str, Any]:
     3. Those as good as that one, on every split either no worse or not significantly worse than the split's best, give
        way to the cheapest: per atom first, then to fit, potential included; 10 % is no difference. Of energies to the
        bar of the forces, if it is among them: a gauge has one for all.
-    4. The constant bar, where its own mean is smaller, or where on no split the skill against it is surely above 0.
+    4. The constant bar, where its own mean is smaller, or where on no split the skill against it is surely above 0:
+       more than the best of so many bars, on one of so many splits, has by luck in 5 % of cases.
 
     Rankings (`ranking_frames` by the largest force error of frames, `ranking_atoms` by the force error of atoms): the
     largest mean over all splits of Spearman's correlation, 0 where it is not defined; then rule 3. None, where on no
-    split the correlation is surely above 0: at random is as good.
+    split the correlation is surely above 0 in the sense of rule 4: at random is as good.
 
     All splits weigh the same: give `compare` the test sets that you care about. What the tables have decides, so
     whoever wants other rules can apply them there.
@@ -95,10 +99,11 @@ def _error_bars(result: Result, quantity: str, prefer: str = "") -> dict[str, An
     found = figures[chosen.name]
     skill = {split: each["skill"] for split, each in found.items()}
     beaten = [constant] if constant else []
-    if constant and (constant.loss <= chosen.loss or not any(map(_above_zero, skill.values()))):
+    surely = surely_above_zero(skill, frames_of(result), len(right))
+    if constant and (constant.loss <= chosen.loss or not surely):
         reasons = [
-            f"Nothing surely beats one constant bar. The best score, {chosen.name}, has a skill against it (1 is "
-            f"perfect, 0 is none) of {by_split(skill)}.",
+            f"Nothing surely beats one constant bar. The best of {len(right)}, {chosen.name}, has a skill against it "
+            f"(1 is perfect, 0 is none) of {by_split(skill)}.",
             losses(quantity, list(at), {each.name: each.loss for each in (constant, chosen)}),
             held_everywhere(quantity, _held(figures[constant.name])),
         ]
@@ -166,12 +171,16 @@ def _ranking(result: Result, of: str) -> dict[str, Any]:
     equal = as_good(least, candidates, {split: _tied(result, split, target, "spearman") for split in at})
     chosen = cheapest(result, equal)
     found = {split: each["spearman"] for split, each in figures[chosen.name].items()}
-    if not any(map(_above_zero, found.values())):
-        reason = f"Nothing surely beats chance in ranking the {what}: the best, {chosen.name}, has {by_split(found)}."
+    surely = surely_above_zero(found, frames_of(result), len(candidates))
+    if not surely:
+        reason = (
+            f"Nothing surely beats chance in ranking the {what}: the best of {len(candidates)}, {chosen.name}, has "
+            f"{by_split(found)}."
+        )
         return {"method": None, "reasons": [reason], "alternatives": []}
     reasons = [f"Spearman's correlation with the {what}: {by_split(found)}; {number(-chosen.loss)} on average."]
-    if unsure := [split for split, each in found.items() if not _above_zero(each)]:
-        reasons.append(f"No better than chance, within the error, on {listed(unsure)}.")
+    if unsure := [split for split in found if split not in surely]:
+        reasons.append(f"Not surely better than chance, as the best of {len(candidates)}, on {listed(unsure)}.")
     judged = [split for split in at if split != CALIBRATION and has_bad_frames(result, split)]
     detected = {split: figures[chosen.name][split]["detection"] for split in judged}
     if detected := {split: each for split, each in detected.items() if each["value"] is not None}:
@@ -237,15 +246,11 @@ def _failures(result: Result) -> list[str]:
     return [f"{name} could not be compared: {of['failed']}" for name, of in result["methods"].items() if of["failed"]]
 
 
-def _held(figures: Mapping[str, Any]) -> dict[str, Estimate]:
+def _held(figures: Mapping[str, Any]) -> dict[str, Told]:
     return {split: each["coverage"]["0.95"] for split, each in figures.items()}
 
 
 def _tied(result: Result, split: str, target: str, figure: str) -> list[str]:
     """The best of a split and those that are not significantly worse."""
     found = (result["best"].get(split, {}).get(target) or {}).get(figure)
-    return [found["best"], *found["tied"]] if found else []
-
-
-def _above_zero(found: Estimate) -> bool:
-    return found["low"] is not None and found["low"] > 0
+    return list(found["tied"]) if found else []

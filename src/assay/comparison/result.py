@@ -80,7 +80,7 @@ def _barred(
                     continue
                 if method is CONSTANT:
                     constant[calibrator] = judged
-                narrowness[f"{name}:{calibrator}"] = judged.interval_score.negative()
+                narrowness[f"{name}:{calibrator}"] = judged.interval_score.gain()
                 told[quantity][name][calibrator] = judged.told(skill(judged, constant[calibrator]))
         controls = {name: narrowness.pop(name) for name in [*narrowness] if name.startswith(f"{CONSTANT.name}:")}
         control = max(controls.values(), key=lambda each: each.value, default=None)

@@ -59,11 +59,20 @@ class FrameSets:
         return ~self.survey.held_out(KEPT_OUT)
 
     @cached_property
+    def surveys(self) -> dict[str, Survey]:
+        """Of calibration and test frames; raises `FrameError` for a set without any."""
+        found = {}
+        for name in self.judged:
+            try:
+                found[name] = Survey.fit(self.frames(name, note=True))
+            except FrameError as error:
+                raise FrameError(f"{name}: {error}") from error
+        return found
+
+    @cached_property
     def hashes(self) -> dict[str, set[str]]:
         """Contents of the frames of each set."""
-        return {TRAINING: self._fitted_hashes} | {
-            name: {content_hash(frame.atoms) for frame in self.frames(name, note=True)} for name in self.judged
-        }
+        return {TRAINING: self._fitted_hashes} | {name: set(each.hashes) for name, each in self.surveys.items()}
 
     def training(self) -> Iterator[Frame]:
         """All training frames, kept out or not."""
@@ -78,16 +87,38 @@ class FrameSets:
             if not fitted and content_hash(frame.atoms) not in self._fitted_hashes:
                 yield frame
 
+    def shared(self) -> Iterator[tuple[str, str, str]]:
+        """Two sets that share frames, and a sentence that says so; training and calibration frames come first."""
+        names = (TRAINING, *self.judged)
+        for i, used in enumerate(names):
+            for name in names[i + 1 :]:
+                if both := self.hashes[name] & self.hashes[used]:
+                    yield used, name, f"{len(both)} of {len(self.hashes[name])} frames of {name} are also {used} frames"
+
     def require_apart(self) -> None:
-        """Raise `FrameError` where a set shares frames with the training or calibration frames."""
-        for used, others in ((TRAINING, self.judged), (CALIBRATION, self.judged[1:])):
-            for name in others:
-                if shared := self.hashes[name] & self.hashes[used]:
-                    raise FrameError(
-                        f"{len(shared)} of {len(self.hashes[name])} frames of {name} are also {used} frames, where "
-                        "errors are too small to judge by; leave them out, or compare all the same with "
-                        "allow_overlap (--allow-overlap)"
-                    )
+        """Raise `FrameError` where a set shares frames with those of training or calibration; tests may share some."""
+        for used, _, sentence in self.shared():
+            if used in (TRAINING, CALIBRATION):
+                raise FrameError(
+                    f"{sentence}, where errors are too small to judge by; leave them out, or compare all the same with "
+                    "allow_overlap (--allow-overlap)"
+                )
+
+    def require_species(self) -> None:
+        """Raise `FrameError` for a set with a species that the training frames do not have."""
+        for name, survey in self.surveys.items():
+            if new := [symbol for symbol in survey.species if symbol not in self.survey.species]:
+                raise FrameError(
+                    f"{name} has {', '.join(new)}, and the training frames {', '.join(self.survey.species)} only; "
+                    "leave those frames out (--skip-bad)"
+                )
+
+    def outliers(self) -> Iterator[str]:
+        """A sentence for each set with labels that are far from the others of the set."""
+        for name, survey in {TRAINING: self.survey, **self.surveys}.items():
+            if found := survey.outliers():
+                origin, reason = found[0]
+                yield f"{len(found)} frames of {name} have labels far from the others, such as {origin}: {reason}"
 
     @cached_property
     def _fitted_hashes(self) -> set[str]:

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from assay.aggregate import frame_max, frame_mean
 from assay.assessment import Labels
 from assay.comparison.methods import CONSTANT, RANDOM, Method, base_name
+from assay.grouping import groups
 from assay.metrics.bootstrap import FrameBootstrap
 from assay.prediction import Array
+from assay.scores import FittedScore
 from assay.scoring import ENERGIES, Batch, force_spread, proportional_to_errors
 
 Target = Literal["force_atom", "force_neighbourhood", "force_frame", "energy_frame"]
@@ -47,12 +49,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Split:
-    """Labelled frames after evaluation; `resamples` and `seed` as in `FrameBootstrap`."""
+    """Labelled frames after evaluation; `resamples` and `seed` as in `FrameBootstrap`, `scores` that were evaluated."""
 
     batch: Batch
     labels: Labels
     resamples: int
     seed: int
+    scores: tuple[FittedScore, ...] = ()
 
     @cached_property
     def frame_of_atom(self) -> NDArray[np.int64]:
@@ -141,6 +144,15 @@ class Split:
         elif method.score.home == "atom":
             at_home = frame_mean(at_home, self.batch.offsets)
         return np.asarray(at_home[here])
+
+    def group(self, quantity: Quantity, grouping: str) -> NDArray[np.str_] | None:
+        """The group of each value, `(n,)`, of a grouping of `assay.grouping`; `None` without one.
+
+        Raises `ValueError` for clusters where no score has any.
+        """
+        if not grouping:
+            return None
+        return groups(self.batch, grouping, self.scores)[quantity][self.quantities[quantity].here]
 
     def halves(self, quantity: Quantity) -> NDArray[np.bool_]:
         """Which values are of the first half of the frames, in file order, of each config_type, `(n,)`."""

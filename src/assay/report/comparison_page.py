@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from assay.comparison.candidates import Result
 from assay.comparison.overview import Cell, Overview
 from assay.comparison.reasons import number
-from assay.comparison.recommendation import CALIBRATION, bar_name
+from assay.comparison.recommendation import bar_name
+from assay.comparison.sets import CALIBRATION
 from assay.gauge_file import write_atomically
 from assay.report import comparison_figures as figures
 from assay.report import comparison_tables as tables

@@ -8,8 +8,8 @@ from typing import Any
 from assay.comparison.candidates import FEW_BAD, Result
 from assay.comparison.overview import Cell as Found
 from assay.comparison.overview import Overview, bars_of
-from assay.comparison.reasons import UNITS, Estimate
-from assay.comparison.recommendation import CALIBRATION
+from assay.comparison.reasons import UNITS, Told
+from assay.comparison.sets import CALIBRATION
 from assay.report.parts import NONE, Cell, Column, Table, counts, number, numbers, shares, texts
 
 TARGETS = {
@@ -204,5 +204,5 @@ def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else factor * value
 
 
-def _times(found: Estimate, factor: float) -> Estimate:
+def _times(found: Told, factor: float) -> Told:
     return {end: _scaled(value, factor) for end, value in found.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from assay.assessment import NO_PREDICTIONS
-from assay.calibration import CALIBRATORS
+from assay.calibration.bar_name import BarName
 from assay.comparison.fitting import fit_committee_methods, fit_linear_methods
 from assay.comparison.methods import CONSTANT, RANDOM, FitScore, Method, timed
 from assay.comparison.recommendation import recommendation
@@ -26,6 +26,7 @@ from assay.linear.weights import Weights
 from assay.metrics import rmse
 from assay.provenance import versions
 from assay.report import require_plotting
+from assay.scores import FittedScore
 from assay.scoring import Batch
 from assay.sources.linear_sources import LINEAR
 from assay.sources.registry import feature_source, parse_spec
@@ -35,6 +36,9 @@ from assay.verbs.predict import write_json
 
 POSTERIORS = ("pops", "bayesian", "bootstrap")
 CALIBRATED_BY = ("scale", "isotonic", "conformal", "frame_conformal")
+FEWEST_RESAMPLES = 20
+FEW_FRAMES = 10
+"""Frames of a set below which intervals by resampling them are too narrow."""
 
 
 def compare(
@@ -87,7 +91,8 @@ def compare(
     posteriors, ensemble_size
         of the members of a linear potential, and how many members each has: see `assay.build`
     calibrators
-        names, from scores to error bars: see `assay.calibration`
+        names, from scores to error bars: see `assay.calibration`; those of groups with their grouping, as in
+        `mondrian:species`
     extra
         more scores by name: functions that fit one to `assay.scores.training.TrainingFeatures`
     resamples
@@ -110,8 +115,10 @@ def compare(
     if report is not None:
         with require_plotting():
             import_module("assay.report.comparison_page")
-    if unknown := [name for name in calibrators if name not in CALIBRATORS]:
-        raise ValueError(f"unknown calibrator {', '.join(unknown)}; there are {', '.join(CALIBRATORS)}")
+    for each in calibrators:
+        BarName.parse(f"SCORE:{each}")
+    if resamples < FEWEST_RESAMPLES:
+        raise ValueError(f"{resamples} resamples give no intervals of 95 %: at least {FEWEST_RESAMPLES} are needed")
     if not r_cut > 0:
         raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
     settings = parse_spec(source)
@@ -130,10 +137,12 @@ def compare(
     )
     stage = stage or (lambda name, total: None)
     stage("reading labels", None)
-    if empty := [name for name, hashes in sets.hashes.items() if not hashes]:
-        raise FrameError(f"no frames in {', '.join(empty)}")
     if not allow_overlap:
         sets.require_apart()
+    if not skip_bad:
+        sets.require_species()
+    if len(sets.hashes[CALIBRATION]) < 2:
+        raise FrameError("one calibration frame: bars are fitted to one half of the frames and judged on the other")
 
     left_out = sets.skipped.get(TRAINING)
     if settings["source"] in LINEAR:
@@ -162,7 +171,7 @@ def compare(
             raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
         sets.skipped.setdefault(name, []).extend(failed)
         batches[name] = Batch.collect(scored)
-    splits = {name: _split(batch, resamples, seed) for name, batch in batches.items()}
+    splits = {name: _split(batch, resamples, seed, judges) for name, batch in batches.items()}
     methods = [_without_nan(method, batches) for method in methods]
 
     progress = stage("comparing", len(splits))
@@ -175,6 +184,7 @@ def compare(
         "seed": seed,
         "resamples": resamples,
         "r_cut": r_cut,
+        "remarks": [*(sentence for *_, sentence in sets.shared()), *sets.outliers(), *_few(sets)],
         "splits": [_training(sets), *(_described(name, split, sets) for name, split in splits.items())],
         "source_cost": {
             "fit_seconds": fitted.seconds,
@@ -211,11 +221,17 @@ def _members(
     return dict(given)
 
 
-def _split(batch: Batch, resamples: int, seed: int) -> Split:
+def _few(sets: FrameSets) -> Iterator[str]:
+    for name in sets.judged:
+        if (count := len(sets.hashes[name])) < FEW_FRAMES:
+            yield f"{name} has {count} different frames: intervals by resampling so few are too narrow"
+
+
+def _split(batch: Batch, resamples: int, seed: int, scores: tuple[FittedScore, ...]) -> Split:
     if batch.energy is None or batch.forces is None:
         raise ValueError(NO_PREDICTIONS)
     assert batch.labels is not None
-    return Split(batch, batch.labels, resamples, seed)
+    return Split(batch, batch.labels, resamples, seed, scores)
 
 
 def _without_nan(method: Method, batches: Mapping[str, Batch]) -> Method:
