@@ -35,9 +35,9 @@ import assay
 from assay.calibration.scale import Scale
 from assay.evaluation import evaluation
 from assay.frames import file_hash
+from assay.inputs import labelled
 from assay.metrics import rmse
 from assay.scoring import Batch
-from assay.verbs.inputs import labelled
 
 # ruff: noqa: E501 (the lines of LAMMPS below)
 

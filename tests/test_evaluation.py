@@ -393,3 +393,13 @@ def test_the_sign_of_the_area():
     whole = bars["force"]
     assert whole["ence_95"][0] <= whole["ence_95"][1]
     assert whole["ence_by_chance"][0] <= whole["ence_by_chance"][1]
+
+
+def test_vectors_with_a_component_that_vanishes_by_symmetry_are_no_vectors():
+    """Left are squared norms of 0.25, 1 and 4; quantiles of χ² of three components are 2.4, 3.5, 6.3 and 7.8."""
+    still = STILL.copy()
+    still[4, 0] = True
+    found = evaluation(replace(assessment(), still=still), constant)["error_bars"]["force"]["vector_coverage"]
+    assert found == pytest.approx({"0.5": 2 / 3, "0.68": 2 / 3, "0.9": 1.0, "0.95": 1.0})
+    still[:, 1] = True
+    assert evaluation(replace(assessment(), still=still), constant)["error_bars"]["force"]["vector_coverage"] is None

@@ -9,7 +9,7 @@ from ase.build import bulk, molecule
 
 from assay.aggregate import neighbourhood_mean
 from assay.neighbours import close_pairs
-from assay.regions import neighbourhood_sums, radius_curve
+from assay.regions import _smallest_as_good, neighbourhood_sums, radius_curve
 
 
 def rattled(seed: int, repeat: int = 4) -> Atoms:
@@ -57,6 +57,20 @@ def test_the_radius_follows_the_length_over_which_uncertainty_changes() -> None:
         assert curve.within[0] < curve.within_interval[chosen, 0]
         assert curve.within_interval[chosen, 0] < curve.within[chosen] < curve.within_interval[chosen, 1]
     assert (np.diff(short.neighbours) >= 0).all()
+
+
+def test_the_smallest_radius_within_one_standard_error_of_the_largest_correlation_is_chosen() -> None:
+    drawn = np.full((4, 3), np.nan)
+    drawn[2] = 0.57, 0.60, 0.63  # standard deviation 0.03
+    for correlation, chosen in (
+        ([0.52, 0.58, 0.60, 0.59], 3.0),
+        ([0.58, 0.52, 0.60, 0.59], 0.0),
+        ([0.52, 0.56, 0.60, 0.59], 5.0),
+        ([np.nan, 0.58, 0.60, 0.59], 3.0),
+    ):
+        assert _smallest_as_good(np.array([0.0, 3.0, 5.0, 7.0]), np.array(correlation), drawn, "within") == chosen
+    alone = np.full((4, 3), np.nan)
+    assert _smallest_as_good(np.array([0.0, 3.0, 5.0, 7.0]), np.array([0.52, 0.58, 0.6, 0.59]), alone, "within") == 5
 
 
 def test_where_nothing_differs_no_radius_gives_a_correlation() -> None:

@@ -45,9 +45,7 @@ def frames(tmp_path: Path) -> Path:
 
 def test_bars_transfer_by_the_ratio_of_the_factors(frames: Path, tmp_path: Path) -> None:
     """⟨z²⟩ is (factor judged / factor fitted)²; of 8 frames with 24 components each it is within 4 √(2/192)."""
-    found = assay.transferability(
-        frames, source="recorded", scores=["committee_force"], json_file=tmp_path / "t.json", report=tmp_path / "t.html"
-    )
+    found = assay.transferability(frames, source="recorded", scores=["committee_force"], json_file=tmp_path / "t.json")
     assert found.rows == ("cold", "hot", EVERYTHING)
     assert found.columns == ("cold", "hot")
     assert found.frames == {"cold": (24, 8, 8), "hot": (24, 8, 8), EVERYTHING: (48, 16, 0)}
@@ -64,6 +62,11 @@ def test_bars_transfer_by_the_ratio_of_the_factors(frames: Path, tmp_path: Path)
     saved = json.loads((tmp_path / "t.json").read_text())
     assert saved == found.summary()
     assert set(saved["tables"]) == set(TABLES)
+
+
+def test_the_page_has_a_panel_for_each_table(frames: Path, tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    assay.transferability(frames, source="recorded", scores=["committee_force"], report=tmp_path / "t.html")
     page = (tmp_path / "t.html").read_text()
     assert all(f'id="{name}-panel"' in page for name in TABLES if name != "failed")
 
@@ -120,6 +123,28 @@ def test_copies_of_fitted_frames_are_not_judged(tmp_path: Path) -> None:
     assert assay.transferability(tmp_path / "f.extxyz", source="recorded").frames["cold"] == (6, 2, 1)
 
 
+def test_of_copies_in_a_group_one_is_used(tmp_path: Path) -> None:
+    """Otherwise frame 0 would be fitted and calibrated on, which no gauge takes."""
+    rng = np.random.default_rng(3)
+    hot, cold = ([frame(rng, kind) for _ in range(10)] for kind in FACTOR)
+    found = {}
+    for name, frames in (("copies", [*hot[:7], hot[0], *hot[7:], hot[0], *cold]), ("none", [*hot, *cold])):
+        write(tmp_path / f"{name}.extxyz", frames)
+        found[name] = assay.transferability(tmp_path / f"{name}.extxyz", source="recorded").summary()
+    assert found["copies"] == found["none"]
+    assert found["none"]["failed"] == []
+
+
+def test_the_potential_of_all_groups_is_not_calibrated_on_what_it_is_fitted_to(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    hot, cold = ([frame(rng, kind) for _ in range(10)] for kind in FACTOR)
+    cold[6].positions = hot[0].positions  # cold[6] is calibrated on
+    write(tmp_path / "f.extxyz", [*hot, *cold])
+    found = assay.transferability(tmp_path / "f.extxyz", source="recorded")
+    assert found.failed == ()
+    assert found.frames[EVERYTHING] == (12, 3, 0)
+
+
 def test_groups_of_frames() -> None:
     atoms = Atoms("Mo2W4", info={"config_type": "md", "temperature": 300})
     assert group_of(atoms, "config_type") == "md"
@@ -157,6 +182,7 @@ def test_forces_that_vanish_by_symmetry_have_an_error_and_no_bar(tmp_path: Path)
 def test_the_heat_map_has_the_numbers() -> None:
     """Every cell is written, in per cent for shares, and a dash where nothing is defined."""
     matplotlib = pytest.importorskip("matplotlib.figure")
+    pytest.importorskip("jinja2")
     from assay.report.transfer_page import heat_map
 
     table = np.array([[0.951, np.nan, 0.12], [0.0, 1.0, 0.5]])

@@ -197,9 +197,9 @@ def test_no_ranking_where_none_is_surely_better_than_chance(value: float, method
 
 
 def test_the_best_of_many_must_beat_more_than_luck() -> None:
-    """0.03 ± 0.02 has p = 0.0018 of Student's t with 199 degrees of freedom: sure of one in two sets, not of one in 50.
+    """0.03 ± 0.02 has p = 0.002 of Student's t with 199 degrees of freedom: sure of one on two sets, not of one in 50.
 
-    Of 10 frames it is 0.008: the same interval says less.
+    Of 10 frames it is 0.01: the same interval says less.
     """
     alone = {"constant": (1.0, 1.0), "best": (0.97, 0.97)}
     assert chosen(made(alone)) == "best:scale"
@@ -219,7 +219,7 @@ def test_noise_is_recommended_in_few_cases() -> None:
     names = [f"score_{k}" for k in range(10)]
     frames = 20
     result = made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0)}, frames=frames)
-    result["methods"] |= {name: result["methods"]["gamma"] for name in names}
+    result["methods"] |= dict.fromkeys(names, result["methods"]["gamma"])
     taken = alone = 0
     for _ in range(100):
         for split in result["ranking"]:
@@ -265,3 +265,12 @@ def test_names_come_apart_and_together() -> None:
     assert split_name("gamma") == ("gamma", None, "")
     assert bar_name({"bar": "committee_force:scale", "posterior": "pops"}) == "committee_force[pops]:scale"
     assert bar_name({"bar": None, "posterior": None}) == ""
+
+
+def test_a_perfect_ranking_is_surely_one_and_without_an_interval_none_is() -> None:
+    result = made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0)}, spearman={"gamma": (1.0, None)})
+    told = result["ranking"]["calibration"]["force_frame"]["gamma"]["spearman"]
+    for low, method in ((1.0, "gamma"), (1.0 - 1e-16, "gamma"), (None, None)):
+        told["low"] = low
+        told["high"] = low and 1.0
+        assert recommendation(result)["ranking_frames"]["method"] == method

@@ -15,10 +15,10 @@ from assay.cli.compare import test_sets as sets_of
 QUICK = ("--resamples", 20, "--calibrators", "scale,conformal")
 
 
-def test_a_table_a_recommendation_with_reasons_json_and_a_page(files: Files, tmp_path: Path) -> None:
+def test_a_table_a_recommendation_with_reasons_and_json(files: Files, tmp_path: Path) -> None:
     words = ("compare", "-t", files.train, "-c", files.held_out, "-e", files.test, "-e", f"again={files.test}")
     source = ("--source", committee_toml(tmp_path))
-    done = assay(*words, *source, *QUICK, "--report", "r.html", "--json", "r.json", cwd=tmp_path)
+    done = assay(*words, *source, *QUICK, "--json", "r.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "r.json").read_text())
     assert [split["name"] for split in result["splits"]] == ["training", "calibration", "test", "again"]
@@ -28,6 +28,13 @@ def test_a_table_a_recommendation_with_reasons_json_and_a_page(files: Files, tmp
     for key in ("error_bars", "energy_bars", "ranking_frames", "ranking_atoms"):
         for reason in result["recommendation"][key]["reasons"]:
             assert reason in told
+
+
+def test_the_page(files: Files, tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    words = ("compare", "-t", files.train, "-e", files.test, "--source", committee_toml(tmp_path), *QUICK)
+    done = assay(*words, "--scores", "committee_force", "--report", "r.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert "written to r.html" in done.stderr
     assert "Comparison of uncertainties" in (tmp_path / "r.html").read_text("utf-8")
 
@@ -37,7 +44,7 @@ def test_json_on_stdout_is_all_that_is_there(files: Files, tmp_path: Path) -> No
     done = assay(*words, "--scores", "committee_force", "--json", "-", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert set(result["methods"]) == {"committee_force", "random", "constant"}
+    assert set(result["methods"]) == {"committee_force", "committee_energy", "random", "constant"}
 
 
 def test_mistakes_are_one_message(files: Files, tmp_path: Path) -> None:

@@ -33,6 +33,18 @@ def test_a_resample_is_the_values_repeated_as_often_as_their_frame_was_drawn(row
     np.testing.assert_allclose(together, found[:2], atol=1e-12)
 
 
+def test_a_mean_is_that_of_one_stratum_and_infinite_where_a_value_is():
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal(200)
+    resampled = FrameBootstrap(rng.integers(30, size=200), resamples=20)
+    one = np.zeros(200, dtype=int)
+    np.testing.assert_allclose(resampled.mean(x), resampled.mean_by(x, one, 1)[:, 0], rtol=1e-12)
+    x[7] = np.inf
+    drawn = resampled.counts[:, resampled.place[7]] > 0
+    assert np.isposinf(resampled.mean(x)[drawn]).all()
+    assert drawn.any()
+
+
 def test_whole_frames_are_drawn_as_many_as_there_are():
     frame = np.array([7, 7, -2, 30, 30, 30])
     resampled = FrameBootstrap(frame, resamples=50)

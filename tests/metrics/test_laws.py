@@ -169,5 +169,5 @@ def test_every_public_function_is_here():
     elsewhere = {"worst_decile", "flagged_fraction", "envelope_violation", "envelope_violation_interval"}
     elsewhere |= {"error_ratios", "error_ratio_histogram"}  # the sign counts
     elsewhere |= {"FrameBootstrap", "interval", "mean_by", "areas_over_and_under", "vector_coverage"}
-    elsewhere |= {"ence_by_chance", "ence_interval", "equal_count", "z_mean_square"}
+    elsewhere |= {"ence_by_chance", "ence_interval", "ence_samples", "equal_count", "z_mean_square"}
     assert set(metrics.__all__) | {"reliability_log"} == set(ALL) | elsewhere

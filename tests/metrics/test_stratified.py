@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.metrics import ence, ence_by_chance, ence_interval, equal_count, mean_by, z_mean_square
+from assay.metrics import ence, ence_by_chance, ence_interval, ence_samples, equal_count, mean_by, z_mean_square
 from assay.metrics.bootstrap import FrameBootstrap
 from assay.prediction import Score
 
@@ -96,6 +96,19 @@ def test_ence_intervals_hold_its_expectation(factor):
     held = np.sum((low <= np.mean(found)) & (np.mean(found) <= high))
     assert held >= 88
     assert np.mean(high - low) < 6 * np.std(found), "and not by being wide"
+
+
+def test_ence_of_resamples_lies_around_that_of_all_values_and_not_above_it():
+    """Unshifted it would be above by the chance that each resample adds, and of right bars by more than its scatter."""
+    error, std = drawn(7)
+    samples = ence_samples(error, std, FrameBootstrap(FRAME, 300))
+    value = ence(error, std)
+    assert samples.mean() == pytest.approx(value, rel=0.01)
+    assert np.mean(samples < value) == pytest.approx(0.5, abs=0.15)
+    assert (ence_samples(error, std, FrameBootstrap(FRAME, 300), bins=1) >= 0).all(), "|1 − RMSE/σ| is near 0"
+    assert ence_samples(error, std, FrameBootstrap(np.zeros(error.size), 4)).tolist() == pytest.approx(
+        [np.nan] * 4, nan_ok=True
+    )
 
 
 def test_ence_of_a_constant_bar_has_one_bin():

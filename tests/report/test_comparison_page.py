@@ -16,8 +16,9 @@ from test_report_browser import CHROMIUM, in_browser
 
 from assay.comparison.overview import Overview
 from assay.comparison.recommendation import bar_name
+from assay.metrics import signed_miscalibration_area
 from assay.report.comparison_page import write_comparison_report
-from assay.report.comparison_tables import memory
+from assay.report.comparison_tables import bars, memory
 
 LARGE = synthetic_comparison.made(28, 5)
 SECTIONS = {"recommendation", "at-a-glance", "compared", "figures", "everything", "made", "words"}
@@ -168,3 +169,10 @@ def test_figures_have_a_point_for_every_method_with_numbers(written: Callable[[d
     for name in ("gamma", "leverage", "committee_force[pops]", "random"):
         assert f">{name}</text>" in forest[0]
     assert ">constant</text>" not in forest[0]
+
+
+def test_the_sign_of_the_area_is_told_as_it_is() -> None:
+    too_small, too_large = (signed_miscalibration_area([1.0, -2.0, 0.5], [std] * 3) for std in (0.1, 10.0))
+    assert too_large < 0 < too_small
+    heads = [column.head for column in bars(LARGE, "force")[0].columns]
+    assert "Area, + too small" in heads

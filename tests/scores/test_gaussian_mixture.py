@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from assay.scores.gaussian_mixture import MOST_DIMENSIONS, Mixture
-from assay.scores.principal_components import PrincipalComponents
+from assay.scores.whitening import Whitening
 
 
 def mixed(seed: int, n: int, columns: int) -> np.ndarray:
@@ -20,7 +20,7 @@ def test_one_gaussian_has_its_likelihood():
     found = Mixture.fit(x)
     expected = -multivariate_normal(x.mean(axis=0), np.cov(x.T, ddof=0)).logpdf(x)
     assert len(found.weights) == 1
-    units = np.linalg.slogdet(found.components.axes)[1]  # the density is per volume of the components
+    units = np.linalg.slogdet(found.whitening.transform)[1]  # the density is per volume of the components
     np.testing.assert_allclose(found.minus_log(x) - units, expected, atol=5e-3)
 
 
@@ -38,7 +38,7 @@ def test_clusters_are_found_and_the_density_integrates_to_one():
     found = Mixture.fit(x)
     assert len(found.weights) == 4
     grid = np.stack(np.meshgrid(*[np.linspace(-3, 7, 300)] * 2), axis=-1).reshape(-1, 2)
-    volume = (10 / 299) ** 2 * abs(np.linalg.det(found.components.axes))
+    volume = (10 / 299) ** 2 * abs(np.linalg.det(found.whitening.transform))
     assert np.exp(-found.minus_log(grid)).sum() * volume == pytest.approx(1, abs=1e-3)
     assert found.minus_log(np.array([[2.0, 2.0]]))[0] > found.minus_log(x).max()  # between the four
 
@@ -47,21 +47,31 @@ def test_what_leaves_the_span_is_far():
     x = mixed(3, 200, 6)
     x = np.column_stack([x, x[:, 0] + x[:, 1]])
     found = Mixture.fit(x)
-    assert found.components.rank == 6
+    assert found.whitening.spanned == 6
     off = x.copy()
     off[:, 6] += 1e-2
     assert found.minus_log(off).min() > 1000 * found.minus_log(x).max()
+
+
+@pytest.mark.parametrize("columns", [4, MOST_DIMENSIONS + 4])
+def test_rounding_errors_of_a_constant_column_do_not_count(columns: int):
+    x = np.column_stack([mixed(6, 500, columns), np.full(500, 7.0)])
+    found, moved = Mixture.fit(x), x.copy()
+    moved[:, -1] *= 1 + 1e-10
+    np.testing.assert_allclose(found.minus_log(moved), found.minus_log(x), atol=1e-6)
+    moved[:, -1] = 7.07
+    assert found.minus_log(moved).min() > 1e6
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_few_atoms(n: int):
     x = mixed(4, n, 8)
     found = Mixture.fit(x)
-    assert found.components.rank == n - 1
+    assert found.whitening.spanned == n - 1
     assert found.minus_log(x + 1.0).min() > found.minus_log(x).max()
 
 
 def test_components_have_unit_spread_and_an_orthogonal_span():
     x = mixed(5, 500, 5) * np.geomspace(1e-3, 1e3, 5)
-    z = PrincipalComponents.fit(x)(x)
+    z = Whitening.fit(x)(x)
     np.testing.assert_allclose(z.T @ z / 500, np.eye(5), atol=1e-9)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RationalQuadratic
+from sklearn.preprocessing import StandardScaler
 
 from assay.scores.gaussian_process import (
+    DISTINCT,
     ENTRIES,
     MOST,
     NOISE,
@@ -66,7 +69,7 @@ def test_more_inducing_atoms_come_closer_to_the_exact_process():
 
 def test_one_atom_is_the_closed_form():
     """`σ² = 1 − k² / (1 + σ_n²)`, and at the atom itself, copied n times, `σ_n² / (n + σ_n²)`."""
-    whitening = Whitening(np.zeros(1), np.eye(1), 1.0)  # ℓ = √2
+    whitening = Whitening(np.zeros(1), np.eye(1), np.ones(1), 1, 1.0)  # ℓ = √2
     process = fold(np.zeros((1, 1)), np.zeros((1, 1)), whitening).result()
     k = 1.0 / (1.0 + np.array([0.0, 1.0, 2.0]) ** 2 / 4.0)
     np.testing.assert_allclose(process.std(np.array([[0.0], [1.0], [2.0]])) ** 2, 1.0 - k**2 / (1.0 + NOISE**2))
@@ -142,6 +145,24 @@ def test_inducing_atoms_are_the_pivots_of_a_cholesky_factorisation():
         variance = 1.0 - np.einsum("ui,ui->i", k[u], np.linalg.solve(k[np.ix_(u, u)], k[u]))
         assert variance[chosen[m]] == pytest.approx(variance.max(), rel=1e-9)
     assert len(inducing(np.concatenate([points, points]), 500)) == len(points)
+
+
+def test_no_atom_is_chosen_twice_though_its_distance_to_itself_is_rounded():
+    """Far from the mean, `|x|² + |y|² − 2 xy` of an atom and itself is not 0, nor is the variance that it leaves."""
+    points = 1e6 + 0.1 * RNG.normal(size=(50, 4))
+    assert 1.0 - kernel(points, points).diagonal().min() > DISTINCT
+    chosen = inducing(points, 50)
+    assert len(np.unique(chosen)) == len(chosen)
+
+
+def test_principal_components_come_first():
+    """As scikit-learn's of standardised columns; the constant column is not spanned."""
+    rows = np.column_stack([TRAIN * [1e-3, 1.0, 30.0, 1e4], np.full(len(TRAIN), 7.0)])
+    whitening = Whitening.fit(rows)
+    assert whitening.spanned == 4
+    expected = PCA(whiten=True).fit_transform(StandardScaler().fit_transform(rows[:, :4]))
+    cosines = whitening(rows)[:, :4].T @ expected / len(rows)
+    np.testing.assert_allclose(np.abs(cosines), np.eye(4), atol=0.01)
 
 
 def test_many_species_share_the_memory():

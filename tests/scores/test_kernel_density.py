@@ -43,8 +43,24 @@ def test_the_bandwidth_has_the_greatest_likelihood_of_other_frames():
 def test_atoms_of_one_frame_do_not_narrow_the_bandwidth():
     x = np.repeat(np.random.default_rng(3).normal(size=(60, 2)), 5, axis=0)
     frames = np.repeat(np.arange(60), 5)
-    assert likeliest_bandwidth(x, frames, 2.0) > 0.1
-    assert likeliest_bandwidth(x, np.arange(300), 2.0) < 1e-4
+    near = x + 1e-4 * np.random.default_rng(4).normal(size=x.shape)
+    assert likeliest_bandwidth(near, frames, 2.0) > 0.1
+    assert likeliest_bandwidth(near, np.arange(300), 2.0) < 1e-3
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-13])
+def test_frames_that_occur_twice_do_not_narrow_the_bandwidth(noise: float):
+    """Nor where the first atoms are odd ones: distances are computed from the mean."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(400, 4))
+    x[:2] += 4e3
+    once = likeliest_bandwidth(x, np.arange(400), 4.0)
+    twice = np.concatenate([x, x * (1 + noise * rng.normal(size=x.shape))])
+    assert likeliest_bandwidth(twice, np.arange(800), 4.0) == pytest.approx(once, rel=0.1)
+
+
+def test_one_environment_over_and_over_has_a_bandwidth():
+    assert 0 < likeliest_bandwidth(np.ones((10, 3)), np.arange(10), 3.0) < 1e-5
 
 
 def test_gaussian_points_rank_as_their_density():

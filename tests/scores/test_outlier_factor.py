@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
-from assay.scores.outlier_factor import SHRINKAGE, FrameOutlierFactor, OutlierFactor, Reference, distances
+from assay.scores.outlier_factor import (
+    COINCIDENT,
+    SHRINKAGE,
+    FrameOutlierFactor,
+    OutlierFactor,
+    Reference,
+    distances,
+)
 from assay.scores.training import TrainingFeatures, signature
 from assay.sources import Evaluation
 
@@ -71,6 +79,25 @@ def test_atoms_of_one_frame_are_no_neighbours_for_the_spacing():
     assert mixed[0] > 4 * apart[0]
 
 
+@pytest.mark.parametrize("frame_size", [1, 7, 60])
+@pytest.mark.parametrize("columns", [3, 40])
+def test_spacings_and_factors_are_those_of_all_pairs(frame_size: int, columns: int):
+    """Atoms of a frame are near each other, so most of the nearest are of the own frame in large ones."""
+    rng = np.random.default_rng(11)
+    groups = np.arange(420) // frame_size
+    points = rng.normal(size=(420, columns))[groups] + 0.1 * rng.normal(size=(420, columns))
+    found = reference(points, groups)
+    every = cdist(points / found.scale, points / found.scale)
+    every[groups[:, None] == groups] = np.inf
+    near = np.sort(every, axis=1)[:, :5].mean(axis=1)
+    shrunk = np.maximum(near, COINCIDENT * np.median(near)) ** SHRINKAGE * np.median(near) ** (1 - SHRINKAGE)
+    np.testing.assert_allclose(found.spacing, shrunk, rtol=1e-8)
+    new = rng.normal(size=(90, columns))
+    every = cdist(new / found.scale, points / found.scale)
+    local = np.log(shrunk)[every.argsort(axis=1)[:, :5]].mean(axis=1)
+    np.testing.assert_allclose(found.factor(new), np.sort(every, axis=1)[:, :5].mean(axis=1) / np.exp(local), rtol=1e-8)
+
+
 def test_many_points_are_thinned_out():
     points = np.random.default_rng(7).normal(size=(500, 2))
     assert len(reference(points, most=100).points) == 100
@@ -102,6 +129,20 @@ def test_frames_of_another_spread_are_outliers_though_no_atom_need_be():
     narrow = [score.values(Evaluation(features=f), n)[0] for f, n in frames(10, 20, spread=0.1)]
     assert min(narrow) > np.quantile(usual, 0.9)
     assert np.median(atoms.values(Evaluation(features=frames(10, 1, 0.1)[0][0]), frames(10, 1)[0][1])) < 1.5
+
+
+def test_units_of_a_column_that_is_constant_do_not_count_for_frames():
+    """The standard deviation over atoms of 0.1 is not 0 but a rounding error, and another one of 0.37."""
+    values = []
+    for unit in (1.0, 3.7):
+        of = [(np.column_stack([f, np.full(len(f), 0.1 * unit)]), n) for f, n in frames(12, 30)]
+        training = TrainingFeatures()
+        for f, n in of[:25]:
+            some = np.arange(8) < 3 + len(training.kinds) % 5  # means of other numbers of atoms are rounded otherwise
+            training.append(f[some], n[some])
+        score = FrameOutlierFactor.fit(training)
+        values.append([score.values(Evaluation(features=f), n)[0] for f, n in of[25:]])
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-6)
 
 
 def test_unknown_species_are_infinitely_far():

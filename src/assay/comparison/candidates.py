@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ SLACK = {"0.68": 0.05, "0.95": 0.03}
 """How far coverage on frames like the training frames may surely be from its level."""
 CHEAPER = 0.1
 """Costs that differ by less than this share of the whole count as equal."""
+ROUNDING = 1e-12
+"""An interval that is narrower has no width."""
 FEW_BAD = 5
 """Bad frames of a set below which the share of them that is found means nothing."""
 
@@ -71,25 +73,41 @@ def as_good(least: Candidate, candidates: Sequence[Candidate], tied: Mapping[str
     ]
 
 
-def surely_above_zero(found: Mapping[str, Told], frames: Mapping[str, int], tried: int) -> list[str]:
+def of_correlation(value: float) -> float:
+    """By how much the standard error of a correlation is smaller than it would be at 0: `1 − ρ²`."""
+    return 1 - value**2
+
+
+def of_skill(value: float) -> float:
+    """By how much the standard error of `1 − S/S₀` is smaller than it would be at 0, that of ln(S/S₀) being the same:
+    `S/S₀`."""
+    return 1 - value
+
+
+def surely_above_zero(
+    found: Mapping[str, Told], frames: Mapping[str, int], tried: int, shrinks: Callable[[float], float]
+) -> list[str]:
     """The splits on which a figure of the best of `tried` candidates is above 0 by more than luck, at 5 % in all.
 
-    One-sided, by Student's t with F − 1 degrees of freedom for the F frames of a split, the standard error from the
-    95 % interval; for each split and candidate that could have been chosen instead (Bonferroni).
+    One-sided, by Student's t with F − 1 degrees of freedom for the F frames of a split, with the standard error that
+    the 95 % interval would have at 0; corrected for each split and candidate that could have been chosen instead
+    (Bonferroni).
     """
-    return [split for split, each in found.items() if _luck(each, frames[split]) * tried * len(found) < SIGNIFICANT]
+    luck = {split: _luck(each, frames[split], shrinks) for split, each in found.items()}
+    return [split for split, p in luck.items() if p * tried * len(found) < SIGNIFICANT]
 
 
-def _luck(found: Told, frames: int) -> float:
+def _luck(found: Told, frames: int, shrinks: Callable[[float], float]) -> float:
     """How likely a figure at least as large is where it is truly 0; 1 without an interval."""
     from scipy.special import ndtri, stdtr  # slow to import
 
-    if None in (found["value"], found["low"], found["high"]) or frames < 2:
+    value, low, high = (found[end] for end in ("value", "low", "high"))
+    if None in (value, low, high) or frames < 2:
         return 1.0
-    standard_error = (found["high"] - found["low"]) / (2 * ndtri(0.975))
-    if standard_error == 0:
-        return 0.0 if found["value"] > 0 else 1.0
-    return float(stdtr(frames - 1, -found["value"] / standard_error))
+    standard_error = (high - low) / (2 * ndtri(0.975))
+    if standard_error <= ROUNDING:
+        return 0.0 if value > ROUNDING else 1.0
+    return float(stdtr(frames - 1, -value * shrinks(value) / standard_error))
 
 
 def cheapest(result: Result, candidates: Sequence[Candidate]) -> Candidate:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from assay.comparison.methods import FitScore, Method, committee_methods, fitted_methods
 from assay.frames import Frame, Skipped
+from assay.inputs import Stage
 from assay.linear.fit import fit_linear
 from assay.linear.posterior import Posterior
 from assay.linear.several import Several
@@ -21,7 +22,6 @@ from assay.scores.registry import COMMITTEE, FROM_FEATURES, checked_names
 from assay.scores.training import TrainingFeatures
 from assay.sources import Design, LinearSource, Source
 from assay.survey import Survey
-from assay.verbs.inputs import Stage
 
 
 @dataclass(frozen=True)

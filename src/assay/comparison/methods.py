@@ -20,7 +20,7 @@ from assay.scores.training import TrainingFeatures
 from assay.scoring import ENERGIES
 from assay.sources import Evaluation, Source
 
-TIMED_ATOMS = 2_000
+TIMED_ATOMS = 1_000
 REPEATS = 3
 """Atoms on which the cost of each score is measured, and how often: the least time of a frame counts."""
 

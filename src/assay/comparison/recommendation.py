@@ -18,6 +18,8 @@ from assay.comparison.candidates import (
     geometric_mean,
     has_bad_frames,
     honest,
+    of_correlation,
+    of_skill,
     surely_above_zero,
 )
 from assay.comparison.methods import CONSTANT, RANDOM
@@ -99,7 +101,7 @@ def _error_bars(result: Result, quantity: str, prefer: str = "") -> dict[str, An
     found = figures[chosen.name]
     skill = {split: each["skill"] for split, each in found.items()}
     beaten = [constant] if constant else []
-    surely = surely_above_zero(skill, frames_of(result), len(right))
+    surely = surely_above_zero(skill, frames_of(result), len(right), of_skill)
     if constant and (constant.loss <= chosen.loss or not surely):
         reasons = [
             f"Nothing surely beats one constant bar. The best of {len(right)}, {chosen.name}, has a skill against it "
@@ -171,7 +173,7 @@ def _ranking(result: Result, of: str) -> dict[str, Any]:
     equal = as_good(least, candidates, {split: _tied(result, split, target, "spearman") for split in at})
     chosen = cheapest(result, equal)
     found = {split: each["spearman"] for split, each in figures[chosen.name].items()}
-    surely = surely_above_zero(found, frames_of(result), len(candidates))
+    surely = surely_above_zero(found, frames_of(result), len(candidates), of_correlation)
     if not surely:
         reason = (
             f"Nothing surely beats chance in ranking the {what}: the best of {len(candidates)}, {chosen.name}, has "

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash
+from assay.inputs import Paths, labelled, listed
 from assay.survey import Survey
-from assay.verbs.inputs import Paths, labelled, listed
 
 TRAINING = "training"
 CALIBRATION = "calibration"

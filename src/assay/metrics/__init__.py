@@ -13,7 +13,7 @@
 | How are errors spread beside their spread or bar? | `error_ratios`, `error_ratio_quantiles`, \
 `error_ratio_histogram` | members or error bars |
 | How sure is a metric, and which of two is better? | `FrameBootstrap`, `interval`, `ence_interval`, \
-`ence_by_chance` | the frame of each value |
+`ence_samples`, `ence_by_chance` | the frame of each value |
 | Are they both honest and narrow? | `gaussian_nll`, `gaussian_crps`, `interval_score` | error bars |
 
 Errors are prediction − reference, of any sign and any shape (frames, atoms or force components): every value
@@ -43,7 +43,7 @@ from assay.metrics.errors import mae, rmse
 from assay.metrics.proper import gaussian_crps, gaussian_nll, interval_score
 from assay.metrics.ranking import flagged_fraction, roc_auc, spearman, worst_decile
 from assay.metrics.sparsification import ause, sparsification_curve
-from assay.metrics.stratified import ence_by_chance, ence_interval, equal_count, mean_by, z_mean_square
+from assay.metrics.stratified import ence_by_chance, ence_interval, ence_samples, equal_count, mean_by, z_mean_square
 
 __all__ = [
     "FrameBootstrap",
@@ -55,6 +55,7 @@ __all__ = [
     "ence",
     "ence_by_chance",
     "ence_interval",
+    "ence_samples",
     "envelope_violation",
     "envelope_violation_interval",
     "equal_count",

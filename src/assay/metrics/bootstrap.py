@@ -8,6 +8,7 @@ the same for all of them, so that differences of two scores have intervals too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,17 @@ class FrameBootstrap:
 
     def mean(self, values: ArrayLike) -> Array:
         """`Σ w x / Σ w` of each resample, `(B,)`: coverage, a flagged share, ⟨e²⟩, ⟨(e/σ)²⟩ …"""
-        return self.mean_by(values, np.zeros(self.place.shape, dtype=np.int64), 1)[:, 0]
+        x = one_for_each(values, self.place.shape, "values")
+        F = self.counts.shape[1]
+        if F < 2:
+            return np.full(len(self), np.nan)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.counts @ np.bincount(self.place, x, F) / self._drawn)
+
+    @cached_property
+    def _drawn(self) -> NDArray[np.int64]:
+        """How many values each resample has, `(B,)`."""
+        return np.asarray(self.counts @ np.bincount(self.place, minlength=self.counts.shape[1]))
 
     def mean_by(self, values: ArrayLike, stratum: NDArray[np.integer[Any]], strata: int) -> Array:
         """`Σ_{i ∈ k} w x / Σ_{i ∈ k} w` of each resample and stratum k, `(B, K)`; NaN for less than two frames.

@@ -90,11 +90,10 @@ def ence_interval(
     resamples: int = 200,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The interval of `assay.metrics.ence` by resampling frames: quantiles of `ENCE* − ⟨ENCE*⟩ + ENCE`.
+    """The interval of `assay.metrics.ence` by resampling frames: quantiles of `ence_samples` at (1 ∓ level)/2.
 
-    They are at (1 ∓ level)/2, and shifted because each resample adds chance to the chance that there is; bins are those
-    of all values. It is the interval of what so many values in so many frames would give again: what chance alone
-    gives says `ence_by_chance`. NaN with fewer than two frames. Arguments as of `ence`, and
+    It is the interval of what so many values in so many frames would give again: what chance alone gives says
+    `ence_by_chance`. NaN with fewer than two frames. Arguments as of `ence`, and
 
     | symbol | argument | shape | unit |
     |---|---|---|---|
@@ -102,11 +101,23 @@ def ence_interval(
 
     Raises what `ence` raises.
     """
-    samples, _ = _ences(error, std, frame, bins, resamples, seed)
+    return interval(ence_samples(error, std, _resampled(error, frame, resamples, seed), bins), level)
+
+
+def ence_samples(error: ArrayLike, std: ArrayLike, resampled: FrameBootstrap, bins: int | None = None) -> Array:
+    """`assay.metrics.ence` of each resample, `(B,)`, shifted to their mean: `max(0, ENCE* − ⟨ENCE*⟩ + ENCE)`.
+
+    Shifted because each resample adds chance to the chance that there is; bins are those of all values. NaN with fewer
+    than two frames. Arguments and errors as of `ence`, and
+
+    | symbol | argument | shape |
+    |---|---|---|
+    | | resampled: of the frames of the values | n values |
+    """
+    samples, _ = _ences(error, std, resampled, bins)
     if np.isnan(samples).all():
-        return float("nan"), float("nan")
-    low, high = interval(samples - np.nanmean(samples) + ence(error, std, bins), level)
-    return max(low, 0.0), high
+        return samples
+    return np.asarray(np.maximum(samples - np.nanmean(samples) + ence(error, std, bins), 0.0))
 
 
 def ence_by_chance(
@@ -128,16 +139,18 @@ def ence_by_chance(
 
     Arguments and errors as of `ence_interval`; NaN with fewer than two frames.
     """
-    _, samples = _ences(error, std, frame, bins, resamples, seed)
+    _, samples = _ences(error, std, _resampled(error, frame, resamples, seed), bins)
     samples = samples[~np.isnan(samples)]
     if not len(samples):
         return float("nan"), float("nan")
     return float(np.mean(samples)), float(np.quantile(samples, level))
 
 
-def _ences(
-    error: ArrayLike, std: ArrayLike, frame: ArrayLike, bins: int | None, resamples: int, seed: int
-) -> tuple[Array, Array]:
+def _resampled(error: ArrayLike, frame: ArrayLike, resamples: int, seed: int) -> FrameBootstrap:
+    return FrameBootstrap(one_for_each(frame, np.shape(error), "frame").ravel(), resamples, seed)
+
+
+def _ences(error: ArrayLike, std: ArrayLike, resampled: FrameBootstrap, bins: int | None) -> tuple[Array, Array]:
     """ENCE of resamples of frames as it is, and with errors that are calibrated in every bin, `(B,)` each."""
     e = finite_errors(error)
     v = (standard_deviations(std, e.shape) ** 2).ravel()
@@ -145,7 +158,6 @@ def _ences(
     b = equal_count(v, isqrt(n) if bins is None else bins)
     count = np.bincount(b)
     K, share = len(count), count / n
-    resampled = FrameBootstrap(one_for_each(frame, e.shape, "frame").ravel(), resamples, seed)
     mv, mse = resampled.mean_by(v, b, K), resampled.mean_by(e2, b, K)
     all_mv, all_mse = np.bincount(b, v), np.bincount(b, e2)
     right = mse * np.divide(all_mv, all_mse, out=np.ones(K), where=all_mse > 0)

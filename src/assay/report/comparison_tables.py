@@ -85,7 +85,8 @@ def at_a_glance(overview: Overview) -> Table:
         + ("Worst test: the test set where the method is worst, named below. " if several else "")
         + "Small: 95 % interval. ★ the best, ☆ not significantly worse"
         + (" (on every test set)" if several else "")
-        + ". Costs are beside those of the potential. Click a heading to sort."
+        + "; the truly best is among these in about 95 % of cases, and one without a mark need not be worse. "
+        "Costs are beside those of the potential. Click a heading to sort."
     )
     return Table("glance", caption, tuple(columns))
 
@@ -133,7 +134,7 @@ def bars(result: Result, quantity: str) -> list[Table]:
             _column("ENCE", [Found(g["ence"], split, "") if g["ence"] else None for g in given], _two),
             numbers("NLL", [g["nll"] for g in given]),
             numbers(f"CRPS ({unit})", [_scaled(g["crps"], factor) for g in given]),
-            numbers("Area, + too wide", [g["area"] for g in given]),
+            numbers("Area, + too small", [g["area"] for g in given]),
         )
         found.append(Table(f"bars-{quantity}-{i}", f"On {split}: error bars of the {quantity}.", columns))
     return found

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from assay.prediction import Array
-from assay.scores.principal_components import PrincipalComponents
-from assay.scores.standardised import kept_rows, of_each_species
+from assay.scores.standardised import of_each_species
 from assay.scores.training import TrainingFeatures
+from assay.scores.whitening import Whitening
 from assay.sources import Evaluation
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ MOST_DIMENSIONS = 32
 NUMBERS_OF_GAUSSIANS = (1, 2, 4, 8, 16)
 REGULARISATION = 1e-4
 """Added to the variances, in units of the spread: a Gaussian on copies of one environment has no width of its own."""
+TOLERANCE = 1e-2
+"""Expectation and maximisation stop when the mean logarithm of the likelihood rises by less than this."""
 MOST_ATOMS = 20_000
 """Training atoms of one species that the mixture is fitted to; more are thinned out at random."""
 
@@ -44,27 +46,27 @@ class Mixture:
     | factors | R with R Rᵀ = Σ⁻¹, upper triangles | `(K, d, d)` |
     """
 
-    components: PrincipalComponents
+    whitening: Whitening
     weights: Array
     means: Array
     factors: Array
 
     @classmethod
     def fit(cls, rows: Array) -> Self:
-        components = PrincipalComponents.fit(rows)
-        d = min(MOST_DIMENSIONS, components.rank)
+        whitening = Whitening.fit(rows)
+        d = min(MOST_DIMENSIONS, whitening.spanned)
         if len(rows) > MOST_ATOMS:
             rows = rows[np.sort(np.random.default_rng(0).permutation(len(rows))[:MOST_ATOMS])]
-        z = components(rows)[:, :d]
+        z = whitening(rows)[:, :d]
         if d == 0 or len(z) < 2:
-            return cls(components, np.ones(1), np.zeros((1, d)), np.eye(d)[None])
+            return cls(whitening, np.ones(1), np.zeros((1, d)), np.eye(d)[None])
         with threadpool_limits(1, user_api="blas"):  # products of matrices this small are slower on several threads
             best = _least_bic(z)
-        return cls(components, best.weights_, best.means_, best.precisions_cholesky_)
+        return cls(whitening, best.weights_, best.means_, best.precisions_cholesky_)
 
     def minus_log(self, features: Array) -> Array:
         """−log p of features `(m, D)`, `(m,)`."""
-        z = self.components(features)
+        z = self.whitening(features)
         d = self.means.shape[1]
         inside, rest = z[:, :d], z[:, d:]
         terms = np.empty((len(z), len(self.weights)))
@@ -86,7 +88,7 @@ def _least_bic(z: Array) -> GaussianMixture:
             break
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a likelihood that still rises a little will do
-            found = GaussianMixture(count, reg_covar=REGULARISATION, random_state=0).fit(z)
+            found = GaussianMixture(count, tol=TOLERANCE, reg_covar=REGULARISATION, random_state=0).fit(z)
         bic = found.bic(z)
         if bic >= least:
             break
@@ -107,7 +109,7 @@ class MixtureLikelihood:
 
     @classmethod
     def fit(cls, training: TrainingFeatures) -> Self:
-        return cls({z: Mixture.fit(kept_rows(training, z)[0]) for z in training.species})
+        return cls({z: Mixture.fit(training.rows(z)) for z in training.species})
 
     def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""
@@ -116,9 +118,9 @@ class MixtureLikelihood:
 
     def state(self) -> dict[str, Any]:
         each = self.mixtures.items()
-        return {"mixtures": {str(z): {**vars(of), "components": of.components.state()} for z, of in each}}
+        return {"mixtures": {str(z): {**vars(of), "whitening": vars(of.whitening)} for z, of in each}}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         each = state["mixtures"].items()
-        return cls({int(z): Mixture(**{**of, "components": PrincipalComponents(**of["components"])}) for z, of in each})
+        return cls({int(z): Mixture(**{**of, "whitening": Whitening(**of["whitening"])}) for z, of in each})

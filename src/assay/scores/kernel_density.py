@@ -7,8 +7,9 @@ kernels of the other frames (Habbema et al. 1974; Duin 1976, doi:10.1109/TC.1976
 
     h² = Σ_q Σ_i p_qi ‖x_q − x_i‖² / (q d),     p_qi the share of i in the density at q,
 
-over a sample of q of them. Schultz et al. 2024 (arXiv:2406.05143) judge models by such densities. What is
-dense in one phase and sparse in another has one bandwidth here; `knn_density` has a scale for each place.
+over a sample of q of them. Copies are left out: they say nothing of how far the next environment will be. Schultz et
+al. 2024 (arXiv:2406.05143) judge models by such densities. What is dense in one phase and sparse in another has one
+bandwidth here; `knn_density` has a scale for each place.
 """
 
 from __future__ import annotations
@@ -80,12 +81,12 @@ def likeliest_bandwidth(points: Array, frames: NDArray[np.int64], dimension: flo
     picked = np.sort(np.random.default_rng(0).permutation(len(points))[:HELD_OUT])
     if len(np.unique(frames)) < 2:
         frames = np.arange(len(points))
-    square = np.square(distances(points[picked] - points[0], points - points[0]))
-    square[frames[picked, None] == frames] = np.inf
+    centre = points.mean(axis=0)
+    square = np.square(distances(points[picked] - centre, points - centre))
+    least = COINCIDENT**2 * points.shape[1]
+    square[(frames[picked, None] == frames) | (square <= least)] = np.inf
     square = square[np.isfinite(square).any(axis=1)]
-    finite = square[np.isfinite(square)]
-    least = (COINCIDENT * np.sqrt(points.shape[1])) ** 2
-    if not len(finite) or finite.max() <= least:
+    if not len(square):
         return float(np.sqrt(least))
     bare = np.where(np.isfinite(square), square, 0.0)
     h2 = max(float(np.median(square.min(axis=1))) / dimension, least)

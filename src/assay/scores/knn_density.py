@@ -8,8 +8,8 @@ doi:10.1021/acs.jctc.7b00916):
 
     D_k = −2 k [log V_k(x) + log V_k(l) − 2 log(V_k(x) + V_k(l)) + log 4] ≥ 23.928    (a χ² of probability 1e-6)
 
-Distances are between standardised features. Coincident training environments count once, and one that coincides with x
-is x itself, not its neighbour: a density is never infinite.
+Distances are between standardised features. Coincident training environments count once, so the third neighbour is at
+a distance even where x coincides with the first: a density is never infinite, and the same there as right beside.
 """
 
 from __future__ import annotations
@@ -66,11 +66,10 @@ class Density:
 
     def minus_log(self, features: Array) -> Array:
         """−log ρ of features `(m, D)`, `(m,)`."""
-        distance, which = self._nearest(features / self.scale, MOST_NEIGHBOURS + 1)
-        if distance.shape[1] > 1:
-            itself = distance[:, :1] < COINCIDENT * np.sqrt(features.shape[1])
-            distance = np.where(itself, distance[:, 1:], distance[:, :-1])
-            which = np.where(itself, which[:, 1:], which[:, :-1])
+        return self.beside(*self._nearest(features / self.scale, MOST_NEIGHBOURS))
+
+    def beside(self, distance: Array, which: NDArray[np.int64]) -> Array:
+        """−log ρ, `(m,)`, from sorted distances to K neighbours and which they are, `(m, K)`."""
         distance = np.maximum(distance, COINCIDENT)
         k = self._neighbours(distance, which)
         reach = np.log(distance[np.arange(len(k)), k - 1])
@@ -79,7 +78,7 @@ class Density:
         return np.asarray(np.log(len(self.points)) + log_volume - np.log(np.maximum(k - 1, 1)))
 
     def _neighbours(self, distance: Array, which: NDArray[np.int64]) -> NDArray[np.int64]:
-        """k* of each row, `(m,)`, from sorted distances to K neighbours and which they are, `(m, K)`."""
+        """k*, `(m,)`."""
         most = distance.shape[1] - 1
         if most < LEAST_NEIGHBOURS:
             return np.full(len(distance), distance.shape[1])
@@ -104,7 +103,7 @@ class NeighbourDensity:
 
     @classmethod
     def fit(cls, training: TrainingFeatures) -> Self:
-        return cls({z: Density.fit(kept_rows(training, z)[0]) for z in training.species})
+        return cls({z: Density.fit(kept_rows(training, z, beside=MOST_NEIGHBOURS)[0]) for z in training.species})
 
     def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""

@@ -5,10 +5,16 @@ Axis letters: m queries, n points, D features, k neighbours.
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.prediction import Array
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
 
 SUSPECT = 1e-4
 """Distances below this times the largest norm are computed again; others have relative errors below 1e-8."""
@@ -17,23 +23,30 @@ AT_ONCE = 20_000
 
 
 class Nearest:
-    """An index of points `(n, D)`; call it with queries `(m, D)`."""
+    """An index of points `(n, D)`; call it with queries `(m, D)`. Few pairs are computed without scikit-learn."""
 
     def __init__(self, points: Array) -> None:
         self._centre = points.mean(axis=0)
         self._points = points - self._centre
         self._norm = float(np.sqrt(np.square(self._points).sum(axis=1).max()))
+
+    @cached_property
+    def _index(self) -> NearestNeighbors:
         from sklearn.neighbors import NearestNeighbors  # slow to import
 
-        self._index = NearestNeighbors().fit(self._points)
+        return NearestNeighbors().fit(self._points)
 
     def __call__(self, queries: Array, k: int) -> tuple[Array, NDArray[np.int64]]:
         """Euclidean distances to the min(k, n) nearest points and which they are, `(m, k)`, the nearest first.
 
         The search is by `|x|² + |y|² − 2 xy`, which is off by up to 1e-8 |x| for coincident points.
         """
-        queries = queries - self._centre
-        distance, which = self._index.kneighbors(queries, min(k, len(self._points)))
+        queries, k = queries - self._centre, min(k, len(self._points))
+        if len(queries) * len(self._points) <= AT_ONCE:
+            every = np.linalg.norm(queries[:, None] - self._points, axis=2)
+            which = np.argsort(every, axis=1, kind="stable")[:, :k]
+            return np.take_along_axis(every, which, axis=1), which
+        distance, which = self._index.kneighbors(queries, k)
         i, j = np.nonzero(distance <= SUSPECT * self._norm)
         for start in range(0, len(i), AT_ONCE):
             some = i[start : start + AT_ONCE], j[start : start + AT_ONCE]

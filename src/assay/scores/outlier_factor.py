@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -26,15 +27,17 @@ from numpy.typing import NDArray
 
 from assay.prediction import Array
 from assay.scores.d_optimality import features_of
+from assay.scores.nearest import Nearest
+from assay.scores.standardised import column_units
 from assay.scores.training import TrainingFeatures, signature
 from assay.sources import Evaluation
 
 NEIGHBOURS = 5
 """k."""
+SEARCHED = 20
+"""Nearest points among which those of other groups are looked for; where there are fewer than k, among all."""
 SHRINKAGE = 0.75
 """α."""
-CONSTANT = 1e-6
-"""A column that varies less than this times its largest value in training counts as constant: leaving it is far."""
 COINCIDENT = 1e-3
 """Spacings are at least this times the median: several copies of a frame don't make all else infinitely far."""
 MOST_FRAMES = 5_000
@@ -51,32 +54,33 @@ class Reference:
     spacing: Array
 
     @classmethod
-    def fit(cls, points: Array, groups: NDArray[np.int64], most: int) -> Self:
-        """From `(n, V)` points; neighbours within a group (the atoms of one frame) don't count for the spacing."""
+    def fit(cls, points: Array, groups: NDArray[np.int64], most: int, size: Array | None = None) -> Self:
+        """From `(n, V)` points; neighbours within a group (the atoms of one frame) don't count for the spacing.
+
+        `size` `(V,)`, as in `column_units`: columns that vary by no more than rounding errors of it are constant.
+        """
         if len(points) > most:
             kept = np.sort(np.random.default_rng(0).permutation(len(points))[:most])
             points, groups = points[kept], groups[kept]
-        size = np.abs(points).max(axis=0)
-        scale = np.maximum(points.std(axis=0), CONSTANT * np.where(size > 0, size, size.max() or 1.0))
+        scale = column_units(points, size)
         points = np.asarray(points / scale)
-        spacing = np.empty(len(points))
-        for start in range(0, len(points), 1024):
-            block = slice(start, start + 1024)
-            distance = distances(points[block], points)
-            distance[groups[block, None] == groups] = np.inf
-            spacing[block], _ = _nearest(distance)
+        spacing = _spacing(points, groups)
         finite = spacing[np.isfinite(spacing) & (spacing > 0)]
         median = float(np.median(finite)) if len(finite) else 1.0
         local = np.clip(np.where(np.isfinite(spacing), spacing, median), COINCIDENT * median, None)
         return cls(points, scale, local**SHRINKAGE * median ** (1 - SHRINKAGE))
 
+    @cached_property
+    def _nearest(self) -> Nearest:
+        return Nearest(self.points)
+
     def factor(self, points: Array) -> Array:
         """o of `(m, V)` points, `(m,)`."""
-        factors = [np.empty(0)]
-        for start in range(0, len(points), 1024):
-            distance, neighbours = _nearest(distances(points[start : start + 1024] / self.scale, self.points))
-            factors.append(distance / np.exp(np.log(self.spacing[neighbours]).mean(axis=1)))
-        return np.concatenate(factors)
+        distance, neighbours = self._nearest(points / self.scale, NEIGHBOURS)
+        return np.asarray(distance.mean(axis=1) / np.exp(np.log(self.spacing[neighbours]).mean(axis=1)))
+
+    def state(self) -> dict[str, Any]:
+        return {"points": self.points, "scale": self.scale, "spacing": self.spacing}
 
 
 def distances(a: Array, b: Array) -> Array:
@@ -85,15 +89,28 @@ def distances(a: Array, b: Array) -> Array:
     return np.asarray(np.sqrt(np.maximum(square, 0.0)))
 
 
-def _nearest(distance: Array) -> tuple[Array, NDArray[np.int64]]:
-    """Mean distance to the k nearest of the columns, and which they are; over fewer where fewer are finite."""
+def _spacing(points: Array, groups: NDArray[np.int64]) -> Array:
+    """Mean distance of each of `(n, V)` points to the k nearest of other groups, `(n,)`; infinite where none is."""
+    near, which = Nearest(points)(points, SEARCHED)
+    near[groups[which] == groups[:, None]] = np.inf
+    spacing = _mean_of_least(near)
+    few = np.flatnonzero(np.isfinite(near).sum(axis=1) < NEIGHBOURS)
+    for start in range(0, len(few), 1024):
+        rows = few[start : start + 1024]
+        every = distances(points[rows], points)
+        every[groups[rows, None] == groups] = np.inf
+        spacing[rows] = _mean_of_least(every)
+    return spacing
+
+
+def _mean_of_least(distance: Array) -> Array:
+    """Of the k least of each row, or as many as are finite."""
     k = min(NEIGHBOURS, distance.shape[1])
-    which = np.argpartition(distance, k - 1, axis=1)[:, :k]
-    near = np.take_along_axis(distance, which, axis=1)
+    near = np.partition(distance, k - 1, axis=1)[:, :k]
     finite = np.isfinite(near)
     count = finite.sum(axis=1)
     mean = np.where(finite, near, 0.0).sum(axis=1) / np.maximum(count, 1)
-    return np.where(count > 0, mean, np.inf), which
+    return np.where(count > 0, mean, np.inf)
 
 
 @dataclass(frozen=True)
@@ -111,7 +128,9 @@ class FrameOutlierFactor:
     @classmethod
     def fit(cls, training: TrainingFeatures) -> Self:
         points = training.signatures()
-        return cls(Reference.fit(points, np.arange(len(points)), MOST_FRAMES), training.species_of_frames)
+        size = np.abs(points).max(axis=0).reshape(len(training.species_of_frames), 2, -1)
+        size[:, 1] = size.max(axis=1)  # a standard deviation is as exact as the features are
+        return cls(Reference.fit(points, np.arange(len(points)), MOST_FRAMES, size.ravel()), training.species_of_frames)
 
     def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
         """`(1,)`; infinite for a frame with a species that training frames did not have."""
@@ -121,7 +140,7 @@ class FrameOutlierFactor:
         return self.reference.factor(signature(features, numbers, self.species)[None])
 
     def state(self) -> dict[str, Any]:
-        return {"reference": vars(self.reference), "species": self.species}
+        return {"reference": self.reference.state(), "species": self.species}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -152,7 +171,7 @@ class OutlierFactor:
         return factors
 
     def state(self) -> dict[str, Any]:
-        return {"references": {str(z): vars(reference) for z, reference in self.references.items()}}
+        return {"references": {str(z): reference.state() for z, reference in self.references.items()}}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:

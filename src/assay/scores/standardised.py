@@ -13,29 +13,36 @@ from numpy.typing import NDArray
 
 from assay.prediction import Array
 from assay.scores.d_optimality import features_of
-from assay.scores.outlier_factor import CONSTANT
 from assay.scores.training import TrainingFeatures
 from assay.sources import Evaluation
 
+CONSTANT = 1e-6
+"""A column that varies less than this times its largest value in training counts as constant: leaving it is far."""
 MOST_NUMBERS = 4_000_000
-"""Features kept, of the atoms of all species: 32 MB; atoms beyond that are thinned out at random, with a fixed seed."""
+"""Numbers kept, of the atoms of all species: 32 MB; atoms beyond that are thinned out at random, with a fixed seed."""
 COINCIDENT = 1e-6
 """Environments that differ by less than this in every standardised feature are one."""
 
 
-def kept_rows(training: TrainingFeatures, z: int) -> tuple[Array, NDArray[np.int64]]:
-    """Features `(n, D)` of the atoms of one species, thinned out to their share of `MOST_NUMBERS`, and their frames."""
+def kept_rows(training: TrainingFeatures, z: int, beside: int = 0) -> tuple[Array, NDArray[np.int64]]:
+    """Features `(n, D)` of the atoms of one species, thinned out to their share of `MOST_NUMBERS`, and their frames.
+
+    `beside`: how many numbers are kept of each atom beside its features.
+    """
     rows, frames = training.rows(z), training.frames_of(z)
-    most = max(1, MOST_NUMBERS // (rows.shape[1] * len(training.species)))
+    most = max(1, MOST_NUMBERS // ((rows.shape[1] + beside) * len(training.species)))
     if len(rows) > most:
         kept = np.sort(np.random.default_rng(0).permutation(len(rows))[:most])
         rows, frames = rows[kept], frames[kept]
     return np.array(rows), frames
 
 
-def column_units(rows: Array) -> Array:
-    """Standard deviation of each column, `(D,)`; at least `CONSTANT` of the column's (or else of the) largest value."""
-    size = np.abs(rows).max(axis=0)
+def column_units(rows: Array, size: Array | None = None) -> Array:
+    """Standard deviation of each column, `(D,)`; at least `CONSTANT` of the column's size (or else the largest size).
+
+    `size` `(D,)` is the largest value of each column unless it is given.
+    """
+    size = np.abs(rows).max(axis=0) if size is None else size
     return np.asarray(np.maximum(rows.std(axis=0), CONSTANT * np.where(size > 0, size, size.max() or 1.0)))
 
 

@@ -18,6 +18,7 @@ from assay.calibration.bar_name import BarName
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge import Gauge, require_multiples
 from assay.gauge_file import require_folders
+from assay.inputs import Paths, Stage, labelled, listed
 from assay.linear.posteriors import posterior_from_spec
 from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
@@ -33,7 +34,6 @@ from assay.sources.registry import FeatureSource, feature_source, parse_spec
 from assay.survey import Survey
 from assay.thresholds import thresholds
 from assay.verbs.fitting import ScoreChoice, by_cluster, committee_source, fit_committee, fit_features, fit_potential
-from assay.verbs.inputs import Paths, Stage, labelled, listed
 
 SAMPLE_ATOMS = 10_000
 """Training atoms that are evaluated again for training errors and distributions."""

@@ -9,8 +9,8 @@ from assay.assessment import NO_PREDICTIONS
 from assay.frames import FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
+from assay.inputs import Paths, Stage, labelled, listed
 from assay.scoring import Batch
-from assay.verbs.inputs import Paths, Stage, labelled, listed
 
 
 def calibrate(

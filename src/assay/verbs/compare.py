@@ -21,6 +21,7 @@ from assay.comparison.split import Split
 from assay.frames import FrameError, LabelKeys, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
+from assay.inputs import Paths, Stage, listed
 from assay.linear.posteriors import posterior_from_spec
 from assay.linear.weights import Weights
 from assay.metrics import rmse
@@ -31,7 +32,6 @@ from assay.scoring import Batch
 from assay.sources.linear_sources import LINEAR
 from assay.sources.registry import feature_source, parse_spec
 from assay.verbs.fitting import committee_source
-from assay.verbs.inputs import Paths, Stage, listed
 from assay.verbs.predict import write_json
 
 POSTERIORS = ("pops", "bayesian", "bootstrap")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from assay.calibration.jackknife_plus import jackknife_plus
 from assay.frames import Frame, FrameError, LabelKeys, Skipped
+from assay.inputs import Paths, Stage, labelled
 from assay.linear.fit import fit_linear, groups_of_frames
 from assay.linear.leave_out import LeaveGroupOut
 from assay.linear.weights import Weights
@@ -20,7 +21,6 @@ from assay.sources import Evaluation, Source
 from assay.sources.linear_sources import LINEAR
 from assay.sources.registry import parse_spec
 from assay.survey import Survey
-from assay.verbs.inputs import Paths, Stage, labelled
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from assay.gauge import Gauge
+from assay.inputs import Stage
 from assay.verbs.build import build
 from assay.verbs.evaluate import evaluate
-from assay.verbs.inputs import Stage
 
 SOURCE = "snap:twojmax=6,rcut=5.0,quadratic=true"
 

@@ -15,8 +15,8 @@ from assay.evaluation import evaluation
 from assay.frames import Frame, LabelKeys, Skipped, content_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
+from assay.inputs import Paths, Stage, labelled
 from assay.strata import coordination
-from assay.verbs.inputs import Paths, Stage, labelled
 from assay.verbs.predict import assess_stream, provenance, write_json
 
 

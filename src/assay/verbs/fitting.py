@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from assay.assessment import NO_PREDICTIONS
 from assay.frames import Frame, FrameError, LabelKeys, Skipped
+from assay.inputs import Stage
 from assay.linear.fit import fit_linear
 from assay.linear.posterior import Posterior
 from assay.linear.weights import Weights
@@ -30,7 +31,6 @@ from assay.sources.registry import FeatureSource
 from assay.sources.soap import Soap
 from assay.survey import Survey
 from assay.thresholds import cluster_fences, cluster_levels, tukey_fence
-from assay.verbs.inputs import Stage
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from assay.blocks import surroundings
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders, write_atomically
+from assay.inputs import Paths, Stage, labelled, listed
 from assay.parallel import Failure
 from assay.prediction import ONE_SIGMA, Array
 from assay.provenance import versions
 from assay.scoring import Batch, Scored
 from assay.sources.features_file import ATTACHED
 from assay.verbs.frames_out import frames_out
-from assay.verbs.inputs import Paths, Stage, labelled, listed
 
 BAR = "largest_force_error_bar_eV_per_A"
 FORCE_BAR = "force_error_bar"

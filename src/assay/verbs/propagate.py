@@ -11,6 +11,7 @@ from ase.calculators.calculator import Calculator
 
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
+from assay.inputs import Paths, Stage, listed
 from assay.linear.potential import LinearPotential
 from assay.propagation.averages import averages
 from assay.propagation.function import Function
@@ -25,7 +26,6 @@ from assay.propagation.reweighting import Estimator
 from assay.propagation.tables import write_csv, write_latex
 from assay.report import require_plotting
 from assay.sources import Source
-from assay.verbs.inputs import Paths, Stage, listed
 from assay.verbs.predict import provenance, write_json
 
 Asked = str | Property | Callable[[Calculator], Any]

@@ -13,6 +13,7 @@ from ase import Atoms
 from assay.frames import Frame, FrameError, LabelKeys
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
+from assay.inputs import Paths, Stage, labelled, listed
 from assay.selection.pool import Pool
 from assay.selection.search import Search
 from assay.selection.selected import Selection
@@ -22,7 +23,6 @@ from assay.sources.features_file import Features, goes_by_order
 from assay.sources.python_callable import PythonCallable
 from assay.sources.registry import parse_spec
 from assay.verbs.frames_out import frames_out
-from assay.verbs.inputs import Paths, Stage, labelled, listed
 from assay.verbs.predict import write_json
 
 By = Literal["maxvol", "score", "random"]

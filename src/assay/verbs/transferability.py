@@ -17,13 +17,13 @@ from assay.assessment import Assessment
 from assay.frames import Frame, LabelKeys, content_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
+from assay.inputs import Paths, Stage, labelled
 from assay.metrics import coverage, ence, rmse, spearman
 from assay.parallel import Failure, Progress
 from assay.prediction import ONE_SIGMA, Array, Gaussian
 from assay.scoring import Batch
 from assay.verbs.build import build
 from assay.verbs.frames_out import frames_out
-from assay.verbs.inputs import Paths, Stage, labelled
 from assay.verbs.predict import write_json
 
 GroupBy = str | Callable[[Atoms], object]
@@ -104,8 +104,8 @@ def transferability(
     """Fit a gauge to each group of frames, and to all of them, and judge each on the test frames of every group.
 
     Each group is divided in five blocks of file order: three are fitted, one is calibrated on, one is judged. So all
-    numbers of a column are of the same frames, and those on the diagonal are of frames like the fitted ones. Test
-    frames that equal a frame of any fit or calibration are left out.
+    numbers of a column are of the same frames, and those on the diagonal are of frames like the fitted ones. Of equal
+    frames of a group the first counts, and test frames that equal a frame of any fit or calibration are left out.
 
     Parameters
     ----------
@@ -134,17 +134,14 @@ def transferability(
         groups.setdefault(key(frame.atoms), []).append(frame)
     if len(groups) < 2:
         raise ValueError(f"one group, {next(iter(groups))!r}: transferability needs two or more; choose group_by")
-    parts = {name: _divided(members_of) for name, members_of in sorted(groups.items())}
-    used = {content_hash(frame.atoms) for train, held_out, _ in parts.values() for frame in (*train, *held_out)}
-    parts = {
-        name: (train, held_out, [frame for frame in test if content_hash(frame.atoms) not in used])
-        for name, (train, held_out, test) in parts.items()
-    }
+    groups = {name: _distinct(members_of) for name, members_of in sorted(groups.items())}
+    parts = {name: _divided(members_of) for name, members_of in groups.items()}
+    used = [frame for train, held_out, _ in parts.values() for frame in (*train, *held_out)]
+    parts = {name: (train, held_out, _distinct(test, used)) for name, (train, held_out, test) in parts.items()}
     fitted = {name: part for name, part in parts.items() if part[0]}
     if len(fitted) > 1:
-        fitted[EVERYTHING] = (
-            [f for part in fitted.values() for f in part[0]], [f for part in fitted.values() for f in part[1]], []
-        )  # fmt: skip
+        train, held_out = (_distinct([frame for part in fitted.values() for frame in part[i]]) for i in (0, 1))
+        fitted[EVERYTHING] = (train, _distinct(held_out, train), [])
     judged = [frame for _, _, test in parts.values() for frame in test]
     column = np.repeat(np.arange(len(parts)), [len(test) for _, _, test in parts.values()])
     failed = [(name, f"{len(groups[name])} frames; {LEAST} are needed") for name in parts.keys() - fitted.keys()]
@@ -183,6 +180,17 @@ def group_of(atoms: Atoms, group_by: GroupBy) -> str:
     if group_by == "composition":
         return str(atoms.symbols.formula.reduce()[0].format("metal"))
     return str(atoms.info.get(group_by, ""))
+
+
+def _distinct(frames: Sequence[Frame], used: Sequence[Frame] = ()) -> list[Frame]:
+    """Of equal frames the first, and none that equals one of `used`."""
+    seen = {content_hash(frame.atoms) for frame in used}
+    found = []
+    for frame in frames:
+        if (digest := content_hash(frame.atoms)) not in seen:
+            seen.add(digest)
+            found.append(frame)
+    return found
 
 
 def _divided(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame], list[Frame]]:
