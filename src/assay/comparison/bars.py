@@ -18,10 +18,9 @@ from assay.calibration.remarks import remarks
 from assay.comparison.estimate import Estimate
 from assay.comparison.methods import CONSTANT, Method, base_name
 from assay.comparison.split import Quantity, Split
-from assay.metrics import ence, gaussian_crps, gaussian_nll
+from assay.metrics import ence, ence_samples, gaussian_crps, gaussian_nll
 from assay.metrics.bootstrap import FrameBootstrap
 from assay.metrics.calibration import signed_miscalibration_area
-from assay.metrics.ranking import ranks
 from assay.prediction import Array, ErrorBar, Gaussian
 from assay.scores.registry import LOGARITHMS
 from assay.scoring import sampled
@@ -65,10 +64,8 @@ class Judged:
         if self.std is None or not _proper(self.std):
             return None
         bins = min(BINS, len(self.error))
-        value = ence(self.error, self.std, bins)
-        samples = _ence_samples(self.error, self.std, bins, self.resamples)
-        bias = np.nanmean(samples) - value  # noise raises ENCE, in resamples even more
-        return Estimate(value, np.maximum(samples - bias, 0.0))
+        samples = ence_samples(self.error, self.std, self.resamples, bins)
+        return Estimate(ence(self.error, self.std, bins), samples)
 
     def told(self, skill: Estimate) -> dict[str, Any]:
         """The figures of the result, JSON-ready."""
@@ -141,18 +138,6 @@ def _told(bar: ErrorBar) -> tuple[Array, ...]:
     """Half widths at `LEVELS`, and the standard deviation, NaN of what is no normal distribution."""
     std = bar.std if isinstance(bar, Gaussian) else np.full(np.shape(bar.mean), np.nan)
     return (*(bar.half_width(level) for level in LEVELS), std)
-
-
-def _ence_samples(error: Array, std: Array, bins: int, resamples: FrameBootstrap) -> Array:
-    """`ENCE` of each resample in bins that stay where they are, `(B,)`."""
-    middle_rank = ranks(std) - 0.5  # equal bars share a bin
-    where = resamples.place * bins + (middle_rank * bins / len(std)).astype(np.int64)
-    shape = resamples.counts.shape[1], bins
-    mv, mse = (
-        resamples.counts @ np.bincount(where, square, shape[0] * bins).reshape(shape) for square in (std**2, error**2)
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.nanmean(np.abs(1 - np.sqrt(mse / mv)), axis=1))
 
 
 def _proper(std: Array) -> bool:

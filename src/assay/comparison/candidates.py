@@ -1,4 +1,4 @@
-"""The rules by which one of many bars or rankings is chosen: honest, good everywhere, and of equals the cheapest."""
+"""The rules by which one of many bars or rankings is chosen: honest, good everywhere, and of near equals a cheaper."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ Result = Mapping[str, Any]
 
 SLACK = {"0.68": 0.05, "0.95": 0.03}
 """How far coverage on frames like the training frames may surely be from its level."""
+LEEWAY = 0.03
+"""How much farther than the nearest a bar may be, where none is as near as that."""
+FEWEST = 5
+"""Frames of a set below which nothing is sure: resamples of so few do not tell how much others would differ."""
 CHEAPER = 0.1
 """Costs that differ by less than this share of the whole count as equal."""
+NEAR_SCORE = 0.05
+NEAR_CORRELATION = 0.02
+"""What may be given away for a lower cost: a share of the mean interval score, a difference of mean correlations."""
 ROUNDING = 1e-12
 """An interval that is narrower has no width."""
 FEW_BAD = 5
@@ -47,9 +54,9 @@ def best(candidates: Iterable[Candidate]) -> Candidate:
 
 
 def honest(candidates: Sequence[Candidate], off: Mapping[str, float]) -> list[Candidate]:
-    """Those whose coverage is off by nothing; where there are none, the nearest."""
+    """Those whose coverage is off by nothing; where there are none, the nearest and those within `LEEWAY` of it."""
     least = min((off[each.name] for each in candidates), default=0.0)
-    return [each for each in candidates if off[each.name] <= least]
+    return [each for each in candidates if off[each.name] <= least + (LEEWAY if least > 0 else 0.0)]
 
 
 def coverage_off(coverage: Mapping[str, Told]) -> float:
@@ -98,11 +105,11 @@ def surely_above_zero(
 
 
 def _luck(found: Told, frames: int, shrinks: Callable[[float], float]) -> float:
-    """How likely a figure at least as large is where it is truly 0; 1 without an interval."""
+    """How likely a figure at least as large is where it is truly 0; 1 without an interval, or one of few frames."""
     from scipy.special import ndtri, stdtr  # slow to import
 
     value, low, high = (found[end] for end in ("value", "low", "high"))
-    if None in (value, low, high) or frames < 2:
+    if None in (value, low, high) or frames < FEWEST:
         return 1.0
     standard_error = (high - low) / (2 * ndtri(0.975))
     if standard_error <= ROUNDING:
@@ -110,18 +117,19 @@ def _luck(found: Told, frames: int, shrinks: Callable[[float], float]) -> float:
     return float(stdtr(frames - 1, -value * shrinks(value) / standard_error))
 
 
-def cheapest(result: Result, candidates: Sequence[Candidate]) -> Candidate:
-    """The cheapest per atom, then to fit, potential included; of equal ones that with the least loss."""
-    source = result["source_cost"]
-    for key, own in (("microseconds_per_atom", "evaluation_microseconds_per_atom"), ("fit_seconds", "fit_seconds")):
-        costs = [(source[own] or 0.0) + _cost(result, each.method, key) for each in candidates]
-        most = (1 + CHEAPER) * min(costs)
-        candidates = [each for each, own_cost in zip(candidates, costs, strict=True) if own_cost <= most]
-    return best(candidates)
+def cheaper(result: Result, least: Candidate, near: Sequence[Candidate]) -> Candidate:
+    """The cheapest per atom of `near`, the potential included; of equal ones that with the least loss.
+
+    `near`: those that may take the place of `least`, it among them.
+    """
+    source = result["source_cost"]["evaluation_microseconds_per_atom"] or 0.0
+    costs = {each.name: source + _cost(result, each.method) for each in near}
+    most = (1 + CHEAPER) * min(costs.values())
+    return least if costs[least.name] <= most else best(each for each in near if costs[each.name] <= most)
 
 
-def _cost(result: Result, method: str, key: str) -> float:
-    value = result["methods"].get(method, {}).get(key)
+def _cost(result: Result, method: str) -> float:
+    value = result["methods"].get(method, {}).get("microseconds_per_atom")
     return math.inf if value is None else float(value)
 
 

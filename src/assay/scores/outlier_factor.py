@@ -94,10 +94,11 @@ def _spacing(points: Array, groups: NDArray[np.int64]) -> Array:
     near, which = Nearest(points)(points, SEARCHED)
     near[groups[which] == groups[:, None]] = np.inf
     spacing = _mean_of_least(near)
+    centred = points - points.mean(axis=0)
     few = np.flatnonzero(np.isfinite(near).sum(axis=1) < NEIGHBOURS)
     for start in range(0, len(few), 1024):
         rows = few[start : start + 1024]
-        every = distances(points[rows], points)
+        every = distances(centred[rows], centred)
         every[groups[rows, None] == groups] = np.inf
         spacing[rows] = _mean_of_least(every)
     return spacing
