@@ -116,7 +116,7 @@ def neighbours_and_mixtures(train: np.ndarray, test: np.ndarray, threads: int, q
     many = paired(lambda: density.minus_log(test), lambda: index.kneighbors(scaled, NEIGHBOURS + 1), repeats)
     few = train[::4]
     mixture = Mixture.fit(few)
-    z = mixture.components(few)[:, : mixture.means.shape[1]]
+    z = mixture.whitening(few)[:, : mixture.means.shape[1]]
     counts = [count for count in (1, 2, 4, 8, 16) if count <= 2 * len(mixture.weights)]
 
     def peer() -> list[Any]:
@@ -125,7 +125,7 @@ def neighbours_and_mixtures(train: np.ndarray, test: np.ndarray, threads: int, q
 
     fits = paired(lambda: Mixture.fit(few), peer, 1 if quick else 2)
     model = GaussianMixture(len(mixture.weights), reg_covar=REGULARISATION, random_state=0).fit(z)
-    query = mixture.components(test)[:, : mixture.means.shape[1]]
+    query = mixture.whitening(test)[:, : mixture.means.shape[1]]
     scored = paired(lambda: mixture.minus_log(test), lambda: model.score_samples(query), 2 * repeats)
     facts = {"threads": threads}
     return [
