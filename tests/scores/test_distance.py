@@ -13,10 +13,12 @@ from assay.scores.standardised import column_units, distinct
 from assay.scores.training import TrainingFeatures
 
 
+@pytest.mark.parametrize("queries", [1, 70])
 @pytest.mark.parametrize("columns", [2, 40])
-def test_neighbours_are_those_of_all_pairs(columns: int):
+def test_neighbours_are_those_of_all_pairs(columns: int, queries: int):
+    """Few pairs, which need no scikit-learn, and many."""
     rng = np.random.default_rng(0)
-    x, q = rng.normal(size=(500, columns)), rng.normal(size=(70, columns))
+    x, q = rng.normal(size=(500, columns)), rng.normal(size=(queries, columns))
     distance, which = Nearest(x)(q, 7)
     every = cdist(q, x)
     np.testing.assert_allclose(distance, np.sort(every, axis=1)[:, :7], rtol=1e-8)
@@ -26,6 +28,7 @@ def test_neighbours_are_those_of_all_pairs(columns: int):
 def test_a_training_point_is_at_zero_though_far_from_the_origin():
     x = 1e6 + np.random.default_rng(1).normal(size=(300, 30))
     np.testing.assert_array_equal(Environments.fit(x).distance(x), 0.0)
+    np.testing.assert_array_equal(Environments.fit(x).distance(x[:20]), 0.0)
 
 
 def test_distances_are_in_units_of_the_spread_of_columns():

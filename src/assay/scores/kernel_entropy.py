@@ -90,10 +90,10 @@ def typical_distance(points: Array, frames: NDArray[np.int64]) -> float:
     picked = np.sort(np.random.default_rng(0).permutation(len(points))[:SAMPLE])
     if len(np.unique(frames)) < 2:
         frames = np.arange(len(points))
-    nearest = []
+    nearest, centre = [], points.mean(axis=0)
     for start in range(0, len(picked), 64):
         some = picked[start : start + 64]
-        apart = distances(points[some] - points[0], points - points[0])
+        apart = distances(points[some] - centre, points - centre)
         apart[frames[some, None] == frames] = np.inf
         nearest.append(apart.min(axis=1))
     found = np.concatenate(nearest)
