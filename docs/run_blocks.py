@@ -36,6 +36,8 @@ def run(page: Path) -> str:
             if block["output"] is None:
                 return block[0]
             lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
+            if warned := [line for line in lines if line.startswith("warning:")]:
+                sys.exit(f"{place}: {warned[0]}")
             code = block[0].removesuffix(block["output"])
             return f"{code}\n```text\n{chr(10).join(lines)}\n```\n"
 

@@ -49,6 +49,13 @@ def test_a_block_that_fails_is_noticed(language: str, tmp_path: Path) -> None:
         run([str(ROOT / "docs" / "run_blocks.py"), str(page)], tmp_path)
 
 
+def test_a_page_shows_no_warning(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```sh\necho 'warning: odd' >&2\n```\n\n```text\n```\n")
+    with pytest.raises(AssertionError, match=r"page\.md:1: warning: odd"):
+        run([str(ROOT / "docs" / "run_blocks.py"), str(page)], tmp_path)
+
+
 def test_refreshing_a_page_writes_what_its_blocks_print(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     blocks = "```python\nx = 6\n```\n\n```python\nprint(7 * x)\n```\n\n```text\n{}\n```\n\n```sh\nn=3\n```\n\n"

@@ -235,7 +235,7 @@ def test_what_is_odd_about_the_sets_is_remarked(silicon: Mapping[str, Path], tmp
     assert f"{len(frames) - 1} of {len(frames)} frames of again are also odd frames" in told or (
         f"{len(frames)} of {len(frames)} frames of again are also odd frames" in told
     )
-    assert "1 frames of odd have labels far from the others, such as" in told
+    assert "1 frame of odd with labels far from the others, such as" in told
     scale = result["bars"]["odd"]["force"]["committee_force"]["scale"]
     assert isinstance(scale["remarks"], list)
 
@@ -281,7 +281,7 @@ def test_names_of_test_sets() -> None:
         ({"calibrators": ("mondrian",)}, "mondrian needs a grouping"),
         ({"resamples": 5}, "5 resamples give no intervals"),
         ({"r_cut": 0.0}, "radius of a neighbourhood"),
-        ({"source": "soap:cutoff=4"}, "no predictions"),
+        ({"source": "soap:cutoff=4"}, "no errors to judge by"),
         ({"tests": []}, "nothing to judge on"),
         ({"tests_members": {"other": "x.npz"}}, "members of other"),
     ],

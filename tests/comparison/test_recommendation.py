@@ -31,7 +31,7 @@ def bar(score: float | None, constant: float, coverage: tuple[float, float] = (0
         "mean_width": 1.0,
         "interval_score": est(score),
         "skill": est(None if score is None else 1 - score / constant),
-        "ence": None, "nll": None, "crps": None, "area": None,
+        "ence": None, "nll": None, "crps": None, "area": None, "remarks": [],
     }  # fmt: skip
 
 
@@ -52,6 +52,7 @@ def made(
     spearman = spearman or {name: (0.5,) * len(splits) for name in scores if name != "constant"}
     names = list(dict.fromkeys([*scores, *spearman]))
     result: dict[str, Any] = {
+        "remarks": [],
         "splits": [
             {"name": split, "role": "test" if i else "calibration", "frames": frames} for i, split in enumerate(splits)
         ],
@@ -119,16 +120,103 @@ def test_bars_that_are_surely_dishonest_at_home_are_out_and_without_honest_ones_
     assert "surely off" in recommendation(result)["error_bars"]["reasons"][0]
 
 
-def test_of_equals_the_cheapest_per_atom_then_to_fit_and_a_tenth_is_no_difference() -> None:
-    scores = {"constant": (4.0, 4.0), "gamma": (1.0, 1.0), "leverage": (1.1, 1.1)}
+def test_of_near_equals_a_cheaper_one_per_atom_and_a_tenth_is_no_difference() -> None:
+    scores = {"constant": (4.0, 4.0), "gamma": (1.0, 1.0), "leverage": (1.04, 1.04)}
     dear = {"gamma": (9.0, 1.0), "leverage": (1.0, 1.0)}
     assert chosen(made(scores, costs=dear)) == "gamma:scale", "not equal: the cost is no matter"
     found = recommendation(made(scores, costs=dear, tied=True))["error_bars"]
     assert found["bar"] == "leverage:scale"
     assert [each["name"] for each in found["alternatives"]] == ["gamma:scale"]
-    assert "2 are as good within the error;" in found["reasons"][-1]
+    assert "2 are as good within the error. The mean of gamma is better by less than 5 %" in found["reasons"][-1]
+    assert "at 9 µs per atom; this costs 1 µs" in found["reasons"][-1]
     assert chosen(made(scores, costs={"gamma": (2.0, 1.0), "leverage": (1.0, 1.0)}, tied=True)) == "gamma:scale"
-    assert chosen(made(scores, costs={"gamma": (1.0, 50.0), "leverage": (1.0, 1.0)}, tied=True)) == "leverage:scale"
+    once = {"gamma": (1.0, 500.0), "leverage": (1.0, 1.0)}
+    assert chosen(made(scores, costs=once, tied=True)) == "gamma:scale", "seconds to fit decide nothing"
+
+
+def test_a_tied_one_that_is_worse_by_more_is_not_taken_for_its_cost() -> None:
+    scores = {"constant": (4.0, 4.0), "committee_force[pops]": (1.0, 1.0), "hull": (1.06, 1.06)}
+    costs = {"committee_force[pops]": (9.0, 1.0), "hull": (0.0, 0.0)}
+    found = recommendation(made(scores, costs=costs, tied=True))["error_bars"]
+    assert (found["bar"], found["alternatives"][0]["name"]) == ("committee_force:scale", "hull:scale")
+    spearman = {"committee_force[pops]": (0.6, 0.6), "hull": (0.57, 0.57)}
+    result = made(scores, spearman=spearman, costs=costs, tied=True)
+    assert recommendation(result)["ranking_frames"]["method"] == "committee_force[pops]"
+    result = made(scores, spearman=spearman | {"hull": (0.59, 0.59)}, costs=costs, tied=True)
+    found = recommendation(result)["ranking_frames"]
+    assert found["method"] == "hull"
+    assert "better by less than 0.02, at 9 µs per atom" in found["reasons"][-1]
+
+
+def test_a_cheaper_bar_must_beat_the_constant_itself() -> None:
+    scores = {"constant": (1.0, 1.0), "gamma": (0.96, 0.96), "leverage": (0.995, 0.995)}
+    costs = {"gamma": (9.0, 1.0), "leverage": (0.0, 0.0)}
+    assert chosen(made(scores, costs=costs, tied=True)) == "gamma:scale"
+
+
+def test_where_no_bar_is_honest_a_sliver_of_coverage_decides_nothing_and_it_is_said() -> None:
+    scores = {"constant": (4.0, 4.0), "committee_force[pops]": (1.0, 1.0), "gamma": (3.9, 3.9)}
+    coverage = dict.fromkeys(scores, ((0.4, 0.95), (0.68, 0.95))) | {"committee_force[pops]": ((0.38, 0.95),) * 2}
+    found = recommendation(made(scores, coverage=coverage))["error_bars"]
+    assert found["bar"] == "committee_force:scale"
+    assert "surely off; 0 of 2 bars of scores are about right there. No such bar is honest" in found["reasons"][0]
+    result = made(scores | {"committee_force[pops]": (5.0, 5.0), "gamma": (5.0, 5.0)}, coverage=coverage)
+    found = recommendation(result)["error_bars"]
+    assert found["bar"] == "constant:scale"
+    assert any("No such bar is honest" in reason for reason in found["reasons"])
+
+
+def test_bars_of_whole_frames_are_not_judged_by_single_values() -> None:
+    result = made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0), "leverage": (2.0, 2.0)})
+    for split in result["bars"].values():
+        for method in split["force"].values():
+            method["simultaneous_conformal"] = method["scale"]
+        split["force"]["gamma"]["scale"] = None
+        split["force"]["gamma"]["not_applicable"]["scale"] = "made up"
+    found = recommendation(result)
+    assert found["error_bars"]["bar"] == "leverage:scale"
+    assert "simultaneous_conformal promises" in "".join(found["warnings"])
+
+
+@pytest.mark.parametrize(("frames", "told"), [(4, True), (5, False)])
+def test_of_fewer_than_five_calibration_frames_nothing_is_sure(frames: int, told: bool) -> None:
+    scores = {"constant": (4.0, 4.0), "gamma": (1.0, 1.0), "leverage": (2.0, 2.0)}
+    result = made(scores, spearman={"gamma": (0.9, 0.9)}, coverage={"gamma": ((0.5, 0.8), (0.68, 0.95))})
+    result["splits"][0]["frames"] = frames
+    found = recommendation(result)
+    assert found["error_bars"]["bar"] == ("gamma:scale" if told else "leverage:scale"), "4 can't show it dishonest"
+    home = found["error_bars"]["reasons"][0]
+    assert (home == "4 calibration frames can't tell whether it holds what it promises.") == told
+    unsure = "Not surely better than chance, as the best of 1, on calibration."
+    assert (unsure in found["ranking_frames"]["reasons"]) == told
+    result["splits"][1]["frames"] = frames
+    assert (recommendation(result)["error_bars"]["bar"] == "constant:scale") == told
+    assert ("can't tell" in recommendation(result)["ranking_frames"]["reasons"][0]) == told
+
+
+def test_remarks_come_first_and_those_on_the_recommended_bar_are_there() -> None:
+    result = made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0)}, frames=1)
+    result["remarks"] = ["calibration has 1 different frame: too few"]
+    result["bars"]["calibration"]["energy"]["constant"]["scale"]["remarks"] = ["all the same"]
+    found = recommendation(result)["warnings"]
+    assert found[0] == "calibration has 1 different frame: too few."
+    assert found[1].startswith("1 calibration frame is few")
+    assert "ood has 1 frame only: take its numbers as rough." in found
+    assert "constant:scale, bars of the energy: all the same." in found
+
+
+@pytest.mark.parametrize(("name", "told"), [("committee_force", True), ("committee_force[pops]", False)])
+def test_energies_of_foreign_committees_come_with_the_caveat_of_their_zeros(name: str, told: bool) -> None:
+    warnings = recommendation(made({"constant": (4.0, 4.0), name: (1.0, 1.0)}))["warnings"]
+    assert ("zeros of energy" in "".join(warnings)) == told
+
+
+def test_a_recommended_bar_tells_its_width() -> None:
+    found = recommendation(made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0)}))
+    assert (
+        "Its 68 % bars are, on average, ± 0.5 eV/Å on calibration, ± 0.5 eV/Å on ood." in found["error_bars"]["reasons"]
+    )
+    assert any("± 500 meV/atom on calibration" in reason for reason in found["energy_bars"]["reasons"])
 
 
 def test_one_that_is_surely_worse_on_one_split_is_no_equal() -> None:
@@ -163,6 +251,15 @@ def test_a_bar_without_a_number_on_some_split_is_no_candidate() -> None:
     assert "No score" in none["error_bars"]["reasons"][0]
 
 
+def test_where_no_score_gives_bars_the_reason_is_that_of_most_of_them() -> None:
+    result = made({"constant": (4.0, 4.0), "gamma": (None, 1.0), "leverage": (2.0, 2.0)})
+    result["bars"]["ood"]["force"]["leverage"] = {"scale": None, "not_applicable": {"scale": "scores are all 0"}}
+    found = recommendation(result)["error_bars"]
+    assert found["bar"] == "constant:scale"
+    told = "made up (gamma:isotonic); intervals are infinite (gamma:scale); scores are all 0 (leverage:scale)."
+    assert found["reasons"] == [f"No score gave error bars of the force on all sets: {told}"]
+
+
 def test_energies_have_the_bar_of_the_forces_where_it_is_as_good() -> None:
     result = made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0), "leverage": (1.1, 1.1)}, tied=True)
     for split in result["bars"].values():
@@ -186,6 +283,26 @@ def test_the_ranking_with_the_largest_mean_and_undefined_ones_rank_nothing() -> 
     result["bad"]["ood"]["force_frame"]["share"] = 0.02
     told = "".join(recommendation(result)["ranking_frames"]["reasons"])
     assert "50 % [48, 52]" not in told, "of 4 bad frames no share is told"
+
+
+def test_a_set_that_ranks_nothing_is_left_out_of_the_mean() -> None:
+    """One frame has no order: `steady` is the better one on those that have."""
+    spearman = {"steady": (0.6, 0.5, None), "gamma": (0.9, 0.1, None)}
+    splits = ("calibration", "ood", "single")
+    result = made({"constant": (4.0,) * 3, "gamma": (1.0,) * 3}, spearman=spearman, splits=splits)
+    found = recommendation(result)["ranking_frames"]
+    assert found["method"] == "steady"
+    assert "0.50 [0.48, 0.52] on ood; 0.55 on average" in found["reasons"][0]
+    assert any(reason.startswith("Not defined, and so not judged, on single:") for reason in found["reasons"])
+    assert "chance" not in "".join(found["reasons"])
+
+
+def test_scores_that_are_all_equal_rank_nothing() -> None:
+    spearman = {"gamma": (None, None), "random": (0.0, 0.0)}
+    found = recommendation(made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0)}, spearman=spearman))["ranking_frames"]
+    assert found["method"] is None
+    assert "all equal" in found["reasons"][0]
+    assert "not defined" not in found["reasons"][0]
 
 
 @pytest.mark.parametrize(("value", "method"), [(0.01, None), (-0.5, None), (0.05, "gamma")])
@@ -257,7 +374,7 @@ def test_many_sets_are_told_by_the_least_and_the_largest() -> None:
     found = {name: est(value) for name, value in zip("abcde", (0.9, 0.4, 0.2, 0.8, None), strict=True)}
     assert by_split(found) == "0.90 [0.88, 0.92] on a, from 0.20 [0.18, 0.22] on c to 0.80 [0.78, 0.82] on d"
     del found["c"], found["d"]
-    assert by_split(found) == "0.90 [0.88, 0.92] on a, 0.40 [0.38, 0.42] on b, unknown on e"
+    assert by_split(found) == "0.90 [0.88, 0.92] on a, 0.40 [0.38, 0.42] on b, not defined on e"
 
 
 def test_names_come_apart_and_together() -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 import pytest
+from ase.io import read, write
 from copper import Files
 from test_cli import assay, committee_toml
 
 from assay.cli.compare import test_sets as sets_of
+from assay.comparison.reasons import estimate, two
 
 QUICK = ("--resamples", 20, "--calibrators", "scale,conformal")
 
@@ -75,3 +77,25 @@ def test_sets_have_the_names_that_were_given_or_those_of_their_files(tmp_path: P
     assert sets_of([f"hot={odd}"]) == [("hot", Path(odd))]
     with pytest.raises(click.BadParameter, match=r"no\.xyz"):
         sets_of(["no.xyz"])
+    with pytest.raises(click.BadParameter, match="no name before"):
+        sets_of([f"={first}"])
+
+
+def test_what_is_to_mind_is_on_the_terminal_and_frames_are_counted_in_english(files: Files, tmp_path: Path) -> None:
+    words = ("compare", "-t", files.train, "-e", f"one={tmp_path / 'one.xyz'}", "--source", committee_toml(tmp_path))
+    write(tmp_path / "one.xyz", read(files.test, 0), format="extxyz")
+    done = assay(*words, *QUICK, "--json", "r.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.partition("\nMind\n")[2].split())
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert "one has 1 different frame: intervals by resampling so few are too narrow" in result["remarks"]
+    assert all(remark in told for remark in result["remarks"])
+    assert "1 frames" not in done.stdout
+    assert "one has 1 frame only" in told
+
+
+def test_skills_beyond_all_use_are_short() -> None:
+    assert [two(value) for value in (-871441.97, 4e5, -100.0, -0.001, 0.456)] == [
+        "< −100", "> 100", "−100.00", "0.00", "0.46"
+    ]  # fmt: skip
+    assert estimate({"value": -0.5, "low": -1e6, "high": 0.25}) == "−0.50 [< −100, 0.25]"

@@ -56,6 +56,7 @@ def made(methods: int = 28, tests: int = 2, seed: int = 0, names: tuple[str, ...
             "fit_seconds": 12.3, "evaluation_microseconds_per_atom": 47.0, "posteriors": {"pops": 3.0, "bootstrap": 9.1}
         },
         "methods": of, "ranking": {}, "bad": {}, "bars": {}, "best": {},
+        "remarks": ["3 of 40 frames of ood are also test frames"],
     }  # fmt: skip
     for split in splits:
         away = split != "calibration"
@@ -130,6 +131,7 @@ def _bars(skill: float, away: bool, rng: np.random.Generator, name: str) -> dict
             "mean_width": 0.2, "interval_score": estimate(1.0 - own, 0.03), "skill": estimate(own, 0.03),
             "ence": estimate(0.2, 0.05) if gaussian else None, "nll": -1.2 if gaussian else None,
             "crps": 0.05 if gaussian else None, "area": -0.02 if gaussian else None,
+            "remarks": [f"a remark on {calibrator}"],
         }  # fmt: skip
     return found
 

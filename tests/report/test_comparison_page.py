@@ -155,11 +155,16 @@ const sizes = [...page.querySelectorAll("figure svg")].flatMap((svg) => {
   const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
   return [...svg.querySelectorAll("text")].map((text) => scale * parseFloat(window.getComputedStyle(text).fontSize));
 });
-return { scroll: page.documentElement.scrollWidth, smallest: Math.min(...sizes) };
+const glance = page.querySelector(".glance .scroll");
+return {
+  scroll: page.documentElement.scrollWidth, smallest: Math.min(...sizes),
+  cut: [glance.scrollWidth - glance.clientWidth, glance.scrollHeight - glance.clientHeight],
+};
 """
     seen = in_browser(large, script, tmp_path, width)
     assert seen["scroll"] <= width
     assert seen["smallest"] >= 10, "text in figures stays readable"
+    assert seen["cut"] == [0, 0] or width < 1280, "the table at a glance fits"
 
 
 def test_figures_have_a_point_for_every_method_with_numbers(written: Callable[[dict[str, Any]], str]) -> None:

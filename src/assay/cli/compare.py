@@ -15,6 +15,7 @@ from assay.cli.build import parse_weights
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, number, percent, show
 from assay.comparison.overview import Cell, Overview
+from assay.comparison.reasons import two
 from assay.comparison.recommendation import bar_name
 from assay.comparison.sets import CALIBRATION, TRAINING
 from assay.frames import LabelKeys
@@ -23,6 +24,7 @@ from assay.verbs.compare import CALIBRATED_BY, POSTERIORS
 from assay.verbs.compare import compare as run
 
 ALL = "all"
+SCORES_HELP = "Scores to compare, in one list (assay build has --score, once for each)."
 
 
 @click.command()
@@ -43,7 +45,7 @@ ALL = "all"
 @click.option("--train-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each -t.")
 @click.option("--calibration-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each -c.")
 @click.option("--test-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each -e.")
-@click.option("--scores", default=ALL, show_default=True, metavar="NAME,…", help="Scores to compare.")
+@click.option("--scores", default=ALL, show_default=True, metavar="NAME,…", help=SCORES_HELP)
 @click.option(
     "--posteriors",
     default=",".join(POSTERIORS),
@@ -108,7 +110,7 @@ def compare(
             command=command,
         )
     for split in result["splits"]:
-        listed(f"frames of {split['name']} left out", [(row["frame"], row["reason"]) for row in split["failed"]])
+        listed(f"left out of {split['name']}", [(row["frame"], row["reason"]) for row in split["failed"]])
     if not emit_json(json_file, result):
         show_comparison(result)
     if arguments["report"] is not None:
@@ -123,6 +125,8 @@ def test_sets(given: Sequence[str]) -> list[tuple[str, Path]]:
     found: list[tuple[str, Path]] = []
     for text in given:
         name, file = _named(text)
+        if not name and text.startswith("="):
+            raise click.BadParameter(f"{text!r} has no name before '='.", param_hint="'-e' / '--test'")
         if not file.is_file():
             raise click.BadParameter(f"File {str(file)!r} does not exist.", param_hint="'-e' / '--test'")
         taken = {TRAINING, CALIBRATION, *(each for each, _ in found)}
@@ -199,4 +203,4 @@ def _listing(heading: str, sentences: Sequence[str]) -> None:
 
 
 def _two(cell: Cell) -> str:
-    return f"{cell.estimate['value']:.2f}{'*' if cell.mark else ' '}" if cell else "–"
+    return f"{two(cell.estimate['value'])}{'*' if cell.mark else ' '}" if cell else "–"

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assay.calibration.simultaneous_conformal import SimultaneousConformal
 from assay.comparison.estimate import SIGNIFICANT
 from assay.comparison.reasons import Told
 
 Result = Mapping[str, Any]
 
+OF_WHOLE_FRAMES = SimultaneousConformal.name
+"""Promises what no figure of single values judges."""
 SLACK = {"0.68": 0.05, "0.95": 0.03}
 """How far coverage on frames like the training frames may surely be from its level."""
 LEEWAY = 0.03
@@ -131,6 +134,11 @@ def cheaper(result: Result, least: Candidate, near: Sequence[Candidate]) -> Cand
 def _cost(result: Result, method: str) -> float:
     value = result["methods"].get(method, {}).get("microseconds_per_atom")
     return math.inf if value is None else float(value)
+
+
+def of_whole_frames(calibrator: str) -> bool:
+    """Whether its bars are to hold all values of a frame at once."""
+    return calibrator.partition(":")[0] == OF_WHOLE_FRAMES
 
 
 def frames_of(result: Result) -> dict[str, int]:

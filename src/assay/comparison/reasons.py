@@ -22,9 +22,16 @@ def number(value: float | None) -> str:
     return (f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
 
 
+def two(value: float) -> str:
+    """Two decimals, as of a correlation or skill; `< −100` and `> 100` for what is beyond all use."""
+    if abs(value) > 100:
+        return "< −100" if value < 0 else "> 100"
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
 def estimate(found: Told) -> str:
     """`0.81 [0.74, 0.86]`."""
-    return _with_ends(found, lambda value: f"{round(value, 2) + 0.0:.2f}".replace("-", "−"), "")
+    return _with_ends(found, two, "")
 
 
 def share(found: Told) -> str:
@@ -34,9 +41,14 @@ def share(found: Told) -> str:
 
 def _with_ends(found: Told, write: Callable[[float], str], unit: str) -> str:
     if found["value"] is None:
-        return "unknown"
+        return "not defined"
     ends = ", ".join(write(found[end]) for end in ("low", "high") if found[end] is not None)
     return write(found["value"]) + unit + (f" [{ends}]" if ends else "")
+
+
+def many(count: int, noun: str) -> str:
+    """`1 frame`, `2,000 frames`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -65,14 +77,25 @@ def cost(result: Mapping[str, Any], method: str) -> str:
     )
 
 
-def at_home(quantity: str, held: Sequence[Told], honest: bool, alike: int, of: int) -> str:
-    """The coverage at 68 % and 95 % on the calibration frames, and how many of the bars are right there."""
+def at_home(quantity: str, held: Sequence[Told], honest: bool, right: int, of: int) -> str:
+    """The coverage at 68 % and 95 % on the calibration frames, and how many of the bars of scores are right there."""
     sentence = (
         f"On frames like the calibration frames its 68 % and 95 % bars hold {listed([*map(share, held)])} of the "
+        f"{quantity} errors{'' if honest else ', which is surely off'}; {right} of {of} bars of scores are about right "
+        "there."
     )
-    if not honest:
-        return f"{sentence}{quantity} errors: surely off, but none is nearer to what it promises."
-    return f"{sentence}{quantity} errors; {alike} of {of} bars are about right there."
+    return sentence if honest or right else f"{sentence} No such bar is honest: the choice is among the nearest."
+
+
+def widths(quantity: str, found: Mapping[str, Mapping[str, Any]]) -> str:
+    """The mean half width of 68 % bars on each split."""
+    unit, factor = UNITS[quantity]
+    half = {split: {"value": each["mean_width"], "low": None, "high": None} for split, each in found.items()}
+
+    def write(told: Told) -> str:
+        return "infinite" if told["value"] is None else f"± {number(factor * told['value'] / 2)} {unit}"
+
+    return f"Its 68 % bars are, on average, {by_split(half, write)}."
 
 
 def losses(quantity: str, splits: Sequence[str], found: Mapping[str, float]) -> str:
@@ -89,10 +112,28 @@ def held_everywhere(quantity: str, held: Mapping[str, Told]) -> str:
     return f"95 % bars hold of the {quantity} errors: {by_split(held, share)}."
 
 
-def choice(result: Mapping[str, Any], method: str, equal: int, is_best: bool, preferred: bool = False) -> str:
-    """Why this one of those that are as good; `preferred`: it is that of the forces."""
+def choice(
+    result: Mapping[str, Any], method: str, best: str, equal: int, given_away: str, preferred: bool = False
+) -> str:
+    """Why this one of those that are as good.
+
+    | | |
+    |---|---|
+    | method, best | the chosen one, and that with the best mean |
+    | equal | how many are as good within the error |
+    | given_away | what of the mean may be given away for a lower cost |
+    | preferred | it is that of the forces |
+    """
     if equal == 1:
         return f"Nothing else is as good on all sets of frames. Cost: {cost(result, method)}."
-    why = "this has the best numbers, and none costs less" if is_best else "this is the cheapest"
-    why = "this is that of the forces" if preferred else why
-    return f"{equal} are as good within the error; {why}: {cost(result, method)}."
+    if preferred:
+        return f"{equal} are as good within the error; this is that of the forces: {cost(result, method)}."
+    if method == best:
+        return (
+            f"{equal} are as good within the error; this has the best mean, and of those within "
+            f"{given_away} of it that are surely of use none costs a tenth less: {cost(result, method)}."
+        )
+    return (
+        f"{equal} are as good within the error. The mean of {best} is better by less than {given_away}, at "
+        f"{number(result['methods'][best]['microseconds_per_atom'])} µs per atom; this costs {cost(result, method)}."
+    )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.comparison.candidates import (
+    FEWEST,
+    NEAR_CORRELATION,
+    NEAR_SCORE,
     SLACK,
     Candidate,
     Result,
     as_good,
     best,
-    cheapest,
+    cheaper,
     coverage_off,
     frames_of,
     geometric_mean,
@@ -20,8 +22,10 @@ from assay.comparison.candidates import (
     honest,
     of_correlation,
     of_skill,
+    of_whole_frames,
     surely_above_zero,
 )
+from assay.comparison.caveats import caveats
 from assay.comparison.methods import CONSTANT, RANDOM
 from assay.comparison.reasons import (
     Told,
@@ -32,16 +36,14 @@ from assay.comparison.reasons import (
     held_everywhere,
     listed,
     losses,
+    many,
     number,
     share,
+    widths,
 )
 from assay.comparison.sets import CALIBRATION
 
 CONTROLS = (RANDOM.name, CONSTANT.name)
-FEW = 50
-"""Calibration frames below which the coverage at 95 % scatters by more than 3 points from their choice alone."""
-FEW_TESTED = 20
-"""Frames of a test set below which its numbers are rough."""
 SHOWN = 4
 """Alternatives that are as good, named one by one."""
 RANKED = {"frames": ("force_frame", "largest force error of frames"), "atoms": ("force_atom", "force error of atoms")}
@@ -54,18 +56,21 @@ def recommendation(result: Result) -> dict[str, Any]:
     on every split:
 
     1. Honest at home: on the calibration frames (cross-fitted) the 95 % intervals of the coverage at 68 % and 95 %
-       reach to within 5 and 3 points of these levels. Where no bar is, the one that is nearest.
+       reach to within 5 and 3 points of these levels. Where no bar is, the nearest and those within 3 points of it.
+       Fewer than 5 calibration frames can't tell. Bars of whole frames are no candidates: no figure judges them.
     2. Good everywhere: the least geometric mean over all splits of the interval score at 90 %, a proper score: bars
        that miss and bars that are wide both pay. A split where a bar fails counts as much as one where it shines.
-    3. Those as good as that one, on every split either no worse or not significantly worse than the split's best, give
-       way to the cheapest: per atom first, then to fit, potential included; 10 % is no difference. Of energies to the
-       bar of the forces, if it is among them: a gauge has one for all.
+    3. It gives way to a cheaper one (per atom, potential included; 10 % is no difference) whose mean is within 5 % of
+       its own, and which is as good: on every split either no worse or not significantly worse than the split's best.
+       Of energies to the bar of the forces, if that is as good: a gauge has one for all.
     4. The constant bar, where its own mean is smaller, or where on no split the skill against it is surely above 0:
-       more than the best of so many bars, on one of so many splits, has by luck in 5 % of cases.
+       more than the best of so many bars, on one of so many splits, has by luck in 5 % of cases. Nothing is sure of
+       fewer than 5 frames, and rule 3 chooses only what passes this one.
 
     Rankings (`ranking_frames` by the largest force error of frames, `ranking_atoms` by the force error of atoms): the
-    largest mean over all splits of Spearman's correlation, 0 where it is not defined; then rule 3. None, where on no
-    split the correlation is surely above 0 in the sense of rule 4: at random is as good.
+    largest mean of Spearman's correlation over all splits on which it is defined for any score (0 for a score whose
+    values are all equal there); then rule 3 with a difference of 0.02. None, where on no split the correlation is
+    surely above 0 in the sense of rule 4.
 
     All splits weigh the same: give `compare` the test sets that you care about. What the tables have decides, so
     whoever wants other rules can apply them there.
@@ -80,44 +85,68 @@ def recommendation(result: Result) -> dict[str, Any]:
         "error_bars": bars["force"],
         "energy_bars": bars["energy"],
         **{f"ranking_{of}": _ranking(result, of) for of in RANKED},
-        "warnings": [*_few(result), *_collapses(result, bars), *_failures(result)],
+        "warnings": caveats(result, {quantity: bar_name(of) for quantity, of in bars.items()}),
     }
 
 
 def _error_bars(result: Result, quantity: str, prefer: str = "") -> dict[str, Any]:
     at = {split: of.get(quantity) or {} for split, of in result["bars"].items()}
     figures, candidates = _bars(at)
-    off = {each.name: coverage_off(figures[each.name][CALIBRATION]["coverage"]) for each in candidates}
+    frames = frames_of(result)
+    off = {
+        each.name: coverage_off(figures[each.name][CALIBRATION]["coverage"]) if frames[CALIBRATION] >= FEWEST else 0.0
+        for each in candidates
+    }
     constants = honest([each for each in candidates if each.method in CONTROLS], off)
     scored = [each for each in candidates if each.method not in CONTROLS]
     right = honest(scored, off)
     constant = best(constants) if constants else None
     if not right:
-        reason = f"No score gave error bars of the {quantity} on all sets of frames."
-        return _bar(constant.name if constant else None, [reason], [])
+        return _bar(constant.name if constant else None, [_why_none(quantity, at)], [])
+
+    def skill(each: Candidate) -> dict[str, Told]:
+        return {split: of["skill"] for split, of in figures[each.name].items()}
+
+    def of_use(each: Candidate) -> bool:
+        if constant is None:
+            return True
+        return each.loss < constant.loss and bool(surely_above_zero(skill(each), frames, len(right), of_skill))
+
+    def home(each: Candidate) -> str:
+        if frames[CALIBRATION] < FEWEST:
+            return f"{many(frames[CALIBRATION], 'calibration frame')} can't tell whether it holds what it promises."
+        held = [figures[each.name][CALIBRATION]["coverage"][level] for level in SLACK]
+        return at_home(quantity, held, off[each.name] == 0, sum(off[one.name] == 0 for one in scored), len(scored))
+
     least = best(right)
-    equal = as_good(least, right, {split: _tied(result, split, f"{quantity}_bar", "interval_score") for split in at})
-    chosen = next((each for each in equal if each.name == prefer), None) or cheapest(result, equal)
-    found = figures[chosen.name]
-    skill = {split: each["skill"] for split, each in found.items()}
-    beaten = [constant] if constant else []
-    surely = surely_above_zero(skill, frames_of(result), len(right), of_skill)
-    if constant and (constant.loss <= chosen.loss or not surely):
+    if constant and not of_use(least):
         reasons = [
-            f"Nothing surely beats one constant bar. The best of {len(right)}, {chosen.name}, has a skill against it "
-            f"(1 is perfect, 0 is none) of {by_split(skill)}.",
-            losses(quantity, list(at), {each.name: each.loss for each in (constant, chosen)}),
+            f"Nothing surely beats one constant bar. The best of {len(right)}, {least.name}, has a skill against it "
+            f"(1 is perfect, 0 is none) of {by_split(skill(least))}.",
+            losses(quantity, list(at), {each.name: each.loss for each in (constant, least)}),
+            home(constant),
+            widths(quantity, figures[constant.name]),
             held_everywhere(quantity, _held(figures[constant.name])),
         ]
-        return _bar(constant.name, reasons, [{"name": chosen.name, "reason": "the best of all scores"}])
-    held = [found[CALIBRATION]["coverage"][level] for level in SLACK]
+        return _bar(constant.name, reasons, [{"name": least.name, "reason": "the best of all scores"}])
+    equal = as_good(least, right, {split: _tied(result, split, f"{quantity}_bar", "interval_score") for split in at})
+    near = [each for each in equal if each.loss <= (1 + NEAR_SCORE) * least.loss and of_use(each)]
+    chosen = next((each for each in equal if each.name == prefer and of_use(each)), None)
+    chosen = chosen or cheaper(result, least, near)
+    found = figures[chosen.name]
+    beaten = [each for each in (least, constant) if each and each is not chosen]
     reasons = [
-        at_home(quantity, held, off[chosen.name] == 0, len(right), len(scored)),
+        home(chosen),
         losses(quantity, list(at), {each.name: each.loss for each in (chosen, *beaten)}),
-        f"Skill against the constant bar with the same calibrator (1 is perfect, 0 is none): {by_split(skill)}.",
+        f"Skill against the constant bar with the same calibrator (1 is perfect, 0 is none): "
+        f"{by_split(skill(chosen))}.",
+        widths(quantity, found),
         held_everywhere(quantity, _held(found)),
-        choice(result, chosen.method, len(equal), chosen is least, preferred=chosen.name == prefer),
-    ]
+        choice(
+            result, chosen.method, least.method, len(equal), f"{NEAR_SCORE:.0%}".replace("%", " %"),
+            preferred=chosen.name == prefer,
+        ),
+    ]  # fmt: skip
     return _bar(chosen.name, reasons, _alternatives(result, chosen, equal, right))
 
 
@@ -127,7 +156,7 @@ def _bars(at: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, dict[str, Any]
         f"{method}:{calibrator}": {split: (of.get(method) or {}).get(calibrator) for split, of in at.items()}
         for method, calibrators in at.get(CALIBRATION, {}).items()
         for calibrator in calibrators
-        if calibrator != "not_applicable"
+        if calibrator != "not_applicable" and not of_whole_frames(calibrator)
     }
     candidates = []
     for name, splits in figures.items():
@@ -135,6 +164,24 @@ def _bars(at: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, dict[str, Any]
         if len(scores) == len(at) and None not in scores.values():
             candidates.append(Candidate(name, geometric_mean(scores.values()), scores))
     return figures, candidates
+
+
+def _why_none(quantity: str, at: Mapping[str, Mapping[str, Any]]) -> str:
+    """Why no score has bars everywhere, the commonest reasons first."""
+    found: dict[str, list[str]] = {}
+    for methods in at.values():
+        for method, of in methods.items():
+            for calibrator, figures in of.items() if method not in CONTROLS else ():
+                if calibrator == "not_applicable" or of_whole_frames(calibrator):
+                    continue
+                if figures is None:
+                    found.setdefault(of["not_applicable"][calibrator], []).append(f"{method}:{calibrator}")
+                elif figures["interval_score"]["value"] is None:
+                    found.setdefault("intervals are infinite", []).append(f"{method}:{calibrator}")
+    told = [f"{reason} ({names[0]})" for reason, names in sorted(found.items(), key=lambda item: -len(item[1]))]
+    return (
+        f"No score gave error bars of the {quantity} on all sets: " + ("; ".join(told[:SHOWN]) or "none has any") + "."
+    )
 
 
 def _bar(name: str | None, reasons: Sequence[str], alternatives: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -159,29 +206,43 @@ def bar_name(recommended: Mapping[str, Any]) -> str:
 
 def _ranking(result: Result, of: str) -> dict[str, Any]:
     target, what = RANKED[of]
-    at = {split: targets[target] for split, targets in result["ranking"].items() if targets.get(target)}
+    given = {split: targets[target] for split, targets in result["ranking"].items() if targets.get(target)}
+    at = {split: methods for split, methods in given.items() if any(map(_defined, methods.values()))}
     names = dict.fromkeys(name for methods in at.values() for name in methods if name not in CONTROLS)
     figures = {name: {split: methods[name] for split, methods in at.items() if name in methods} for name in names}
     candidates = []
     for name, splits in figures.items():
-        if len(splits) == len(at):
+        if len(splits) == len(at) and any(map(_defined, splits.values())):
             lost = {split: -(each["spearman"]["value"] or 0.0) for split, each in splits.items()}
             candidates.append(Candidate(name, sum(lost.values()) / len(lost), lost))
     if not candidates:
-        return {"method": None, "reasons": [f"No score has values for {of} of all sets."], "alternatives": []}
-    least = best(candidates)
-    equal = as_good(least, candidates, {split: _tied(result, split, target, "spearman") for split in at})
-    chosen = cheapest(result, equal)
-    found = {split: each["spearman"] for split, each in figures[chosen.name].items()}
-    surely = surely_above_zero(found, frames_of(result), len(candidates), of_correlation)
-    if not surely:
-        reason = (
-            f"Nothing surely beats chance in ranking the {what}: the best of {len(candidates)}, {chosen.name}, has "
-            f"{by_split(found)}."
-        )
+        reason = f"No score ranks the {what} on all sets: where it has values they are all equal, or the set too small."
         return {"method": None, "reasons": [reason], "alternatives": []}
+
+    def correlation(each: Candidate) -> dict[str, Told]:
+        return {split: of["spearman"] for split, of in figures[each.name].items() if _defined(of)}
+
+    def surely(each: Candidate) -> list[str]:
+        return surely_above_zero(correlation(each), frames_of(result), len(candidates), of_correlation)
+
+    least = best(candidates)
+    if not surely(least):
+        reason = (
+            f"Nothing surely beats chance in ranking the {what}: the best of {len(candidates)}, {least.name}, has "
+            f"{by_split(correlation(least))}."
+        )
+        if small := [split for split in at if frames_of(result)[split] < FEWEST]:
+            reason += f" Fewer than {FEWEST} frames can't tell: {listed(small)}."
+        return {"method": None, "reasons": [reason], "alternatives": []}
+    equal = as_good(least, candidates, {split: _tied(result, split, target, "spearman") for split in at})
+    near = [each for each in equal if each.loss <= least.loss + NEAR_CORRELATION and surely(each)]
+    chosen = cheaper(result, least, near)
+    found = correlation(chosen)
     reasons = [f"Spearman's correlation with the {what}: {by_split(found)}; {number(-chosen.loss)} on average."]
-    if unsure := [split for split in found if split not in surely]:
+    if undefined := [split for split in given if split not in found]:
+        why = "one frame, errors that are all equal, or values that are"
+        reasons.append(f"Not defined, and so not judged, on {listed(undefined)}: {why}.")
+    if unsure := [split for split in found if split not in surely(chosen)]:
         reasons.append(f"Not surely better than chance, as the best of {len(candidates)}, on {listed(unsure)}.")
     judged = [split for split in at if split != CALIBRATION and has_bad_frames(result, split)]
     detected = {split: figures[chosen.name][split]["detection"] for split in judged}
@@ -190,7 +251,7 @@ def _ranking(result: Result, of: str) -> dict[str, Any]:
             f"A threshold that flags 5 % of the {of} of the calibration set finds of the bad {of} (those with errors "
             f"above the 95 % quantile of that set): {by_split(detected, share)}."
         )
-    reasons.append(choice(result, chosen.method, len(equal), chosen is least))
+    reasons.append(choice(result, chosen.method, least.method, len(equal), f"{NEAR_CORRELATION:g}"))
     return {"method": chosen.name, "reasons": reasons, "alternatives": _alternatives(result, chosen, equal, candidates)}
 
 
@@ -208,44 +269,8 @@ def _alternatives(
     return found
 
 
-def _few(result: Result) -> list[str]:
-    found = []
-    for split in result["splits"]:
-        frames = split["frames"]
-        if split["role"] == CALIBRATION and frames < FEW:
-            scatter = 100 * math.sqrt(0.95 * 0.05 / (frames + 2))
-            found.append(
-                f"{frames} calibration frames are few: with others of the same kind the coverage of 95 % bars changes "
-                f"by {scatter:.0f} points (standard deviation of energies; less for forces). Give {FEW} or more."
-            )
-        elif split["role"] == "test" and frames < FEW_TESTED:
-            found.append(f"{split['name']} has {frames} frames only: take its numbers as rough.")
-    return found
-
-
-def _collapses(result: Result, bars: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Where the recommended bars surely hold too few errors, and where a constant bar would be better."""
-    found = []
-    for quantity, recommended in bars.items():
-        method, _, calibrator = bar_name(recommended).partition(":")
-        narrow, worse = {}, {}
-        for split in [each for each in result["bars"] if method and each != CALIBRATION]:
-            figures = result["bars"][split][quantity][method][calibrator]
-            held, skill = figures["coverage"]["0.95"], figures["skill"]
-            most = held["value"] if held["high"] is None else held["high"]
-            if most is not None and most < 0.95 - SLACK["0.95"]:
-                narrow[split] = held
-            if method not in CONTROLS and skill["high"] is not None and skill["high"] < 0:
-                worse[split] = skill
-        if narrow:
-            found.append(f"Too narrow: 95 % bars of the {quantity} hold {by_split(narrow, share)}.")
-        if worse:
-            found.append(f"One constant bar of the {quantity} is better than this: skill {by_split(worse)}.")
-    return found
-
-
-def _failures(result: Result) -> list[str]:
-    return [f"{name} could not be compared: {of['failed']}" for name, of in result["methods"].items() if of["failed"]]
+def _defined(figures: Mapping[str, Any]) -> bool:
+    return figures["spearman"]["value"] is not None
 
 
 def _held(figures: Mapping[str, Any]) -> dict[str, Told]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.comparison.reasons import many
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash
 from assay.inputs import Paths, labelled, listed
 from assay.survey import Survey
@@ -118,7 +119,8 @@ class FrameSets:
         for name, survey in {TRAINING: self.survey, **self.surveys}.items():
             if found := survey.outliers():
                 origin, reason = found[0]
-                yield f"{len(found)} frames of {name} have labels far from the others, such as {origin}: {reason}"
+                frames = many(len(found), "frame")
+                yield f"{frames} of {name} with labels far from the others, such as {origin}: {reason}"
 
     @cached_property
     def _fitted_hashes(self) -> set[str]:

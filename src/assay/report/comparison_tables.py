@@ -8,7 +8,7 @@ from typing import Any
 from assay.comparison.candidates import FEW_BAD, Result
 from assay.comparison.overview import Cell as Found
 from assay.comparison.overview import Overview, bars_of
-from assay.comparison.reasons import UNITS, Told
+from assay.comparison.reasons import UNITS, Told, two
 from assay.comparison.sets import CALIBRATION
 from assay.report.parts import NONE, Cell, Column, Table, counts, number, numbers, shares, texts
 
@@ -67,10 +67,10 @@ def at_a_glance(overview: Overview) -> Table:
 
     columns = [
         texts("Method", names),
-        *pair("Frames", ranking("force_frame", "spearman"), _two),
-        *pair("Atoms", ranking("force_atom", "spearman"), _two),
+        *pair("Frames", ranking("force_frame", "spearman"), two),
+        *pair("Atoms", ranking("force_atom", "spearman"), two),
         *pair("Bad frames found", lambda name, splits: overview.detection(name, "force_frame", splits), _share)[1:],
-        *pair("Force skill", lambda name, splits: overview.skill(name, "force", splits), _two),
+        *pair("Force skill", lambda name, splits: overview.skill(name, "force", splits), two),
         *pair("In 95 % bars", lambda name, splits: overview.coverage(name, "force", splits), _share),
         written_with_keys("Fit (s)", [of[name].get("fit_seconds") for name in names], number),
         written_with_keys("µs per atom", [of[name].get("microseconds_per_atom") for name in names], number),
@@ -103,7 +103,7 @@ def rankings(result: Result, target: str) -> list[Table]:
                     Found(each[figure], split, _mark(best, name)) if figure in each else None
                     for name, each in methods.items()
                 ]
-                columns.append(_column(head, cells, _two if figure in {"spearman", "auroc"} else _share))
+                columns.append(_column(head, cells, two if figure in {"spearman", "auroc"} else _share))
             found.append(Table(f"ranking-{target}-{i}", f"On {split}: {TARGETS[target]}.", tuple(columns)))
     return found
 
@@ -130,8 +130,8 @@ def bars(result: Result, quantity: str) -> list[Table]:
                 [Found(_times(g["interval_score"], factor), split, _mark(best, f"{m}:{c}")) for m, c, g in rows],
                 number,
             ),
-            _column("Skill", [Found(g["skill"], split, "") for g in given], _two),
-            _column("ENCE", [Found(g["ence"], split, "") if g["ence"] else None for g in given], _two),
+            _column("Skill", [Found(g["skill"], split, "") for g in given], two),
+            _column("ENCE", [Found(g["ence"], split, "") if g["ence"] else None for g in given], two),
             numbers("NLL", [g["nll"] for g in given]),
             numbers(f"CRPS ({unit})", [_scaled(g["crps"], factor) for g in given]),
             numbers("Area, + too small", [g["area"] for g in given]),
@@ -191,10 +191,6 @@ def _mark(best: Any, name: str) -> Any:
     if not best:
         return ""
     return "best" if best["best"] == name else "tied" if name in best["tied"] else ""
-
-
-def _two(value: float) -> str:
-    return number(round(value, 2) + 0.0, decimals=2)
 
 
 def _share(value: float) -> str:

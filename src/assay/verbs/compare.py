@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from assay.assessment import NO_PREDICTIONS
 from assay.calibration.bar_name import BarName
 from assay.comparison.fitting import fit_committee_methods, fit_linear_methods
 from assay.comparison.methods import CONSTANT, RANDOM, FitScore, Method, timed
+from assay.comparison.reasons import many
 from assay.comparison.recommendation import recommendation
 from assay.comparison.result import compared
 from assay.comparison.sets import CALIBRATION, TRAINING, FrameSets, by_name
@@ -37,6 +37,7 @@ from assay.verbs.predict import write_json
 POSTERIORS = ("pops", "bayesian", "bootstrap")
 CALIBRATED_BY = ("scale", "isotonic", "conformal", "frame_conformal")
 FEWEST_RESAMPLES = 20
+NO_ERRORS = "the source gives no energies or no forces: there are no errors to judge by; give one that predicts both"
 FEW_FRAMES = 10
 """Frames of a set below which intervals by resampling them are too narrow."""
 
@@ -123,7 +124,7 @@ def compare(
         raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
     settings = parse_spec(source)
     if feature_source(settings, allow_import) is not None:
-        raise ValueError(NO_PREDICTIONS)
+        raise ValueError(NO_ERRORS)
     drawn_from = [posterior_from_spec(each, ensemble_size) for each in posteriors]
     test_sets = by_name(tests)
     if not test_sets:
@@ -224,12 +225,12 @@ def _members(
 def _few(sets: FrameSets) -> Iterator[str]:
     for name in sets.judged:
         if (count := len(sets.hashes[name])) < FEW_FRAMES:
-            yield f"{name} has {count} different frames: intervals by resampling so few are too narrow"
+            yield f"{name} has {many(count, 'different frame')}: intervals by resampling so few are too narrow"
 
 
 def _split(batch: Batch, resamples: int, seed: int, scores: tuple[FittedScore, ...]) -> Split:
     if batch.energy is None or batch.forces is None:
-        raise ValueError(NO_PREDICTIONS)
+        raise ValueError(NO_ERRORS)
     assert batch.labels is not None
     return Split(batch, batch.labels, resamples, seed, scores)
 

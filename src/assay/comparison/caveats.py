@@ -1,0 +1,90 @@
+"""What to mind beside a recommendation: few frames, odd labels, bars that collapse away from home, and what failed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from assay.comparison.candidates import OF_WHOLE_FRAMES, SLACK, Result, of_whole_frames
+from assay.comparison.methods import CONSTANT
+from assay.comparison.reasons import by_split, many, share
+from assay.comparison.sets import CALIBRATION
+
+FEW = 50
+"""Calibration frames below which the coverage at 95 % scatters by more than 3 points from their choice alone."""
+FEW_TESTED = 20
+"""Frames of a test set below which its numbers are rough."""
+
+
+def caveats(result: Result, bars: Mapping[str, str]) -> list[str]:
+    """Sentences, those on the sets of frames first; `bars`: the recommended `METHOD:CALIBRATOR` by quantity, or ""."""
+    named = {quantity: name for quantity, name in bars.items() if name}
+    return [
+        *(f"{remark.removesuffix('.')}." for remark in result["remarks"]),
+        *_few(result),
+        *_calibrations(result, named),
+        *_collapses(result, named),
+        *_zeros_of_energy(result, named),
+        *_whole_frames(result),
+        *(f"{name} could not be compared: {of['failed']}" for name, of in result["methods"].items() if of["failed"]),
+    ]
+
+
+def _few(result: Result) -> Iterator[str]:
+    for split in result["splits"]:
+        frames = split["frames"]
+        if split["role"] == CALIBRATION and frames < FEW:
+            scatter = 100 * math.sqrt(0.95 * 0.05 / (frames + 2))
+            yield (
+                f"{many(frames, 'calibration frame')} {'is' if frames == 1 else 'are'} few: with others of the same "
+                f"kind the coverage of 95 % bars changes by {scatter:.0f} points (standard deviation of energies; less "
+                f"for forces). Give {FEW} or more."
+            )
+        elif split["role"] == "test" and frames < FEW_TESTED:
+            yield f"{split['name']} has {many(frames, 'frame')} only: take its numbers as rough."
+
+
+def _calibrations(result: Result, bars: Mapping[str, str]) -> Iterator[str]:
+    """What was noticed when the recommended bars were calibrated."""
+    for quantity, name in bars.items():
+        method, _, calibrator = name.partition(":")
+        for remark in result["bars"][CALIBRATION][quantity][method][calibrator]["remarks"]:
+            yield f"{name}, bars of the {quantity}: {remark.removesuffix('.')}."
+
+
+def _collapses(result: Result, bars: Mapping[str, str]) -> Iterator[str]:
+    """Where the recommended bars surely hold too few errors, and where a constant bar would be better."""
+    for quantity, name in bars.items():
+        method, _, calibrator = name.partition(":")
+        narrow, worse = {}, {}
+        for split in [each for each in result["bars"] if each != CALIBRATION]:
+            figures = result["bars"][split][quantity][method][calibrator]
+            held, skill = figures["coverage"]["0.95"], figures["skill"]
+            most = held["value"] if held["high"] is None else held["high"]
+            if most is not None and most < 0.95 - SLACK["0.95"]:
+                narrow[split] = held
+            if method != CONSTANT.name and skill["high"] is not None and skill["high"] < 0:
+                worse[split] = skill
+        if narrow:
+            yield f"Too narrow: 95 % bars of the {quantity} hold {by_split(narrow, share)}."
+        if worse:
+            yield f"One constant bar of the {quantity} is better than this: skill {by_split(worse)}."
+
+
+def _zeros_of_energy(result: Result, bars: Mapping[str, str]) -> Iterator[str]:
+    """Members that were not fitted here (they have no posterior) may count energies from other zeros."""
+    foreign = any(of["family"] == "ensemble" and "[" not in name for name, of in result["methods"].items())
+    if foreign and "energy" in bars:
+        yield (
+            "If the potentials of the committee were not fitted to these labels, their zeros of energy are others, and "
+            "then only bars of forces and stresses mean something."
+        )
+
+
+def _whole_frames(result: Result) -> Iterator[str]:
+    every = result["bars"].get(CALIBRATION, {}).values()
+    if any(of_whole_frames(name) for methods in every for of in methods.values() for name in of):
+        yield (
+            f"{OF_WHOLE_FRAMES} promises bars that hold all values of a frame at once. Coverage and interval scores of "
+            "single values don't judge that, so it is not among those that are recommended."
+        )
