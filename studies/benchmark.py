@@ -78,13 +78,15 @@ def compared(
             }
         else:
             options["extra"] = extra
-        return assay.compare(
+        found = assay.compare(
             written["train"]["frames"],
             {name: written[name]["frames"] for name in tests},
             source=dict(settings),
             calibration=written["calibration"]["frames"],
             **options,
         )
+    told: dict[str, Any] = json.loads(json.dumps(found).replace(f"{folder}/", ""))
+    return told
 
 
 def condensed(found: Mapping[str, Any]) -> dict[str, Any]:
