@@ -266,6 +266,16 @@ def test_species_that_training_does_not_have_are_refused_before_anything_is_fitt
         sets.require_species()
 
 
+def test_a_set_that_is_skipped_whole_says_why(silicon: Mapping[str, Path], tmp_path: Path) -> None:
+    frames = ase.io.read(silicon["test"], ":")
+    for atoms in frames:
+        atoms.info["dft"] = atoms.info.pop("REF_energy")
+    ase.io.write(tmp_path / "keys.extxyz", frames)
+    sets = FrameSets({TRAINING: silicon["train"], "keys": tmp_path / "keys.extxyz"}, {}, LabelKeys(), True)
+    with pytest.raises(FrameError, match=r"keys: no usable frames; the first: .*no label 'REF_energy'"):
+        _ = sets.hashes
+
+
 def test_names_of_test_sets() -> None:
     assert list(by_name(["a/far.extxyz.gz", "b/far.extxyz", "training.xyz"])) == ["far", "far-2", "training-2"]
     with pytest.raises(ValueError, match="can't have the name calibration"):

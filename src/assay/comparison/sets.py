@@ -67,7 +67,8 @@ class FrameSets:
             try:
                 found[name] = Survey.fit(self.frames(name, note=True))
             except FrameError as error:
-                raise FrameError(f"{name}: {error}") from error
+                reason = f"; the first: {': '.join(self.skipped[name][0])}" if self.skipped.get(name) else ""
+                raise FrameError(f"{name}: {error}{reason}") from error
         return found
 
     @cached_property
