@@ -16,6 +16,8 @@ from assay.scores.registry import NAMES as SCORES
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUNNABLE = [page for page in PAGES if re.search(r"^```(python|sh)$", page.read_text(encoding="utf-8"), re.M)]
+NEEDS = {"universal": (pytest.mark.chgnet, pytest.mark.sevennet)}
+"""Further markers of a page's blocks."""
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
@@ -28,7 +30,10 @@ def run(arguments: list[str], folder: Path) -> str:
 
 
 @pytest.mark.snap
-@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=NEEDS.get(page.stem, ()), id=page.stem) for page in RUNNABLE],
+)
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     run([str(ROOT / "docs" / "run_blocks.py"), str(page)], tmp_path)
 

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from assay.verbs.compare import compare
     from assay.verbs.cross_conformal import CrossConformal, cross_conformal
     from assay.verbs.demo import demo
+    from assay.verbs.distil import Distilled, distil
     from assay.verbs.evaluate import evaluate
     from assay.verbs.export import export
     from assay.verbs.info import info
+    from assay.verbs.members import Members, members
     from assay.verbs.predict import predict
     from assay.verbs.propagate import propagate
     from assay.verbs.select import select
@@ -38,6 +40,7 @@ _HOMES = {
     "Assessment": "assay.assessment",
     "Built": "assay.verbs.build",
     "CrossConformal": "assay.verbs.cross_conformal",
+    "Distilled": "assay.verbs.distil",
     "Ensemble": "assay.prediction",
     "Frame": "assay.frames",
     "FrameError": "assay.frames",
@@ -49,6 +52,7 @@ _HOMES = {
     "Interval": "assay.prediction",
     "LabelKeys": "assay.frames",
     "Labels": "assay.assessment",
+    "Members": "assay.verbs.members",
     "Score": "assay.prediction",
     "Selected": "assay.selection.selected",
     "Selection": "assay.selection.selected",
@@ -59,9 +63,11 @@ _HOMES = {
     "compare": "assay.verbs.compare",
     "cross_conformal": "assay.verbs.cross_conformal",
     "demo": "assay.verbs.demo",
+    "distil": "assay.verbs.distil",
     "evaluate": "assay.verbs.evaluate",
     "export": "assay.verbs.export",
     "info": "assay.verbs.info",
+    "members": "assay.verbs.members",
     "predict": "assay.verbs.predict",
     "propagate": "assay.verbs.propagate",
     "read_frames": "assay.frames",
@@ -74,6 +80,7 @@ __all__ = [
     "Assessment",
     "Built",
     "CrossConformal",
+    "Distilled",
     "Ensemble",
     "Frame",
     "FrameError",
@@ -85,6 +92,7 @@ __all__ = [
     "Interval",
     "LabelKeys",
     "Labels",
+    "Members",
     "Score",
     "Selected",
     "Selection",
@@ -95,9 +103,11 @@ __all__ = [
     "compare",
     "cross_conformal",
     "demo",
+    "distil",
     "evaluate",
     "export",
     "info",
+    "members",
     "predict",
     "propagate",
     "read_frames",

@@ -36,6 +36,7 @@ from assay.metrics import (
     worst_decile,
 )
 from assay.prediction import Array, ErrorBar, Gaussian, Level
+from assay.scores.registry import OF_ENERGIES
 from assay.spanned import Spanned, spanned
 from assay.strata import by_strata, of_atoms, of_frames
 
@@ -121,7 +122,7 @@ def _part(assessment: Assessment, constant_bar: ConstantBar, frames: Mask, atoms
     moving_frames = frame_max(moving_atoms.astype(float), assessment.offsets) > 0
     for (name, level), score in assessment.scores.items():
         here, moving = (frames, moving_frames) if level == "frame" else (atoms, moving_atoms)
-        error = np.abs(energy_error) if name.startswith("committee_energy") else errors.get(level)
+        error = np.abs(energy_error) if name in OF_ENERGIES else errors.get(level)
         if error is not None and here.any():
             numbers = _ranking(score.values, error, score.threshold, here, moving)
             result["scores"].setdefault(name, {})[level] = numbers

@@ -1,4 +1,4 @@
-"""Groups of values that error bars are calibrated apart for: by species, by config_type, or by cluster."""
+"""Groups of values that error bars are calibrated apart for: by species, chemical system, config_type or cluster."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ def groups(batch: Batch, grouping: str, scores: Sequence[FittedScore]) -> Mappin
     | grouping | of an atom | of a frame |
     |---|---|---|
     | species | its chemical symbol | the symbols that it has, `Mo-W` |
+    | chemical_system | that of its frame | the symbols that it has, `Mo-W` |
     | config_type | that of its frame | what the file says; `""` where it says nothing |
     | cluster | the cluster of `gamma_local` whose active set it is nearest to | that of most of its atoms |
 
     `""` is no group: such values have the error bar of all.
     """
     symbols = np.array(chemical_symbols)
-    if grouping == "species":
+    if grouping in ("species", "chemical_system"):
         atoms = symbols[batch.numbers]
         frames = np.array(["-".join(np.unique(atoms[a:b])) for a, b in pairwise(batch.offsets)])
+        if grouping == "chemical_system":
+            atoms = np.repeat(frames, batch.natoms)
     elif grouping == "config_type":
         frames = np.array(batch.config_types)
         atoms = np.repeat(frames, batch.natoms)

@@ -5,7 +5,7 @@ This is what runs in worker processes: features stay there, and a few numbers pe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,14 @@ from assay.frames import Frame, FrameError, check_structure
 from assay.prediction import Array, Level
 from assay.scores import Companioned, FittedScore
 from assay.scores.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.heterogeneous import (
+    Heterogeneous,
+    HeterogeneousEnergy,
+    HeterogeneousForce,
+    weighted_variance,
+    with_weights,
+)
+from assay.scores.last_layer import LastLayerForce, LastLayerRigidity
 from assay.scores.leverage import Leverage
 from assay.scores.prediction_rigidity import ComponentPredictionRigidity, LocalPredictionRigidity
 from assay.sources import Evaluation, Source
@@ -32,10 +40,19 @@ STILL_LABEL = 1e-2
 """eV/Å: what labels that vanish by symmetry may have, as DFT leaves it. More than that is an error of the potential,
 such as for atoms beyond its cut-off, and is not left out."""
 
-VARIANCES = (Leverage.name, LocalPredictionRigidity.name, ComponentPredictionRigidity.name)
+VARIANCES = (
+    Leverage.name,
+    LocalPredictionRigidity.name,
+    ComponentPredictionRigidity.name,
+    LastLayerRigidity.name,
+    LastLayerForce.name,
+)
 """Scores that are variances but for a factor: errors go as their square root (Grasselli et al., Eq. 14)."""
 
-ENERGIES = {CommitteeForce(largest).name: CommitteeEnergy(largest) for largest in (False, True)}
+ENERGIES: Mapping[str, FittedScore] = {
+    **{CommitteeForce(largest).name: CommitteeEnergy(largest) for largest in (False, True)},
+    **{each.name: HeterogeneousEnergy() for each in (Heterogeneous, HeterogeneousForce)},
+}
 """Scores of force members, and the score of the energy members that makes their energy bars."""
 
 Key = tuple[str, Level]
@@ -96,6 +113,7 @@ class FrameScorer:
             "forces_members",
             "stress_members",
             "features",
+            "feature_forces",
         ):
             value = getattr(evaluation, name)
             if value is not None and not np.isfinite(value).all():
@@ -108,9 +126,9 @@ class FrameScorer:
             if keep_members
             else Evaluation(evaluation.energy, evaluation.forces, evaluation.stress),
             scores=levels,
-            **self._spreads(evaluation, values),
+            **self._spreads(evaluation, values, atoms.numbers),
             still=_still(evaluation, spanned.get("forces"), frame),
-            members=0 if evaluation.forces_members is None else len(evaluation.forces_members),
+            members=next((len(m) for m in (evaluation.forces_members, evaluation.energy_members) if m is not None), 0),
             neighbourhood_error=neighbourhood_error,
             companions=companions,
             envelopes=spanned,
@@ -138,13 +156,14 @@ class FrameScorer:
                     error = mean
         return levels, error
 
-    def _spreads(self, evaluation: Evaluation, values: dict[str, Array]) -> dict[str, Any]:
+    def _spreads(self, evaluation: Evaluation, values: dict[str, Array], numbers: NDArray[Any]) -> dict[str, Any]:
         """What becomes the error bars: of force components `score / √3`, the same along x, y and z.
 
-        For `committee_force` that is the root mean square of the standard deviations of the components. Of it and of
-        `committee_force_max` the energy has the spread of its own members, and so has the stress, its standard
-        deviation pooled over the components of the tensor. For other
-        scores energy and stress have the mean over the atoms. Of `VARIANCES` all take the square root.
+        For `committee_force` that is the root mean square of the standard deviations of the components. Of the scores
+        in `ENERGIES` the energy has the spread of its own members, and so has the stress, its standard deviation
+        pooled over the components of the tensor, with the weights of the score. For other scores energy and stress
+        have the mean over the atoms, and of `last_layer_force` the energy has its own. Of `VARIANCES` all take the
+        square root.
         """
         if not self.bar_score:
             return dict.fromkeys(("energy_spread", "force_spread", "stress_spread"))
@@ -157,11 +176,17 @@ class FrameScorer:
             "force_spread": force_spread(atoms),
             "stress_spread": None if evaluation.stress is None else np.full(6, np.mean(atoms)),
         }
+        for score in self.scores:
+            if isinstance(score, LastLayerForce) and score.name == self.bar_score:
+                spreads["energy_spread"] = float(np.sqrt(score.energy.values(evaluation, numbers)[0]))
         if self.bar_score in ENERGIES:
+            score = next(each for each in self.scores if each.name == self.bar_score)
+            weights = score.weights if isinstance(score, Heterogeneous | HeterogeneousForce) else None
             if evaluation.energy_members is not None:
-                spreads["energy_spread"] = float(ENERGIES[self.bar_score].values(evaluation, np.empty(n))[0])
-            if evaluation.stress_members is not None:
-                variance = evaluation.stress_members.var(axis=0, ddof=1)
+                (of_energy,) = with_weights([ENERGIES[self.bar_score]], weights or ())
+                spreads["energy_spread"] = float(of_energy.values(evaluation, np.empty(n))[0])
+            if (members := evaluation.stress_members) is not None:
+                variance = members.var(axis=0, ddof=1) if weights is None else weighted_variance(members, weights)
                 tensor = (variance[:3].sum() + 2 * variance[3:].sum()) / 9  # xy and yx are one Voigt component
                 spreads["stress_spread"] = np.full(6, np.sqrt(tensor))
         return spreads
@@ -183,7 +208,9 @@ def values_of(
 def sampled(score: str, quantity: str, members: int) -> tuple[int | None, int]:
     """M and c of what `assay.calibration.scale.Scale` corrects for: of standard deviations over members alone.
 
-    That of a force is pooled over 3 components, that of a stress over 6.
+    That of a force is pooled over 3 components, that of a stress over 6. The correction takes members for draws from
+    one distribution. Those of `heterogeneous_force` are not: their weights say that they differ, and which ones there
+    are is no matter of chance. So α² is ⟨e²/s²⟩ as it comes, with which the held-out bars are right on average.
     """
     if not members or score not in ("committee_force", "committee_energy"):
         return None, 1

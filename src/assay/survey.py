@@ -163,3 +163,14 @@ class Survey:
                 end = f"beyond Q3 + 3 IQR = {high:.3g}" if values[i] > high else f"below Q1 - 3 IQR = {low:.3g}"
                 found.append((self.origins[i], f"{what.format(values[i])}, {end}"))
         return found
+
+
+def contiguous_blocks(kinds: NDArray[np.str_], blocks: int) -> NDArray[np.int64]:
+    """Which of so many blocks each frame is in, `(F,)`: contiguous in file order within each of the `kinds` `(F,)`."""
+    block = np.empty(len(kinds), dtype=np.int64)
+    start = 0
+    for kind in np.unique(kinds):  # a config_type with few frames must not put them all into block 0
+        where = np.flatnonzero(kinds == kind)
+        block[where] = (start + np.arange(len(where)) * blocks // max(len(where), blocks)) % blocks
+        start += len(where) % blocks
+    return block

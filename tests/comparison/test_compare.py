@@ -116,6 +116,8 @@ def test_costs_are_there(compared: dict[str, Any]) -> None:
 BARS = [
     *(f"{score}:{calibrator}" for score in SCORES for calibrator in ("scale", "conformal")),
     "committee_force_max:scale",
+    "heterogeneous:scale",
+    "heterogeneous_force:conformal",
     "committee_force:isotonic",
     "kernel_entropy:isotonic",
     "local_prediction_rigidity:scale",
@@ -137,7 +139,7 @@ def test_the_figures_are_those_of_a_gauge(silicon: Mapping[str, Path], bar: str)
         silicon["train"], heldout=silicon["calibration"], **files, scores=[score], posterior="pops", error_bar=bar
     ).gauge
     theirs = assay.evaluate(gauge, silicon["ood"])
-    name = f"{score}[pops]" if score.startswith("committee") else score
+    name = f"{score}[pops]" if score.startswith(("committee", "heterogeneous")) else score
     expected = theirs["scores"][score]["frame"]["spearman_without_symmetry_zeros"]
     if not score.startswith("committee_energy"):  # which evaluate ranks by errors of energies
         assert ours["ranking"]["ood"]["force_frame"][name]["spearman"]["value"] == pytest.approx(expected)
@@ -174,7 +176,8 @@ def test_a_committee_without_features(silicon: Mapping[str, Path], tmp_path: Pat
         allow_import=("ase.calculators.lj",),
     )  # fmt: skip
     assert set(result["ranking"]) == {"calibration", "test", "ood"}
-    assert "committee_force" in result["methods"]
+    names = {"committee_force", "heterogeneous", "heterogeneous_force", "heterogeneous_energy"}
+    assert names <= result["methods"].keys()
     assert (tmp_path / "result.json").is_file()
 
 

@@ -1,4 +1,4 @@
-"""Error bars of groups, from the frames of a file to the calculator: by species, config_type and cluster."""
+"""Error bars of groups, from the frames of a file to the calculator: by species, chemistry, config_type and cluster."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from assay import Frame, Gauge, build, calibrate
 from assay.calibration.grouped import Grouped
 from assay.grouping import groups
 from assay.scores.committee import CommitteeForce
+from assay.scores.heterogeneous import HeterogeneousForce
 from assay.scores.local import LocalGrade
 from assay.scoring import Batch
 from assay.sources import Evaluation
@@ -58,11 +59,31 @@ def test_species_have_their_own_bars(metals: Gauge):
     assert dict(new.global_bars) == {"energy": 1, "force": 3}, "Nb was not held out, and few frames are Mo-Nb-W"
 
 
+@pytest.mark.filterwarnings("ignore:error bar of the .*. . of 2 groups have fewer")
+def test_chemical_systems_have_their_own_bars(metals: Gauge):
+    """Errors of W are ten spreads, of Mo one: pure W has the widest bars; what was not held out has the bar of all."""
+    name = "heterogeneous_force:grouped:chemical_system"
+    gauge = replace(metals, bar=name, scores=(HeterogeneousForce((0.3, 0.3, 0.2, 0.1, 0.1)),))
+    held_out = [alloy(s, "any", i) for i, s in enumerate(["Mo3W", "W4", "Mo3W", "W6", "Mo3W"] * 3)]
+    fitted = gauge.calibrated(batch(gauge, *held_out))
+    alphas = {system: scale.alpha for system, scale in fitted.calibrators["force"].scales.items()}
+    alphas["Mo-Nb"] = fitted.calibrators["force"].of_all.alpha
+    assert alphas["W"] > 1.5 * alphas["Mo-W"]
+    for symbols, system in (("W3", "W"), ("MoW2", "Mo-W"), ("MoNb", "Mo-Nb")):
+        frames = batch(fitted, alloy(symbols, "any", 50))
+        bar = fitted.assessment(frames).force_bar
+        np.testing.assert_allclose(bar.std, alphas[system] * frames.force_spread, rtol=1e-12)
+
+
 def test_the_group_of_every_value(metals: Gauge):
     both = batch(metals, alloy("Mo2W", "bcc", 0), alloy("W2", "", 1))
     by_species = groups(both, "species", ())
     assert by_species["energy"].tolist() == ["Mo-W", "W"]
     assert by_species["force"].tolist() == [[s] * 3 for s in ("Mo", "Mo", "W", "W", "W")]
+    by_system = groups(both, "chemical_system", ())
+    assert by_system["energy"].tolist() == ["Mo-W", "W"]
+    assert by_system["force"].tolist() == [["Mo-W"] * 3] * 3 + [["W"] * 3] * 2
+    assert by_system["stress"].tolist() == [["Mo-W"] * 6, ["W"] * 6]
     by_kind = groups(both, "config_type", ())
     assert by_kind["force"][:, 0].tolist() == ["bcc"] * 3 + [""] * 2
     assert by_kind["stress"].tolist() == [["bcc"] * 6, [""] * 6]

@@ -14,6 +14,7 @@ from assay import Frame, FrameError
 from assay.aggregate import neighbourhood_mean
 from assay.scores.committee import CommitteeEnergy, CommitteeForce
 from assay.scores.d_optimality import ExtrapolationGrade
+from assay.scores.heterogeneous import Heterogeneous, HeterogeneousForce
 from assay.scores.leverage import Leverage
 from assay.scoring import STILL, Batch, FrameScorer
 from assay.sources import Evaluation
@@ -93,6 +94,21 @@ def test_spreads_of_a_score_of_frames():
     value = said.energy_members.std(ddof=1) / 3
     np.testing.assert_allclose(scored.force_spread, np.full((3, 3), value / np.sqrt(3)), rtol=1e-14)
     assert scored.energy_spread == pytest.approx(value, rel=1e-14)
+
+
+@pytest.mark.parametrize("kind", [Heterogeneous, HeterogeneousForce])
+def test_weights_of_members_reach_energy_and_stress(kind: type[Heterogeneous | HeterogeneousForce]):
+    """Weighted deviations from the plain mean, of the energies and of the tensor; U is the same for all atoms."""
+    atoms, said = chain()
+    w = np.array([0.4, 0.3, 0.2, 0.05, 0.05])
+    scored = replace(SCORER, scores=(kind(tuple(w)),), bar_score=kind.name)(Frame(atoms, "x:0"))
+    energies, stresses, forces = said.energy_members, said.stress_members, said.forces_members
+    assert scored.energy_spread == pytest.approx(np.sqrt(w @ (energies - energies.mean()) ** 2) / 3, rel=1e-12)
+    variance = w @ (stresses - stresses.mean(axis=0)) ** 2
+    assert scored.stress_spread[0] == pytest.approx(np.sqrt((variance @ [1, 1, 1, 2, 2, 2]) / 9), rel=1e-12)
+    square = ((forces - forces.mean(axis=0)) ** 2).sum(axis=2)
+    expected = w @ square if kind is HeterogeneousForce else np.full(3, w @ square.max(axis=1))
+    np.testing.assert_allclose((scored.force_spread**2).sum(axis=1), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("bar", ["committee_force", "gamma"])

@@ -255,8 +255,8 @@ def test_stages_are_told_and_the_file_is_written(files: Files, tmp_path: Path, n
         return lambda frames, atoms: stages[-1][2].append((frames, atoms))
 
     built = build(files.train, source=COMMITTEE, heldout=files.held_out, out=tmp_path / "x.gauge", stage=stage)
-    assert [name for name, _, _ in stages] == ["reading labels", "training errors", "held-out errors"]
-    assert [calls[-1] for _, _, calls in stages] == [(30, 150), (30, 150), (12, 60)]
+    assert [name for name, _, _ in stages] == ["reading labels", "members", "training errors", "held-out errors"]
+    assert [calls[-1] for _, _, calls in stages] == [(30, 150), (30, 150), (30, 150), (12, 60)]
     before, after = columns(built.gauge.assess(new[:1])), columns(Gauge.load(tmp_path / "x.gauge").assess(new[:1]))
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
@@ -521,7 +521,7 @@ def recorded(files: Files, committee: Gauge) -> dict[str, Path]:
         frames = [frame.atoms for frame in read_frames(getattr(files, name))]
         paths[name] = files.folder / f"{name}.npz"
         models = [member["label"] for member in COMMITTEE["member"]]
-        write_members(paths[name], models, frames, map(committee.source.evaluate, frames))
+        write_members(paths[name], models, frames, map(committee.source.source.evaluate, frames))
     return paths
 
 
@@ -536,7 +536,7 @@ def test_recorded_members_are_the_committee(files: Files, recorded: dict[str, Pa
         out=tmp_path / "r.gauge",
     )
     gauge = Gauge.load(tmp_path / "r.gauge")
-    assert gauge.source.models == ("lj0", "lj1", "lj2", "lj3")
+    assert gauge.source.source.models == ("lj0", "lj1", "lj2", "lj3")
     assert built.gauge.calibrators["force"].alpha == pytest.approx(committee.calibrators["force"].alpha, rel=1e-12)
     expected = columns(predict(committee, files.test))
     for name, column in columns(predict(gauge, files.test, members=recorded["test"])).items():

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from assay.frames import Frame, FrameError
-from assay.linear import bootstrap, fit
+from assay.frames import Frame, FrameError, content_hash
+from assay.linear import bootstrap
 from assay.linear.bootstrap import Bootstrap
 from assay.linear.fit import fit_linear
 from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
 from assay.sources import Design, Predictions
-from assay.survey import Survey
+from assay.survey import Survey, contiguous_blocks
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,15 @@ def test_a_factor_of_a_config_type_equals_repeating_its_frames(monkeypatch):
     np.testing.assert_allclose(weighted, repeated, rtol=1e-7)
 
 
+def test_factors_of_frames_weigh_like_those_of_their_config_type():
+    frames = make()
+    of_frames = {content_hash(frame.atoms): 7.0 for frame in frames if frame.config_type == "odd"}
+    one, other = (
+        fitted(frames, weights=w) for w in (Weights("frame", of_frames), Weights("config_type", {"odd": 7.0}))
+    )
+    np.testing.assert_allclose(one.theta, other.theta, rtol=1e-12)
+
+
 def test_factor_zero_leaves_frames_out(monkeypatch):
     monkeypatch.setattr(bootstrap, "choose_ridge", lambda equations: 1e-9)
     weighted = fitted(make(), weights=Weights("config_type", {"odd": 0.0})).theta
@@ -195,7 +204,10 @@ def test_factor_zero_leaves_frames_out(monkeypatch):
 @pytest.mark.parametrize(
     ("make_weights", "words"),
     [
-        (lambda: Weights("quadratic"), "weights 'quadratic' are unknown; use uniform, config_type or exponential"),
+        (
+            lambda: Weights("quadratic"),
+            "weights 'quadratic' are unknown; use uniform, config_type, frame or exponential",
+        ),
         (lambda: Weights("config_type", {"odd": -1.0}), "factors of config types not negative"),
         (lambda: Weights("exponential", a=0.0), "must be positive"),
         (
@@ -310,10 +322,9 @@ def test_neighbouring_frames_are_drawn_together():
 
 
 def test_small_config_types_do_not_share_one_group():
-    blocks = fit._blocks(Survey.fit(make(60)), np.ones(60, dtype=bool), 20)
+    blocks = contiguous_blocks(np.array([f.config_type for f in make(60)]), 20)
     assert np.bincount(blocks, minlength=20).tolist() == [3] * 20
-    kinds = [Frame(f.atoms, f.origin, f"{i // 2}", f.energy, f.forces) for i, f in enumerate(make(60))]
-    blocks = fit._blocks(Survey.fit(kinds), np.ones(60, dtype=bool), 20)
+    blocks = contiguous_blocks(np.array([f"{i // 2}" for i in range(60)]), 20)
     assert np.bincount(blocks, minlength=20).min() >= 2
 
 

@@ -69,6 +69,7 @@ THROUGH_THE_ORIGIN = (
     "gamma_local",
     "local_prediction_rigidity",
     "component_prediction_rigidity",
+    "last_layer_prediction_rigidity",
 )
 """For these a constant column is a direction like any other, and 3 % more of it no extrapolation to speak of."""
 COLUMN_BY_COLUMN = (

@@ -199,8 +199,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     ("mode", "reason"),
     [
         ("raises", "RuntimeError: lost my mind"),
-        ("nan", "forces with 1 of 12 values not finite"),
-        ("shape", "forces of shape (5, 3), needed (4, 3)"),
+        ("nan", "ValueError: forces with 1 of 12 values not finite"),
+        ("shape", "ValueError: forces of shape (5, 3), needed (4, 3)"),
     ],
 )
 def test_a_failing_member_is_named_and_the_next_frame_works(own: str, mode: str, reason: str) -> None:
@@ -315,9 +315,9 @@ def test_what_is_missing_or_can_not_be_made_is_no_fault_of_the_frame(tmp_path: P
         ({}, r"one \[\[member\]\] or more"),
         ({"member": [{"label": "a", "calculator": "m.C"}] * 2}, "different labels"),
         ({"member": [{"label": "a", "calculator": "m.C"}], "source": "snap"}, "source is 'snap'"),
-        ({"members": []}, "unknown members; known are allow, member, source"),
+        ({"members": []}, "unknown members; known are allow, features, member, source"),
         ({"member": {"label": "a"}}, "two brackets"),
-        ({"member": ["a"]}, "member 0: needs label"),
+        ({"member": ["a"]}, "member 'a': give chgnet"),
         ({"member": [{"calculator": "m.C"}]}, "member 0: needs a label"),
         ({"member": [{"label": "a"}]}, r"member 0 \(a\): calculator is an import path"),
         ({"member": [{"label": "a", "calculator": "m.C()"}]}, "import path"),

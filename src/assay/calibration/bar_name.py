@@ -7,7 +7,7 @@ from typing import Self
 
 from assay.calibration import CALIBRATORS
 
-GROUPINGS = ("species", "config_type", "cluster")
+GROUPINGS = ("species", "chemical_system", "config_type", "cluster")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A scale for each group of values: species, config_type or cluster."""
+"""A scale for each group of values: species, chemical system, config_type or cluster."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class HeldOut:
     | error | e | prediction - label; the sign does not count | `(n,)` |
     | spread | s | the uncalibrated score of each | `(n,)` |
     | frame | f | the frame it comes from: values of one frame are not independent | `(n,)` |
-    | group | g | its species, config_type or cluster; `""` is no group; `None` without a grouping | `(n,)` |
+    | group | g | its species, chemistry, config_type or cluster; `""` is no group; `None` without a grouping | `(n,)` |
     | members | M | of an ensemble whose spread s is, else `None` | |
     | components | c | how many components a spread is pooled over: 3 of a force, 6 of a stress | |
 

@@ -9,14 +9,31 @@ import click
 
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import envelope, errors_and_bars, flagged, listed, note
+from assay.cli.tables import envelope, errors_and_bars, flagged, listed, members, note
 from assay.evaluation import evaluation
 from assay.frames import LabelKeys
 from assay.linear.weights import Weights
+from assay.sources.linear_sources import only_energies
 from assay.verbs.build import build as run
 
 FEW = 50
 """Labels per coefficient below which POPS was seen to bound fewer of the errors: docs/perez2025.md."""
+
+
+def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in (text or "").split(",") if number.strip())
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not number,number,…") from error
+
+
+def _count(context: click.Context, option: click.Parameter, text: str | None) -> int | str | None:
+    if text is None or text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is neither a number nor auto") from error
 
 
 @click.command()
@@ -76,6 +93,19 @@ FEW = 50
 @click.option(
     "--ensemble-size", type=click.IntRange(2), metavar="M", help="Members; by default 100, or 16 of the bootstrap."
 )
+@click.option(
+    "--references",
+    default="",
+    metavar="ONTO",
+    help="Onto what energies of members are shifted, per element: labels (the default), a member, or none.",
+)
+@click.option("--rmse", metavar="R,R,…", callback=_numbers, help="Force RMSE of each member, eV/Å, for their weights.")
+@click.option(
+    "--best-members",
+    metavar="K|auto",
+    callback=_count,
+    help="Keep the K members of the lowest RMSE; auto: as many as rank the largest force errors best.",
+)
 @click.option("--r-cut", type=float, default=5.0, show_default=True, help="Radius of a neighbourhood, Å.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @options.workers
@@ -114,6 +144,8 @@ def build(
     listed("held-out frames that are also training frames (not calibrated on)", built.overlap)
     listed("frames with labels far from the others' (kept)", built.outliers)
     gauge = built.gauge
+    if told := gauge.provenance.get("members"):
+        members(told)
     if gauge.bar and built.held_out:
         found = evaluation(gauge.assessment(built.held_out), gauge.constant_bar)
         errors_and_bars(found, "Held-out frames, which the error bars were fitted to")
@@ -128,6 +160,11 @@ def build(
         note(
             f"{labels} labels for {coefficients} coefficients: below about {FEW} each, members spread less than the "
             "errors, and error bars of properties are too small. Give more frames, or fewer coefficients"
+        )
+    if only_energies(gauge.provenance["source"]):
+        note(
+            "forces are those of the universal potential, and no member differs in them: their error bars are those of "
+            f"{gauge.bar}, scaled to force errors. For bars of each atom take leverage:scale, or build with forces=true"
         )
     note(f"{gauge.source.label}\nwritten to {out}")
 

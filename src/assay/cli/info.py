@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from assay.cli import options
-from assay.cli.tables import emit_json, number, show
+from assay.cli.tables import emit_json, members, number, show
 from assay.verbs.info import info as run
 
 
@@ -24,7 +24,7 @@ def info(gauge: Path, json_file: Path | None) -> None:
     nested = [
         (f"{k}: {name}", v)
         for k, tree in result["provenance"].items()
-        if isinstance(tree, dict)
+        if isinstance(tree, dict) and k != "members"
         for name, v in tree.items()
     ]
     rows = [
@@ -32,6 +32,8 @@ def info(gauge: Path, json_file: Path | None) -> None:
         for key, value in facts + made + nested
     ]
     show(str(gauge), ["", ""], rows)
+    if told := result["provenance"].get("members"):
+        members(told)
     thresholds = [
         [name, level, number(value)] for name, levels in result["thresholds"].items() for level, value in levels.items()
     ]

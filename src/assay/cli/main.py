@@ -12,7 +12,20 @@ import click
 from assay import __version__
 from assay.cli.tables import note
 
-VERBS = ("build", "predict", "evaluate", "compare", "calibrate", "select", "propagate", "export", "info", "demo")
+VERBS = (
+    "build",
+    "predict",
+    "evaluate",
+    "compare",
+    "calibrate",
+    "members",
+    "select",
+    "propagate",
+    "distil",
+    "export",
+    "info",
+    "demo",
+)
 
 
 class Verbs(click.Group):

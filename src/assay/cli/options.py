@@ -38,7 +38,8 @@ error_bar = click.option(
     "--error-bar",
     metavar="SCORE:CALIBRATOR[:GROUPING]",
     help="What makes the error bar: a score, and scale, ratio, isotonic, binned, conformal, frame_conformal or "
-    "simultaneous_conformal; or grouped or mondrian with :species, :config_type or :cluster.",
+    "simultaneous_conformal; or grouped or mondrian with :species, :chemical_system, :config_type or "
+    ":cluster.",
 )
 _keys = (
     click.option("--energy-key", default=LabelKeys.energy, show_default=True, help="Label of the energy, eV."),

@@ -187,6 +187,40 @@ def envelope(result: Mapping[str, Any]) -> None:
         show(f"Envelope of {result['members']} members, not calibrated", header, rows)
 
 
+def members(told: Mapping[str, Any]) -> None:
+    """Errors and weights of members on the training frames, and what shifting their energies left of the difference."""
+    rows = [
+        [
+            found["name"],
+            *(number(found[key], 4) for key in ("force_rmse_eV_per_A", "weight")),
+            *(number(found.get(f"{key}_meV_per_atom"), 4) for key in ("before", "after", "left_out")),
+        ]
+        for found in told["members"]
+    ]
+    onto = told["references"]
+    show(
+        "Members on the training frames; weight 0: left out"
+        if not all(found["used"] for found in told["members"])
+        else "Members on the training frames",
+        ["member", "force RMSE, eV/Å", "weight", f"energy − {onto}, meV/atom", "shifted", "median, left out"]
+        if onto != "none"
+        else ["member", "force RMSE, eV/Å", "weight"],
+        rows if onto != "none" else [row[:3] for row in rows],
+    )
+    if choice := told.get("choice"):
+        best = [
+            [
+                str(found["count"]),
+                *(number(found[key]) for key in ("spearman", "moving", "cross_validated")),
+                " – ".join(map(number, found["cross_validated_95"])),
+            ]
+            for found in choice["table"]
+        ]
+        header = ["best members", "Spearman of U with error", "forces not zero", "cross-validated", "95 % interval"]
+        show("How well the best members rank the largest force errors", header, best)
+        note(choice["note"])
+
+
 def flagged(
     thresholds: Mapping[tuple[str, Level], float],
     training: Mapping[tuple[str, Level], Array],

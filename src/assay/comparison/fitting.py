@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.committee_fit import MemberChoice, fit_members
 from assay.comparison.methods import FitScore, Method, committee_methods, fitted_methods
 from assay.frames import Frame, Skipped
 from assay.inputs import Stage
@@ -18,9 +19,12 @@ from assay.linear.posterior import Posterior
 from assay.linear.several import Several
 from assay.linear.weights import Weights
 from assay.scores import FittedScore
-from assay.scores.registry import COMMITTEE, FROM_FEATURES, checked_names
+from assay.scores.heterogeneous import with_weights
+from assay.scores.registry import COMMITTEE, FROM_FEATURES, OF_LIKE_MEMBERS, checked_names
 from assay.scores.training import TrainingFeatures
 from assay.sources import Design, LinearSource, Source
+from assay.sources.ase_committee import AseCommittee
+from assay.sources.recorded import Recorded
 from assay.survey import Survey
 
 
@@ -54,7 +58,7 @@ def fit_linear_methods(
 
     Parameters as in `assay.linear.fit.fit_linear`; `scores`, `extra`, `clusters` as in `assay.compare`.
     """
-    names = checked_names(scores or (*COMMITTEE, *FROM_FEATURES))
+    names = checked_names(scores or (*OF_LIKE_MEMBERS, *FROM_FEATURES))
     training, several = TrainingFeatures(), Several(tuple(posteriors))
 
     def collect(frame: Frame, design: Design) -> None:
@@ -76,17 +80,31 @@ def fit_linear_methods(
     return Fitted(potential, [*committees, *found], seconds, several.seconds)
 
 
-def fit_committee_methods(source: Source, scores: Sequence[str] | None, frame: Frame) -> Fitted:
-    """The scores of members that a source brings along, as many as it has for `frame`.
+def fit_committee_methods(
+    source: AseCommittee | Recorded,
+    frames: Callable[[], Iterator[Frame]],
+    members: MemberChoice,
+    scores: Sequence[str] | None,
+    *,
+    chosen: NDArray[np.bool_],
+    workers: int,
+    stage: Stage,
+    failed: Skipped | None,
+) -> Fitted:
+    """The scores of members that a source brings along, with the energy references and weights that `build` gives them.
 
-    Raises `ValueError` for a score that needs features.
+    Parameters as in `assay.committee_fit.fit_members`; `scores` as in `assay.compare`. Raises `ValueError` for a score
+    that needs features.
     """
     names = checked_names(scores or tuple(COMMITTEE))
     if without := [name for name in names if name in FROM_FEATURES]:
         raise ValueError(f"{', '.join(without)} needs features, which the source {source.kind!r} does not have")
-    members = source.evaluate(frame.atoms).forces_members
-    count = 0 if members is None else len(members)
-    return Fitted(source, committee_methods({"": slice(0, count)}, {}, names))
+    started = time.perf_counter()
+    fitted = fit_members(source, frames, members, chosen=chosen, workers=workers, stage=stage, failed=failed)
+    seconds = time.perf_counter() - started
+    methods = committee_methods({"": slice(0, fitted.count)}, {}, names)
+    scored = with_weights([each.score for each in methods if each.score is not None], fitted.weights)
+    return Fitted(fitted.source, [replace(m, score=s) for m, s in zip(methods, scored, strict=True)], seconds)
 
 
 def _from_registry(name: str, clusters: str | None, training: TrainingFeatures) -> FittedScore:

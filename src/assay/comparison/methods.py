@@ -15,7 +15,7 @@ from scipy.linalg import LinAlgError
 from assay.frames import Frame, FrameError
 from assay.prediction import Array
 from assay.scores import FittedScore
-from assay.scores.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.registry import COMMITTEE
 from assay.scores.training import TrainingFeatures
 from assay.scoring import ENERGIES
 from assay.sources import Evaluation, Source
@@ -29,9 +29,9 @@ FitScore = Callable[[TrainingFeatures], FittedScore]
 
 @dataclass(frozen=True)
 class OfPosterior:
-    """A committee score of the members that were drawn from one of several posteriors."""
+    """A score of the members that were drawn from one of several posteriors."""
 
-    score: CommitteeForce | CommitteeEnergy
+    score: FittedScore
     posterior: str
     where: slice
 
@@ -101,7 +101,7 @@ CONSTANT = Method("constant", "control", None)
 def committee_methods(
     members: Mapping[str, slice], seconds: Mapping[str, float], names: Iterable[str], coefficients: int = 0
 ) -> list[Method]:
-    """The committee scores of each posterior, by its name; a source with one set of members names it `""`.
+    """The scores of members of each posterior, by its name; a source with one set of members names it `""`.
 
     What drawing the members cost, and their size (`coefficients` of each), is that of every score of them. A score of
     forces brings that of the energies along, which makes its energy bars.
@@ -109,7 +109,7 @@ def committee_methods(
     names = {*names, *(ENERGIES[name].name for name in names if name in ENERGIES)}
     found = []
     for posterior, where in members.items():
-        for score in (CommitteeForce(), CommitteeForce(largest=True), CommitteeEnergy(), CommitteeEnergy(largest=True)):
+        for score in COMMITTEE.values():
             if score.name in names:
                 own: FittedScore = OfPosterior(score, posterior, where) if posterior else score
                 count = where.stop - where.start

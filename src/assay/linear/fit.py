@@ -18,7 +18,8 @@ from assay.linear.weights import Weights
 from assay.parallel import Failure, Progress, map_frames
 from assay.prediction import Array
 from assay.sources import Design, LinearSource
-from assay.survey import Survey
+from assay.sources.corrector import Corrector
+from assay.survey import Survey, contiguous_blocks
 
 GRAM_MEMORY = 6e8
 """Bytes that the groups' Gram matrices may take together."""
@@ -39,6 +40,7 @@ def fit_linear(
     *,
     chosen: NDArray[np.bool_],
     posterior: Posterior,
+    residual: Survey | None = None,
     weights: Weights | None = None,
     groups: int = 20,
     seed: int = 0,
@@ -59,11 +61,16 @@ def fit_linear(
         which of them to fit, `(F,)`; the others are passed over
     posterior
         of the coefficients, with its number of members
+    residual
+        the survey of what a potential leaves of the labels, where a corrector of it is fitted: it needs no reference
+        energies, and constants of species are shrunk with the other coefficients
     on_design
         called with every fitted frame and its rows, for other fits on the same pass
     failed
         receives `(origin, reason)` of frames that could not be evaluated; without it they raise `FrameError`
     """
+    if isinstance(source, Corrector) and residual is None:
+        raise ValueError(f"{source.label}: only assay build fits correctors, which learn the axes of features before")
     weights = weights or Weights()
     p = source.coefficients
     group_of = groups_of_frames(survey, chosen, p, groups)
@@ -71,8 +78,8 @@ def fit_linear(
     frame_weight = weights.frame(survey, chosen)
     if frame_weight.sum() <= 0:
         raise ValueError("weights: every training frame has weight zero")
-    references = survey.reference_energies(frame_weight)
-    scales, force_total = _normalisation(survey, chosen, weights, frame_weight, references)
+    references = survey.reference_energies(frame_weight) if residual is None else np.zeros(len(survey.species))
+    scales, force_total = _normalisation(residual or survey, chosen, weights, frame_weight, references)
     frame_weight /= frame_weight.sum()
     equations = NormalEquations(p, int(group_of.max()) + 1)
     kept = RowsFile(p) if posterior.needs_rows else None
@@ -117,19 +124,9 @@ def groups_of_frames(
     """
     most = min(groups, max(1, int(chosen.sum())))
     group_of = np.zeros(len(survey), dtype=np.int64)
-    group_of[chosen] = _blocks(survey, chosen, int(np.clip(GRAM_MEMORY // (8 * coefficients**2), min(4, most), most)))
+    fit_in_memory = int(np.clip(GRAM_MEMORY // (8 * coefficients**2), min(4, most), most))
+    group_of[chosen] = contiguous_blocks(np.array(survey.config_types)[chosen], fit_in_memory)
     return group_of
-
-
-def _blocks(survey: Survey, chosen: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:
-    kinds = np.array(survey.config_types)[chosen]
-    block = np.empty(len(kinds), dtype=np.int64)
-    start = 0
-    for kind in np.unique(kinds):  # a config_type with few frames must not put them all into group 0
-        where = np.flatnonzero(kinds == kind)
-        block[where] = (start + np.arange(len(where)) * groups // max(len(where), groups)) % groups
-        start += len(where) % groups
-    return block
 
 
 def _normalisation(
@@ -162,11 +159,11 @@ def _weighted(
     n = len(frame.atoms)
     energy_weight = np.sqrt(frame_weight) / scales["energy"] / n
     force_weight = np.repeat(np.sqrt(atom_weight), 3) / scales["force"]
-    rows = [energy_weight * design.energy_row[None], force_weight[:, None] * design.force_rows]
-    targets = [
-        energy_weight * np.array([frame.energy - design.reference_energy - reference]),
-        force_weight * (frame.forces - design.reference_forces).ravel(),
-    ]
+    rows = [energy_weight * design.energy_row[None]]
+    targets = [energy_weight * np.array([frame.energy - design.reference_energy - reference])]
+    if design.force_rows is not None:
+        rows.append(force_weight[:, None] * design.force_rows)
+        targets.append(force_weight * (frame.forces - design.reference_forces).ravel())
     if frame.stress is not None and design.stress_rows is not None:
         stress_weight = np.sqrt(frame_weight / 6) / scales["stress"]
         rows.append(stress_weight * design.stress_rows)

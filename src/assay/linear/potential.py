@@ -47,8 +47,8 @@ class LinearPotential:
             forces=told.forces[0],
             stress=None if told.stresses is None else told.stresses[0],
             energy_members=told.energies[1:],
-            forces_members=told.forces[1:],
-            stress_members=None if told.stresses is None else told.stresses[1:],
+            forces_members=_others(told.forces),
+            stress_members=_others(told.stresses),
             features=told.features,
         )
 
@@ -57,7 +57,7 @@ class LinearPotential:
         return self.rows.features(frame, first)
 
     @property
-    def cutoff(self) -> float:
+    def cutoff(self) -> float | None:
         """No atom farther away than this has a part in an atom's features, Å."""
         return self.rows.cutoff
 
@@ -71,7 +71,12 @@ class LinearPotential:
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> LinearPotential:
+    def from_state(cls, state: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> LinearPotential:
         """The potential that `state()` described."""
-        rows = linear_source_from_state(state["rows"])
+        rows = linear_source_from_state(state["rows"], allow_import)
         return cls(rows, state["theta"], state["members"], state["ridge"], state.get("posterior", "bootstrap"))
+
+
+def _others(rows: Array | None) -> Array | None:
+    """Those of the members; `None` where they don't differ from the best fit."""
+    return None if rows is None or len(rows) == 1 else rows[1:]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.frames import Frame
+from assay.frames import Frame, content_hash
 from assay.prediction import Array
 from assay.survey import Survey
 
@@ -21,6 +21,7 @@ class Weights:
     |---|---|---|
     | `uniform` | 1 | root mean square of the labels of that kind |
     | `config_type` | the factor of the frame's config_type (1 where none is given) | as above |
+    | `frame` | the factor of the frame's content hash (1 where none is given) | as above |
     | `exponential` | `exp(-E_ref / a)` for energies, `exp(-\\|F\\| / b)` for forces, as the energies for stress | 1 |
 
     E_ref is the energy per atom above the lowest of that composition (eV), F the labelled force of the atom (eV/Å);
@@ -33,8 +34,8 @@ class Weights:
     b: float = 50.0
 
     def __post_init__(self) -> None:
-        if self.scheme not in ("uniform", "config_type", "exponential"):
-            raise ValueError(f"weights {self.scheme!r} are unknown; use uniform, config_type or exponential")
+        if self.scheme not in ("uniform", "config_type", "frame", "exponential"):
+            raise ValueError(f"weights {self.scheme!r} are unknown; use uniform, config_type, frame or exponential")
         if self.a <= 0 or self.b <= 0 or any(w < 0 for w in self.factors.values()):
             raise ValueError("weights: a and b must be positive, and factors of config types not negative")
 
@@ -42,6 +43,8 @@ class Weights:
         """Unnormalised weight of each frame's energy and stress, `(F,)`; zero unless chosen."""
         if self.scheme == "exponential":
             return np.where(chosen, np.exp(-survey.energy_above_lowest(chosen) / self.a), 0.0)
+        if self.scheme == "frame":
+            return np.where(chosen, [self.factors.get(digest, 1.0) for digest in survey.hashes], 0.0)
         missing = set(self.factors) - set(survey.config_types)
         if missing:
             raise ValueError(
@@ -55,4 +58,5 @@ class Weights:
         assert frame.forces is not None
         if self.scheme == "exponential":
             return np.asarray(np.exp(-np.linalg.norm(frame.forces, axis=1) / self.b))
-        return np.full(len(frame.forces), self.factors.get(frame.config_type, 1.0))
+        key = content_hash(frame.atoms) if self.scheme == "frame" else frame.config_type
+        return np.full(len(frame.forces), self.factors.get(key, 1.0))

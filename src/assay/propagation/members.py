@@ -7,6 +7,7 @@ from ase.calculators.calculator import Calculator
 from assay.linear.potential import LinearPotential
 from assay.sources import Source
 from assay.sources.ase_committee import AseCommittee
+from assay.sources.referenced import Referenced
 
 
 def member_calculator(source: Source, index: int | None = None) -> Calculator:
@@ -22,13 +23,21 @@ def member_calculator(source: Source, index: int | None = None) -> Calculator:
     IndexError
         there is no such member
     """
-    if not isinstance(source, LinearPotential | AseCommittee):
+    count = running(source)
+    if not count:
         raise ValueError(
             f"no potentials to run in this source: {source.label}. Needed: a fitted linear potential (SNAP, ACE) or a "
             "committee of ASE calculators"
         )
-    if index is not None and not 0 <= index < len(source.members):
-        raise IndexError(f"member {index} of {len(source.members)} (the first is 0): {source.label}")
-    if isinstance(source, AseCommittee):
+    if index is not None and not 0 <= index < count:
+        raise IndexError(f"member {index} of {count} (the first is 0): {source.label}")
+    if not isinstance(source, LinearPotential):
+        assert isinstance(source, AseCommittee | Referenced)
         return source.calculator(index)
     return source.rows.calculator(source.theta if index is None else source.members[index])
+
+
+def running(source: Source) -> int:
+    """How many members of a source are potentials that run: of a linear potential or of a committee."""
+    inner = source.source if isinstance(source, Referenced) else source
+    return len(inner.members) if isinstance(inner, LinearPotential | AseCommittee) else 0

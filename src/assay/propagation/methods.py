@@ -14,12 +14,11 @@ from assay.parallel import Progress
 from assay.prediction import Array
 from assay.propagation.first_order import first_order
 from assay.propagation.implicit import implicit
-from assay.propagation.members import member_calculator
+from assay.propagation.members import member_calculator, running
 from assay.propagation.quantities import NotConverged, OfStationaryPoints, Property, Structures
 from assay.propagation.resample import NO_NUMBERS, begun, given, reason_of, resample
 from assay.propagation.result import Propagation, PropertyResult, with_the_best_fit
 from assay.sources import Source
-from assay.sources.ase_committee import AseCommittee
 
 Method = Literal["resample", "implicit", "linear", "reweight"]
 Expansion = Callable[[LinearPotential, Any, Structures, Array], PropertyResult]
@@ -29,7 +28,7 @@ EXPANSIONS: Mapping[str, Expansion] = {"implicit": implicit, "linear": first_ord
 
 def member_count(source: Source, wanted: int | None) -> int:
     """How many members are used; raises `ValueError` where the source has none, or fewer than wanted."""
-    count = len(source.members) if isinstance(source, LinearPotential | AseCommittee) else 0
+    count = running(source)
     if count < 2:
         raise ValueError(
             f"an error bar needs two members or more, and this source has {count} that run: {source.label}. Sources "

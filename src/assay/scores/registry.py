@@ -15,9 +15,11 @@ from assay.scores.d_optimality import ExtrapolationGrade
 from assay.scores.distance import Distance
 from assay.scores.gaussian_mixture import MixtureLikelihood
 from assay.scores.gaussian_process import GaussianProcess
+from assay.scores.heterogeneous import OF_WEIGHTED_MEMBERS
 from assay.scores.kernel_density import KernelDensity
 from assay.scores.kernel_entropy import KernelEntropy
 from assay.scores.knn_density import NeighbourDensity
+from assay.scores.last_layer import LastLayerForce, LastLayerRigidity
 from assay.scores.leverage import Leverage, LeverageFold
 from assay.scores.local import LocalGrade
 from assay.scores.maxvol import active_set
@@ -33,8 +35,17 @@ COMMITTEE: Mapping[str, FittedScore] = {
         CommitteeForce(largest=True),
         CommitteeEnergy(),
         CommitteeEnergy(largest=True),
+        *(each() for each in OF_WEIGHTED_MEMBERS),
     )
 }
+"""Scores that read the members only. Weights of members are equal until `heterogeneous.with_weights` sets them."""
+OF_ENERGIES = (
+    *(name for name, score in COMMITTEE.items() if score.in_error_units == "energy"),
+    LastLayerRigidity.name,
+)
+"""Scores that stand for errors of the energy per atom."""
+OF_LIKE_MEMBERS = tuple(name for name in COMMITTEE if name not in {each.name for each in OF_WEIGHTED_MEMBERS})
+"""Those for members that were drawn from one posterior: with equal weights the others say little more."""
 FROM_FEATURES: Mapping[str, Callable[[TrainingFeatures, str | None], FittedScore]] = {
     ExtrapolationGrade.name: lambda training, clusters: _grade(training),
     Leverage.name: lambda training, clusters: _leverage(training),
@@ -44,6 +55,7 @@ FROM_FEATURES: Mapping[str, Callable[[TrainingFeatures, str | None], FittedScore
     GaussianProcess.name: lambda training, clusters: GaussianProcess.fit(training),
     LocalPredictionRigidity.name: lambda training, clusters: LocalPredictionRigidity.fit(training),
     ComponentPredictionRigidity.name: lambda training, clusters: ComponentPredictionRigidity.fit(training),
+    LastLayerRigidity.name: lambda training, clusters: LastLayerRigidity.fit(training),
     Distance.name: lambda training, clusters: Distance.fit(training),
     NeighbourDensity.name: lambda training, clusters: NeighbourDensity.fit(training),
     KernelDensity.name: lambda training, clusters: KernelDensity.fit(training),
@@ -51,8 +63,15 @@ FROM_FEATURES: Mapping[str, Callable[[TrainingFeatures, str | None], FittedScore
     ConvexHull.name: lambda training, clusters: ConvexHull.fit(training),
     KernelEntropy.name: lambda training, clusters: KernelEntropy.fit(training),
 }
-BY_DEFAULT = (*COMMITTEE, ExtrapolationGrade.name, Leverage.name, LocalGrade.name, FrameOutlierFactor.name)
-NAMES = (*COMMITTEE, *FROM_FEATURES)
+FROM_DERIVATIVES: Mapping[str, Callable[[TrainingFeatures], FittedScore]] = {LastLayerForce.name: LastLayerForce.fit}
+"""Scores that are fitted to features, and then read the derivatives of features."""
+BY_DEFAULT = (*OF_LIKE_MEMBERS, ExtrapolationGrade.name, Leverage.name, LocalGrade.name, FrameOutlierFactor.name)
+OF_LAST_LAYER = (
+    *(name for name in BY_DEFAULT if name in FROM_FEATURES),
+    LastLayerRigidity.name,
+)
+"""Scores of the last-layer features of a universal potential by default."""
+NAMES = (*COMMITTEE, *FROM_FEATURES, *FROM_DERIVATIVES)
 CHUNK = 4096
 LOGARITHMS = (NeighbourDensity.name, KernelDensity.name, MixtureLikelihood.name, KernelEntropy.name)
 """Scores of which only the order counts: they may be below zero, and no error is a multiple of them."""
@@ -63,6 +82,7 @@ _CLASSES: Mapping[str, Any] = {
     ClusterWiseGrade.name: ClusterWiseGrade,
     **{each.name: each for each in (ExtrapolationGrade, Leverage, LocalGrade, FrameOutlierFactor, OutlierFactor)},
     **{each.name: each for each in (GaussianProcess, LocalPredictionRigidity, ComponentPredictionRigidity)},
+    **{each.name: each for each in (LastLayerRigidity, LastLayerForce)},
     **{each.name: each for each in (Distance, NeighbourDensity, KernelDensity, MixtureLikelihood)},
     **{each.name: each for each in (ConvexHull, KernelEntropy)},
 }
@@ -94,7 +114,13 @@ def fit_scores(
     names: Sequence[str], training: TrainingFeatures, clusters: str | None = None
 ) -> tuple[FittedScore, ...]:
     """The named scores, fitted; `clusters` as in `assay.scores.partition.partition`, for those that need clusters."""
-    return tuple(COMMITTEE[n] if n in COMMITTEE else FROM_FEATURES[n](training, clusters) for n in checked_names(names))
+    return tuple(_fitted(name, training, clusters) for name in checked_names(names))
+
+
+def _fitted(name: str, training: TrainingFeatures, clusters: str | None) -> FittedScore:
+    if name in COMMITTEE:
+        return COMMITTEE[name]
+    return FROM_DERIVATIVES[name](training) if name in FROM_DERIVATIVES else FROM_FEATURES[name](training, clusters)
 
 
 def score_from_state(name: str, state: Mapping[str, Any]) -> FittedScore:

@@ -24,11 +24,14 @@ class TrainingFeatures:
     |---|---|
     | kinds | group (`config_type`) of each frame, F of them |
     | numbers | atomic numbers of the atoms of each frame, F arrays |
+    | energy_errors | of the energies per atom, `(F,)`, by a potential that was not fitted to these frames; NaN where \
+not known, `None` if for none |
     """
 
     def __init__(self) -> None:
         self.kinds: list[str] = []
         self.numbers: list[NDArray[np.int64]] = []
+        self.energy_errors: Array | None = None
         self._files: dict[int, IO[bytes]] = {}
         self._columns = 0
         self._keep: NDArray[np.bool_] | None = None

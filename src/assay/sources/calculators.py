@@ -41,21 +41,38 @@ LAMMPS_VALUES = {"atom_type_masses", "atom_types", "boundary", "keep_alive"}
 
 @dataclass(frozen=True)
 class Member:
-    """One calculator: its label, its import path and its keyword arguments (JSON values)."""
+    """One potential of a committee.
+
+    | field | meaning |
+    |---|---|
+    | label | its name in results |
+    | calculator | a family of `assay.sources.models`, such as `chgnet`, or the import path of an ASE calculator |
+    | arguments | keyword arguments (JSON values) |
+    | python | interpreter of another environment to run it in; `""` for this process |
+    | rmse | published RMSE of its forces, eV/Å, for weights; `None` where it is not known |
+    """
 
     label: str
     calculator: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    python: str = ""
+    rmse: float | None = None
+
+
+def require_known(member: Member, allow: tuple[str, ...]) -> None:
+    """Raise `PermissionError` for an import path of a module that is neither known nor allowed."""
+    module = member.calculator.rpartition(".")[0]
+    if not _within(module, (*KNOWN, *allow)):
+        package = module if module.startswith("ase.") else module.partition(".")[0]
+        raise refusal(member, f"{module} is not a known module of calculators", package)
+    if member.calculator == LAMMPSLIB and not _within(module, allow):
+        _only_a_potential(member)
 
 
 def make_calculator(member: Member, allow: tuple[str, ...]) -> Any:
     """Import and make the calculator of a member, if that is allowed."""
+    require_known(member, allow)
     module, _, name = member.calculator.rpartition(".")
-    if not _within(module, (*KNOWN, *allow)):
-        package = module if module.startswith("ase.") else module.partition(".")[0]
-        raise _refusal(member, f"{module} is not a known module of calculators", package)
-    if member.calculator == LAMMPSLIB and not _within(module, allow):
-        _only_a_potential(member)
     if "lammps" in member.calculator:
         preload_mpi()
     try:
@@ -69,9 +86,9 @@ def make_calculator(member: Member, allow: tuple[str, ...]) -> Any:
     home = getattr(found, "__module__", None) or ""  # of a function that `module` merely imported, another
     calculator = isinstance(found, type) and hasattr(found, "get_potential_energy")
     if not (_within(home, allow) or (_within(home, KNOWN) and (calculator or _within(home, FACTORIES)))):
-        raise _refusal(member, f"{member.calculator} is no class of calculators in a known module", home or module)
+        raise refusal(member, f"{member.calculator} is no class of calculators in a known module", home or module)
     try:
-        return found(**_filled(deepcopy(dict(member.arguments))))
+        return found(**filled(deepcopy(dict(member.arguments))))
     except ModuleNotFoundError:
         raise
     except Exception as error:
@@ -85,7 +102,7 @@ def _within(module: str, prefixes: Sequence[str]) -> bool:
     return any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes)
 
 
-def _refusal(member: Member, reason: str, module: str) -> PermissionError:
+def refusal(member: Member, reason: str, module: str) -> PermissionError:
     return PermissionError(f"member {member.label!r}: {reason}. If you trust its code: --allow-import {module}")
 
 
@@ -93,19 +110,19 @@ def _only_a_potential(member: Member) -> None:
     """Refuse LAMMPS commands and arguments that run code or write files: a gauge file is data."""
     module = LAMMPSLIB.rpartition(".")[0]
     if other := sorted(set(member.arguments) - LAMMPS_SCRIPTS - LAMMPS_VALUES):
-        raise _refusal(member, f"LAMMPSlib's {', '.join(other)} may do more than define a potential", module)
+        raise refusal(member, f"LAMMPSlib's {', '.join(other)} may do more than define a potential", module)
     for key in sorted(LAMMPS_SCRIPTS & set(member.arguments)):
         for line in member.arguments[key] or ():
             words = re.findall(r"[^\s\"']+", line)
             code = "$" in line or {"python", "mliappy", "unified", "quip", "kim"} & set(words)
             if words and (code or not LAMMPS_COMMANDS.fullmatch(words[0])):
-                raise _refusal(member, f"the LAMMPS command {line!r} may do more than define a potential", module)
+                raise refusal(member, f"the LAMMPS command {line!r} may do more than define a potential", module)
 
 
-def _filled(value: Any) -> Any:
+def filled(value: Any) -> Any:
     """`{lammps_potentials}` replaced in the strings of nested tables and lists."""
     if isinstance(value, str):
         return value.replace("{lammps_potentials}", str(potentials_folder())) if "{lammps_p" in value else value
     if isinstance(value, Mapping):
-        return {key: _filled(item) for key, item in value.items()}
-    return [_filled(item) for item in value] if isinstance(value, list) else value
+        return {key: filled(item) for key, item in value.items()}
+    return [filled(item) for item in value] if isinstance(value, list) else value

@@ -32,7 +32,7 @@ from assay.sources.recorded import Recorded
 
 
 @dataclass(frozen=True)
-class _Members:
+class MembersFile:
     """A members file in memory."""
 
     rows: FrameRows
@@ -41,10 +41,23 @@ class _Members:
     forces: Array
     stress: Array | None
 
+    @classmethod
+    def read(cls, path: str | Path) -> MembersFile:
+        """Raises `FrameError` for a file that can't be used."""
+        return _read(Path(path))
+
+    def row(self, frame: Frame, index: int) -> int:
+        """Where a frame is: by its structure, or without hashes the `index`-th; raises `FrameError` if it is not."""
+        row = index if self.rows.by_hash is None else self.rows.by_hash.get(content_hash(frame.atoms), -1)
+        if row < 0:
+            raise FrameError(f"{frame.origin}: none of the {self.rows.frames} frames in {self.rows.path} is this one")
+        self.rows.check(frame, row)
+        return row
+
 
 def member_models(path: str | Path) -> tuple[str, ...]:
     """The names of the models in a members file; raises `FrameError` if it can't be used."""
-    return _read(Path(path)).models
+    return MembersFile.read(path).models
 
 
 def attach_members(frames: Iterable[Frame], path: str | Path, *, skipped: Skipped | None = None) -> Iterator[Frame]:
@@ -72,7 +85,7 @@ as well, which raise without it |
         of `frames`) of frames. Where a single frames file ends with a bad frame, it may have been cut off there, and
         members of more frames are no error
     """
-    members = _read(Path(path))
+    members = MembersFile.read(path)
     source = Recorded(members.models)
 
     def put(atoms: Atoms, row: int) -> Atoms:
@@ -83,7 +96,7 @@ as well, which raise without it |
     yield from attach(frames, members.rows, put, skipped)
 
 
-def _attached(atoms: Atoms, members: _Members, row: int) -> Atoms:
+def _attached(atoms: Atoms, members: MembersFile, row: int) -> Atoms:
     atoms, here = atoms.copy(), members.rows.atoms(row)
     for m, model in enumerate(members.models):
         atoms.info[f"{model}_energy"] = float(members.energy[m, row])
@@ -94,7 +107,7 @@ def _attached(atoms: Atoms, members: _Members, row: int) -> Atoms:
     return atoms
 
 
-def _read(path: Path) -> _Members:
+def _read(path: Path) -> MembersFile:
     if not path.is_file():
         raise FrameError(f"{path}: no such file")
     if not zipfile.is_zipfile(path):
@@ -119,7 +132,7 @@ def _read(path: Path) -> _Members:
             raise FrameError(f"{path}: {key} is of type {data[key].dtype}")
     if len(set(models)) < m or m == 0:
         raise FrameError(f"{path}: needs one model or more, of different names, got {', '.join(models)}")
-    return _Members(rows, models, data["energy"], data["forces"], data.get("stress"))
+    return MembersFile(rows, models, data["energy"], data["forces"], data.get("stress"))
 
 
 def write_members(

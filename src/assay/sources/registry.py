@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from assay.sources.features_file import Features
 from assay.sources.linear_sources import LINEAR
 from assay.sources.python_callable import PythonCallable
 from assay.sources.recorded import Recorded
+from assay.sources.referenced import Referenced
 from assay.sources.snap import Snap
 from assay.sources.soap import Soap
 
@@ -26,7 +28,8 @@ NAMES = (*LINEAR, "ase_committee", "recorded", *FEATURES)
 def parse_spec(spec: str | Mapping[str, Any]) -> dict[str, Any]:
     """`name:key=value,…`, or the path of a TOML file with `source = "name"` and the same keys, or such a table.
 
-    `features:FILE.npz` is `features:file=FILE.npz`. Values are read as TOML (`8`, `5.0`, `true`, `[0.5, 0.6]`), else as
+    `features:FILE.npz` is `features:file=FILE.npz`, and `ase_committee:chgnet:0.3.0,sevennet:7net-0` a committee of
+    named potentials (`assay.sources.model_names`). Values are read as TOML (`8`, `5.0`, `true`, `[0.5, 0.6]`), else as
     a string. Raises `ValueError` for a name that is not known or a pair without `=`.
     """
     if not isinstance(spec, str):
@@ -42,7 +45,10 @@ def parse_spec(spec: str | Mapping[str, Any]) -> dict[str, Any]:
     else:
         name, _, rest = spec.partition(":")
         settings = {"source": name}
-        for pair in _split(rest):
+        for pair in split_commas(rest):
+            if name == AseCommittee.kind and not re.match(r"\w+\s*=", pair.strip()):
+                settings.setdefault("member", []).append({"model": pair.strip()})
+                continue
             key, equals, value = pair.partition("=")
             if name == Features.kind and not equals and "file" not in settings:
                 key, equals, value = "file", "=", key
@@ -54,11 +60,11 @@ def parse_spec(spec: str | Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _split(text: str) -> list[str]:
-    """At commas outside brackets."""
+def split_commas(text: str) -> list[str]:
+    """The parts of a text between commas that are not in brackets."""
     pairs, depth = [""], 0
     for character in text:
-        depth += (character == "[") - (character == "]")
+        depth += (character in "[(") - (character in "])")
         if character == "," and depth == 0:
             pairs.append("")
         else:
@@ -96,11 +102,13 @@ def source_from_state(state: Mapping[str, Any], allow_import: tuple[str, ...] = 
     settings = {key: value for key, value in state.items() if key != "kind"}
     match state["kind"]:
         case "linear":
-            return LinearPotential.from_state(settings)
+            return LinearPotential.from_state(settings, allow_import)
         case "ase_committee":
             return AseCommittee.from_state(settings, allow_import=allow_import)
         case "recorded":
             return Recorded.from_state(settings)
+        case "referenced":
+            return Referenced.from_state(settings, allow_import)
     if (source := feature_source({"source": state["kind"], **settings}, allow_import)) is not None:
         return source
     raise ValueError(f"unknown source {state['kind']!r} in the gauge file")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from assay.assessment import NO_PREDICTIONS
 from assay.calibration.bar_name import BarName
+from assay.committee_fit import MemberChoice, keep_evaluations
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge import Gauge, require_multiples
 from assay.gauge_file import require_folders
@@ -27,8 +28,10 @@ from assay.provenance import versions
 from assay.scores.local import LocalGrade
 from assay.scoring import Batch
 from assay.sources import Source
+from assay.sources.ase_committee import AseCommittee
+from assay.sources.corrector import Corrector
 from assay.sources.features_file import Features, goes_by_order
-from assay.sources.linear_sources import LINEAR
+from assay.sources.linear_sources import LINEAR, linear_source_from_state, only_energies
 from assay.sources.python_callable import PythonCallable
 from assay.sources.registry import FeatureSource, feature_source, parse_spec
 from assay.survey import Survey
@@ -81,6 +84,9 @@ def build(
     weights: Weights | None = None,
     posterior: str = "pops",
     ensemble_size: int | None = None,
+    references: str = "",
+    rmse: Sequence[float] | None = None,
+    best_members: int | Literal["auto"] | None = None,
     r_cut: float = 5.0,
     seed: int = 0,
     workers: int = 1,
@@ -118,11 +124,14 @@ def build(
     core
         array of the frames that is true for the atoms to fit scores to, such as the core of a cut-out cluster
     error_bar
-        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md); `committee_force:scale` by default, and none without
-        predictions
+        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md); `committee_force:scale` by default (of a corrector of
+        energies `committee_energy:scale`), and none without predictions
     weights, posterior, ensemble_size, seed
         of the fit of a linear potential and its ensemble: `pops` or `bayesian` (100 members) or `bootstrap` (16), with
         settings as in `pops:leverage_percentile=50` (`assay.linear.pops_posterior.Pops`)
+    references, rmse, best_members
+        of a committee or recorded members: onto what their energies are shifted, their force RMSEs, and how many are
+        kept: see `assay.committee_fit.MemberChoice`
     r_cut
         radius of a neighbourhood, Å
     skip_bad
@@ -151,9 +160,18 @@ def build(
     else:
         settings = parse_spec(source)
         featured = feature_source(settings, allow_import)
+    members = MemberChoice(references, tuple(rmse or ()), best_members)
+    if members != MemberChoice() and (featured is not None or settings["source"] in LINEAR):
+        raise ValueError(
+            f"references, rmse and best_members are for members that a source brings along, which {settings['source']} "
+            "does not"
+        )
     if featured is not None and error_bar:
         raise ValueError(f"no error bar {error_bar!r}: {NO_PREDICTIONS}")
-    bar = "" if featured is not None else error_bar or "committee_force:scale"
+    by_default = "committee_energy:scale" if only_energies(settings) else "committee_force:scale"
+    if settings["source"] == AseCommittee.kind and len(settings.get("member", ())) == 1:
+        by_default = "leverage:scale"  # one potential has no spread
+    bar = "" if featured is not None else error_bar or by_default
     named = BarName.parse(bar) if bar else None
     if named:
         require_multiples(named)
@@ -182,21 +200,25 @@ def build(
     potential: Source
     choice = ScoreChoice(tuple(scores) if scores else None, clusters, without_outliers, core)
     left_out, bar_score = skipped if skip_bad else None, named.score if named else ""
-    own = {key: value for key, value in settings.items() if key != "source"}
+    told: dict[str, Any] = {}
     if featured is not None:
         potential, fitted_scores = fit_features(
             frames(train, train_members), featured, choice, chosen=fitted_frames, species=survey.species,
             workers=workers, progress=stage("features", int(fitted_frames.sum())), failed=left_out,
         )  # fmt: skip
     elif settings["source"] in LINEAR:
-        rows = LINEAR[settings["source"]].from_state(own).for_species(survey.species)
+        rows = linear_source_from_state(settings, allow_import).for_species(survey.species)
         potential, fitted_scores = fit_potential(
             lambda: frames(train, train_members), survey, rows, choice, bar_score=bar_score, chosen=fitted_frames,
             weights=weights, posterior=drawn_from, seed=seed, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
     else:
         committee = committee_source(settings, lambda: frames(train, train_members), keys, allow_import)
-        potential, fitted_scores = fit_committee(committee, choice, bar_score)
+        fitted_members, fitted_scores = fit_committee(
+            committee, lambda: frames(train, train_members), choice, members.with_settings(settings),
+            bar_score=bar_score, chosen=fitted_frames, workers=workers, stage=stage, failed=left_out,
+        )  # fmt: skip
+        potential, told = fitted_members.source, {"members": fitted_members.told}
     gauge = Gauge(potential, fitted_scores, r_cut, bar, survey.species)
 
     sample = fitted_frames & _sample(survey.natoms, fitted_frames)
@@ -228,6 +250,7 @@ def build(
         )
     held_out = None
     if held_hashes:
+        keep_evaluations(gauge.source, held_out_frames, workers=workers, total=len(held_hashes), stage=stage)
         progress = stage("held-out errors", len(held_hashes))
         held_out = _scored(gauge, held_out_frames(), workers, progress, skipped, skip_bad)
     if cluster_thresholds:
@@ -252,6 +275,7 @@ def build(
             "weights": weights.scheme,
             "posterior": posterior,
             **_labels(survey, fitted_frames, potential),
+            **told,
             "fitted_to": {"clusters": cluster_names, "core": core or "", "without_outliers": without_outliers},
             "files": {str(path): file_hash(path) for path in (*listed(train), *listed(heldout))},
             "training": {"frames": int(fitted_frames.sum()), "atoms": int(survey.natoms[fitted_frames].sum())},
@@ -277,8 +301,10 @@ def _labels(survey: Survey, fitted: NDArray[np.bool_], potential: Source) -> dic
     """How many labels a linear potential was fitted to, and how many coefficients it has."""
     if not isinstance(potential, LinearPotential):
         return {}
-    stresses = int((survey.stress_square[fitted] > 0).sum())
-    labels = int(fitted.sum()) + 3 * int(survey.natoms[fitted].sum()) + 6 * stresses
+    labels = int(fitted.sum())
+    if not (isinstance(potential.rows, Corrector) and not potential.rows.forces):
+        stresses = int((survey.stress_square[fitted] > 0).sum())
+        labels += 3 * int(survey.natoms[fitted].sum()) + 6 * stresses
     return {"labels": labels, "coefficients": len(potential.theta)}
 
 

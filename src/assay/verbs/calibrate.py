@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from assay.assessment import NO_PREDICTIONS
-from assay.frames import FrameError, LabelKeys, Skipped, content_hash, file_hash
+from assay.committee_fit import keep_evaluations
+from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders
 from assay.inputs import Paths, Stage, labelled, listed
@@ -40,8 +42,13 @@ def calibrate(
     gauge = replace(gauge, bar=error_bar or gauge.bar)
     trained = set(gauge.provenance.get("training_hashes", ()))
     skipped: Skipped | None = [] if skip_bad else None
+
+    def read(failed: Skipped | None) -> Iterator[Frame]:
+        return labelled(frames, members, keys or LabelKeys(), failed)
+
+    keep_evaluations(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
     stream = gauge.stream(
-        labelled(frames, members, keys or LabelKeys(), skipped),
+        read(skipped),
         workers=workers,
         progress=stage("held-out errors", None) if stage else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from assay.calibration.bar_name import BarName
+from assay.committee_fit import MemberChoice, keep_evaluations
 from assay.comparison.fitting import fit_committee_methods, fit_linear_methods
 from assay.comparison.methods import CONSTANT, RANDOM, FitScore, Method, timed
 from assay.comparison.reasons import many
@@ -157,7 +159,10 @@ def compare(
         if extra:
             raise ValueError(f"your own scores need features, which the source {settings['source']!r} does not have")
         committee = committee_source(settings, sets.training, sets.keys, allow_import)
-        fitted = fit_committee_methods(committee, scores, next(sets.frames(CALIBRATION)))
+        fitted = fit_committee_methods(
+            committee, sets.training, MemberChoice().with_settings(settings), scores,
+            chosen=sets.fitted, workers=workers, stage=stage, failed=left_out,
+        )  # fmt: skip
 
     stage("timing", None)
     methods, source_seconds = timed(fitted.methods, fitted.source, sets.frames(CALIBRATION))
@@ -165,6 +170,9 @@ def compare(
     gauge = Gauge(fitted.source, judges, r_cut, "", sets.survey.species)
     batches: dict[str, Batch] = {}
     for name in sets.judged:
+        keep_evaluations(
+            fitted.source, partial(sets.frames, name), workers=workers, total=len(sets.hashes[name]), stage=stage
+        )
         progress = stage(f"evaluating {name}", len(sets.hashes[name]))
         scored, failed = Gauge.split(gauge.stream(sets.frames(name), workers=workers, progress=progress))
         if failed and not skip_bad:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.assessment import NO_PREDICTIONS
+from assay.committee_fit import keep_evaluations
 from assay.evaluation import evaluation
 from assay.frames import Frame, LabelKeys, Skipped, content_hash
 from assay.gauge import Gauge
@@ -51,9 +52,12 @@ def evaluate(
     overlap = calibration_overlap = 0
     neighbours: dict[str, NDArray[np.int64]] = {}
 
+    def read(failed: Skipped | None) -> Iterator[Frame]:
+        return labelled(frames, members, keys or LabelKeys(), failed)
+
     def counted() -> Iterator[Frame]:
         nonlocal overlap, calibration_overlap
-        for frame in labelled(frames, members, keys or LabelKeys(), skipped if skip_bad else None):
+        for frame in read(skipped if skip_bad else None):
             digest = content_hash(frame.atoms)
             overlap += digest in trained
             calibration_overlap += digest in calibrated
@@ -61,6 +65,7 @@ def evaluate(
                 neighbours[frame.origin] = coordination(frame.atoms, gauge.r_cut)
             yield frame
 
+    keep_evaluations(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
     assessment, worst = assess_stream(gauge, counted(), skipped, workers=workers, stage=stage)
     counted_neighbours = np.concatenate([neighbours[name] for name in assessment.names])
     result = evaluation(assessment, gauge.constant_bar, counted_neighbours)

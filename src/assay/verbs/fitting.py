@@ -10,27 +10,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.assessment import NO_PREDICTIONS
+from assay.committee_fit import FittedMembers, MemberChoice, Predicted, fit_members
+from assay.energy_references import LABELS
 from assay.frames import Frame, FrameError, LabelKeys, Skipped
 from assay.inputs import Stage
 from assay.linear.fit import fit_linear
 from assay.linear.posterior import Posterior
+from assay.linear.residual import residual_of
 from assay.linear.weights import Weights
 from assay.parallel import Failure, Progress, map_frames
 from assay.prediction import Array
 from assay.scores import FittedScore
 from assay.scores.cluster_wise import ClusterWiseForce, ClusterWiseGrade
+from assay.scores.committee import CommitteeForce
+from assay.scores.heterogeneous import with_weights
 from assay.scores.local import LocalGrade
-from assay.scores.registry import BY_DEFAULT, COMMITTEE, FROM_FEATURES, checked_names, fit_scores
+from assay.scores.registry import (
+    BY_DEFAULT,
+    COMMITTEE,
+    FROM_DERIVATIVES,
+    FROM_FEATURES,
+    OF_LAST_LAYER,
+    checked_names,
+    fit_scores,
+)
 from assay.scores.training import TrainingFeatures
 from assay.scoring import Batch
 from assay.sources import LinearSource, Source
 from assay.sources.ase_committee import AseCommittee
 from assay.sources.atom_features import atom_features
+from assay.sources.corrector import Corrector
 from assay.sources.recorded import Recorded
+from assay.sources.referenced import Referenced, member_names
 from assay.sources.registry import FeatureSource
 from assay.sources.soap import Soap
 from assay.survey import Survey
 from assay.thresholds import cluster_fences, cluster_levels, tukey_fence
+
+FORCE_SPREADS = tuple(CommitteeForce(largest).name for largest in (False, True))
+"""Scores that read the force members."""
+
+
+WITH_FEATURES = ("chgnet", "sevennet", "mace", "matgl")
+"""Families that give last-layer features."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +91,7 @@ class _Collected:
 
     @property
     def needed(self) -> bool:
-        return any(name in FROM_FEATURES for name in self.names)
+        return any(name in FROM_FEATURES or name in FROM_DERIVATIVES for name in self.names)
 
     def __post_init__(self) -> None:
         self.choice.check(self.names)
@@ -130,9 +152,21 @@ def fit_potential(
 ) -> tuple[Source, tuple[FittedScore, ...]]:
     """A linear potential and the scores of its features; a second pass finds the outliers, if they are to be left out.
 
-    Parameters as in `assay.linear.fit.fit_linear`; `bar_score`: the score of the error bar.
+    Parameters as in `assay.linear.fit.fit_linear`; `bar_score`: the score of the error bar. What a corrector learns
+    before its fit takes a pass of its own.
     """
-    collected = _Collected(choice, checked_names([*(choice.names or BY_DEFAULT), bar_score]))
+    same_forces = isinstance(rows, Corrector) and not rows.forces
+    by_default = [name for name in BY_DEFAULT if not (same_forces and name in FORCE_SPREADS)]
+    names = checked_names([*(choice.names or by_default), bar_score])
+    if same_forces and (meaningless := [name for name in names if name in FORCE_SPREADS]):
+        raise ValueError(
+            f"{', '.join(meaningless)}: a corrector of energies leaves forces as they are, so its members don't differ "
+            "in them. Build with forces=true, or take error bars of another score, such as committee_energy:scale or "
+            "leverage:scale"
+        )
+    _refuse_derivatives(names, rows.kind)
+    collected = _Collected(choice, names)
+    rows, residual = residual_of(rows, frames, survey, chosen=chosen, workers=workers, stage=stage)
     potential = fit_linear(
         frames(),
         survey,
@@ -140,6 +174,7 @@ def fit_potential(
         chosen=chosen,
         weights=weights,
         posterior=posterior,
+        residual=residual,
         seed=seed,
         workers=workers,
         progress=stage("design rows and fit", int(chosen.sum())),
@@ -156,25 +191,111 @@ def fit_potential(
 
 def committee_source(
     settings: dict[str, Any], frames: Callable[[], Iterator[Frame]], keys: LabelKeys, allow_import: tuple[str, ...]
-) -> Source:
+) -> AseCommittee | Recorded:
     """A source that brings its members along; recorded ones that `settings` doesn't name are those of the first frame.
 
     Adds the names to `settings`.
     """
     if settings["source"] != Recorded.kind:
-        return AseCommittee.from_toml(settings, allow_import=allow_import)
+        committee = AseCommittee.from_toml(settings, allow_import=allow_import)
+        alone = len(committee.members) == 1 and committee.members[0].calculator in WITH_FEATURES
+        return replace(committee, features=committee.features or committee.members[0].label) if alone else committee
     if "models" not in settings:
         settings["models"] = list(Recorded.from_frame(next(frames()).atoms, keys).models)
     return Recorded(tuple(settings["models"]))
 
 
-def fit_committee(source: Source, choice: ScoreChoice, bar_score: str) -> tuple[Source, tuple[FittedScore, ...]]:
-    """Scores of a source that has members and no features. Raises `ValueError` for one that needs features."""
-    wanted = checked_names([*(choice.names or COMMITTEE), bar_score])
-    if without := [name for name in wanted if name in FROM_FEATURES]:
-        raise ValueError(f"{', '.join(without)} needs features, which the source {source.kind!r} does not have")
-    choice.check(wanted)
-    return source, fit_scores(wanted, TrainingFeatures())
+def fit_committee(
+    source: AseCommittee | Recorded,
+    frames: Callable[[], Iterator[Frame]],
+    choice: ScoreChoice,
+    members: MemberChoice,
+    *,
+    bar_score: str,
+    chosen: NDArray[np.bool_],
+    workers: int,
+    stage: Stage,
+    failed: Skipped | None,
+) -> tuple[FittedMembers, tuple[FittedScore, ...]]:
+    """A source that has members, with energies of one scale, and its scores with their weights.
+
+    Parameters as in `assay.committee_fit.fit_members`; `bar_score`: the score of the error bar. Where one of the
+    members gives its last-layer features, their scores are fitted in the same pass. Raises `ValueError` for a score
+    that needs features where there are none.
+    """
+    featured = isinstance(source, AseCommittee) and bool(source.features)
+    by_default = [*(COMMITTEE if len(member_names(source)) > 1 else ()), *(OF_LAST_LAYER if featured else ())]
+    wanted = checked_names([*(choice.names or by_default), bar_score])
+    collected = _Collected(choice, wanted)
+    if collected.needed and not featured:
+        without = ", ".join(name for name in wanted if name in FROM_FEATURES or name in FROM_DERIVATIVES)
+        give = "; name a member that gives its own with features=LABEL" if isinstance(source, AseCommittee) else ""
+        raise ValueError(f"{without} needs features, which the source {source.kind!r} does not have{give}")
+    seen = _Seen(collected, choice.without_outliers)
+    fitted = fit_members(
+        source, frames, members, chosen=chosen, workers=workers, stage=stage, failed=failed, on_frame=seen
+    )  # fmt: skip
+    if any(name in FROM_DERIVATIVES for name in wanted):
+        fitted = replace(fitted, source=_with_derivatives(fitted.source))
+    if collected.needed:
+        collected.training.energy_errors = seen.energy_errors(fitted.source, member_names(source))
+    return fitted, with_weights(collected.scores(seen.force_errors()), fitted.weights)
+
+
+@dataclass
+class _Seen:
+    """What members say of the training frames, for scores and for the errors of the mean of those that are kept."""
+
+    collected: _Collected
+    forces_too: bool
+    frames: list[tuple[NDArray[Any], float | None, Array]] = field(default_factory=list)
+    errors: list[Array] = field(default_factory=list)
+
+    def __call__(self, frame: Frame, told: Predicted) -> None:
+        if not self.collected.needed:
+            return
+        if told.features is None:
+            raise ValueError("the member that is to give last-layer features gives none")
+        self.collected.append(frame, told.features)
+        self.frames.append((frame.atoms.numbers, frame.energy, told.energies))
+        if self.forces_too:
+            if frame.forces is None:
+                raise FrameError(f"{frame.origin}: no forces to tell outliers by")
+            self.errors.append(np.linalg.norm(told.forces.mean(axis=0) - frame.forces, axis=1))
+
+    def energy_errors(self, fitted: Source, names: Sequence[str]) -> Array | None:
+        """Of the energies per atom, `(F,)` eV; NaN for frames without a label, `None` with zeros other than theirs.
+
+        `names`: of all M members that were seen, of which `fitted` may have kept some.
+        """
+        if not isinstance(fitted, Referenced) or fitted.references.onto != LABELS:
+            return None
+        kept = [names.index(name) for name in fitted.references.members]
+        errors = []
+        for numbers, label, energies in self.frames:
+            mean = energies[kept].mean() + fitted.references.of(numbers).mean()
+            errors.append(np.nan if label is None else (mean - label) / len(numbers))
+        return np.array(errors)
+
+    def force_errors(self) -> Array | None:
+        """Norms of the errors of all atoms, `(A,)` eV/Å, where they were asked for."""
+        return np.concatenate(self.errors) if self.errors else None
+
+
+def _with_derivatives(source: AseCommittee | Recorded | Referenced) -> AseCommittee | Referenced:
+    """The source, whose evaluations now have the derivatives of features."""
+    if isinstance(source, Referenced):
+        assert isinstance(source.source, AseCommittee)
+        return replace(source, source=replace(source.source, derivatives=True))
+    assert isinstance(source, AseCommittee)
+    return replace(source, derivatives=True)
+
+
+def _refuse_derivatives(names: Sequence[str], kind: str) -> None:
+    if asked := [name for name in names if name in FROM_DERIVATIVES]:
+        raise ValueError(
+            f"{', '.join(asked)} needs derivatives of last-layer features, which the source {kind!r} does not give"
+        )
 
 
 def by_cluster(scores: Sequence[FittedScore], training: Batch, held_out: Batch | None) -> tuple[FittedScore, ...]:
@@ -183,10 +304,11 @@ def by_cluster(scores: Sequence[FittedScore], training: Batch, held_out: Batch |
     Raises `ValueError` without `gamma_local`, or with neither members nor held-out frames.
     """
     local = next((score for score in scores if isinstance(score, LocalGrade)), None)
-    if local is None or not (training.members or held_out):
+    of_forces = "forces" in training.envelopes  # those of a corrector of energies don't differ
+    if local is None or not (of_forces or held_out):
         raise ValueError("thresholds by cluster need the score gamma_local, and members or held-out frames")
     found: list[FittedScore] = []
-    if training.members:
+    if of_forces:
         found.append(ClusterWiseForce(local, cluster_fences(training, len(local.names))))
     if held_out:
         found.append(ClusterWiseGrade(local, cluster_levels(held_out, len(local.names))))
@@ -231,6 +353,7 @@ def fit_features(
         frames whose numbers of features differ, or none that can be evaluated
     """
     names = checked_names(choice.names or [name for name in BY_DEFAULT if name in FROM_FEATURES])
+    _refuse_derivatives(names, source.kind)
     if members := [name for name in names if name not in FROM_FEATURES]:
         raise ValueError(f"{', '.join(members)} needs predictions of members; {source.kind} gives features alone")
     if choice.without_outliers:

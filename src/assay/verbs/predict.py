@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from assay.assessment import Assessment
 from assay.block_scoring import Blocks, stream
 from assay.blocks import surroundings
+from assay.committee_fit import keep_evaluations
 from assay.frames import Frame, FrameError, LabelKeys, Skipped, file_hash
 from assay.gauge import Gauge
 from assay.gauge_file import require_folders, write_atomically
@@ -75,8 +76,12 @@ def predict(
     require_folders(out, report, json_file)
     gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
     skipped: Skipped = []
-    source = labelled(frames, members, keys or LabelKeys(), skipped, labels="if present", species=species)
-    how = Blocks(block_atoms, forces)
+
+    def read(failed: Skipped) -> Iterator[Frame]:
+        return labelled(frames, members, keys or LabelKeys(), failed, labels="if present", species=species)
+
+    keep_evaluations(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
+    source, how = read(skipped), Blocks(block_atoms, forces)
     assessment, worst = assess_stream(gauge, source, skipped, workers=workers, out=out, stage=stage, in_blocks=how)
     if json_file is not None:
         write_json(json_file, risk_summary(assessment))

@@ -1,0 +1,140 @@
+"""`assay distil`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from assay.cli import options
+from assay.cli.progress import Stages
+from assay.cli.tables import emit_json, listed, note, number, percent, show
+from assay.frames import LabelKeys
+from assay.verbs.distil import Distilled
+from assay.verbs.distil import distil as run
+
+
+@click.command()
+@click.option("--teachers", required=True, metavar="SPEC", help="recorded, ase_committee:MODEL,MODEL,… or a TOML file.")
+@click.option("--pool", type=options.INPUT, multiple=True, required=True, help="Frames to learn from.")
+@click.option("--members", type=options.INPUT, multiple=True, help="Members file (.npz) of each --pool.")
+@click.option(
+    "--labels", multiple=True, metavar="DFT.extxyz", help="Frames with DFT labels; `pool`: those of the pool itself."
+)
+@click.option(
+    "--uncertainty-cutoff", "cutoffs", type=float, multiple=True, metavar="U", help="U_c, eV/Å; may be repeated."
+)
+@click.option(
+    "--dft-fraction",
+    "dft_fractions",
+    type=click.FloatRange(0, 1),
+    multiple=True,
+    metavar="P",
+    help="In place of U_c: the share of atoms that shall have DFT labels; may be repeated.",
+)
+@click.option("--rmse", metavar="R,R,…", help="Force RMSE of each teacher, eV/Å, for their weights.")
+@click.option("--teacher-label", type=click.Choice(["best", "mean"]), help="Of the best teacher, or the weighted mean.")
+@click.option(
+    "--reference-frames",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="The N most certain frames get DFT labels for the energy reference.",
+)
+@click.option("--student", required=True, metavar="SPEC", help="A linear potential: snap:… or ace:…")
+@click.option("--heldout", type=options.INPUT, multiple=True, help="Frames with DFT labels, to calibrate on.")
+@click.option("--test", type=options.INPUT, multiple=True, help="Frames with DFT labels, to judge the student on.")
+@click.option("--test-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each --test.")
+@click.option("--weight-by-uncertainty", is_flag=True, help="Smaller weights for teachers' labels of large U.")
+@click.option("--drop-noisy-labels", is_flag=True, help="Leave out DFT labels that teachers and neighbours contradict.")
+@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="OUT/")
+@options.error_bar
+@click.option("--posterior", default="pops", show_default=True, metavar="SPEC", help="As of build.")
+@click.option("--ensemble-size", type=click.IntRange(2), metavar="M", help="As of build.")
+@click.option("--no-report", is_flag=True, help="No OUT/report.html (it needs the extra `report`).")
+@click.option("--seed", type=int, default=0, show_default=True)
+@options.json_option
+@options.workers
+@options.skip_bad
+@options.allow_import
+@options.label_keys
+@click.pass_obj
+def distil(
+    command: str,
+    /,
+    labels: tuple[str, ...],
+    rmse: str | None,
+    no_report: bool,
+    json_file: Path | None,
+    energy_key: str,
+    forces_key: str,
+    stress_key: str,
+    **arguments: Any,
+) -> None:
+    """Fit a fast student to what many teachers agree on, and to DFT labels where they don't.
+
+    Frames whose uncertainty U is below the cut-off keep their teachers' label. The others take the label of --labels,
+    or are written to OUT/dft-jobs.extxyz; call again with their labels.
+    """
+    for name in ("members", "heldout", "test", "test_members"):
+        arguments[name] = arguments[name] or None
+    with Stages() as stage:
+        result = run(
+            **arguments,
+            labels="pool" if labels == ("pool",) else labels or None,
+            rmse=numbers(rmse),
+            keys=LabelKeys(energy_key, forces_key, stress_key),
+            report=not no_report,
+            stage=stage,
+            command=command,
+        )
+    listed("frames left out", result.skipped)
+    listed("DFT labels dropped as noisy", result.noisy)
+    if result.unmatched:
+        note(f"{result.unmatched} labelled frames are not in the pool (not used)")
+    if not emit_json(json_file, result.summary()):
+        show_students(result)
+    out = arguments["out"]
+    if result.jobs:
+        note(f"{result.jobs} frames need a DFT label: {out / 'dft-jobs.extxyz'}; then call again with --labels")
+    note(f"written to {out}")
+
+
+def numbers(text: str | None) -> tuple[float, ...]:
+    """`0.2,0.3` as numbers; raises `ValueError` where it is not that."""
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise ValueError(f"--rmse {text!r}: not numbers with commas between them") from error
+
+
+def show_students(result: Distilled) -> None:
+    """Labels and errors for each cut-off; energies after a shift per species."""
+    rows = []
+    for row in result.students:
+        student = row["student"] or {}
+        tested, teachers = student.get("test", {}), row.get("teachers", {})
+        rows.append(
+            [
+                "none" if row["cutoff_eV_per_A"] is None else number(row["cutoff_eV_per_A"]),
+                str(row["dft_needed"]["frames"]),
+                percent(row["dft_needed"]["share_of_atoms"]),
+                str(row["pending"]["frames"]),
+                *(
+                    number(errors.get(key))
+                    for errors in (row["label_errors"], tested, teachers)
+                    for key in ("force_rmse_eV_per_A", "energy_shifted_rmse_meV_per_atom")
+                ),
+            ]
+        )
+    header = ["U_c", "DFT frames", "atoms", "waiting", "labels F", "E", "student F", "E", "teachers F", "E"]
+    show("Errors against DFT: forces in eV/Å, energies in meV/atom after a shift per species", header, rows)
+    for row in result.students:
+        if row["student"]:
+            cutoff = row["cutoff_eV_per_A"]
+            note(f"error bars at U_c = {'none' if cutoff is None else f'{cutoff:.3g}'}: {row['student']['bars']}")
+        for quantity, kinds in row.get("worse_than_teachers", {}).items():
+            if kinds:
+                note(f"  worse than its teachers ({quantity}): {', '.join(kind or 'no config_type' for kind in kinds)}")

@@ -1,0 +1,58 @@
+"""`assay members MODEL[,MODEL…] FRAMES… -o members.npz`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from assay.cli.options import INPUT, OUTPUT, allow_import, json_option, skip_bad, workers
+from assay.cli.progress import Stages
+from assay.cli.tables import emit_json, listed, note, show
+from assay.sources.registry import split_commas
+from assay.verbs.members import members as evaluate_members
+
+
+@click.command(short_help="Evaluate frames with several potentials, once.")
+@click.argument("models", metavar="MODEL[,MODEL…]")
+@click.argument("frames", nargs=-1, required=True, type=INPUT)
+@click.option("-o", "--out", type=OUTPUT, required=True, metavar="members.npz", help="Members file to write.")
+@workers
+@skip_bad
+@allow_import
+@json_option
+def members(models: str, frames: tuple[Path, ...], json_file: Path | None, **options: Any) -> None:
+    """Evaluate FRAMES with potentials, and write a members file for the source `recorded`.
+
+    MODEL is chgnet:0.3.0, sevennet:7net-0, "sevennet:7net-mf-0(modal=PBE)", nequix:PATH, matgl:PATH, mace:PATH, the
+    import path of any ASE calculator with arguments, "package.module.Class(key=value)", a TOML file of a committee, or
+    a members file (.npz) of the same frames, made elsewhere. A trailing @/path/to/python runs it in that environment.
+
+    What is computed is kept, in the folder that ASSAY_CACHE names or the user's cache: an interrupted run goes on where
+    it was.
+    """
+    with Stages() as stage:
+        made = evaluate_members(split_commas(models), frames, stage=stage, **options)
+    summary = {
+        "models": list(made.models),
+        "frames": made.frames,
+        "atoms": made.atoms,
+        "computed": made.computed,
+        "gaps": [{"member": gap.member, "frame": gap.origin, "reason": gap.reason} for gap in made.gaps],
+        "skipped": [{"frame": origin, "reason": reason} for origin, reason in made.skipped],
+    }
+    missing = Counter(gap.member for gap in made.gaps)
+    if not emit_json(json_file, summary):
+        show(
+            "Members",
+            ["member", "frames without"],
+            [[model, str(missing[model])] for model in made.models],
+        )
+    listed("gaps", [(gap.origin, f"{gap.member}: {gap.reason}") for gap in made.gaps])
+    listed("frames left out", made.skipped)
+    note(
+        f"wrote {options['out']}: {len(made.models)} members, {made.frames} frames, {made.atoms} atoms; "
+        f"{made.computed} evaluations computed now, the others were there"
+    )

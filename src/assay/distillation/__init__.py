@@ -1,0 +1,1 @@
+"""Distillation: many teachers' predictions and a few DFT labels made into the training set of one student."""

@@ -1,0 +1,137 @@
+"""Members by name: `chgnet:0.3.0`, `sevennet:7net-mf-0(modal=PBE)`, `nequix:PATH`, `package.module.Class(key=value)`.
+
+A trailing `@/path/to/python` runs the member in that environment. What is known of a model — its package's version, the
+contents of its weights — is its identity, under which its evaluations are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+from assay.frames import file_hash
+from assay.sources.calculators import LAMMPSLIB, Member, filled
+
+PACKAGES = {"chgnet": "chgnet", "sevennet": "sevenn", "matgl": "matgl", "nequix": "nequix", "mace": "mace-torch"}
+"""Families that have a name here, and their distributions."""
+FILES = ("matgl", "nequix", "mace")
+"""Families whose models are files."""
+PICKLES = ("matgl", "mace")
+"""Families whose files are code, or name code to be run."""
+
+
+def parse_member(text: str) -> Member:
+    """A member from its name.
+
+    Raises `ValueError` for a name that is neither a known family's nor an import path, or a file that does not exist.
+    """
+    body, python = text.strip(), ""
+    if "@" in body:
+        body, _, python = body.rpartition("@")
+    match = re.fullmatch(r"([^()]+?)\s*(?:\((.*)\))?", body, re.DOTALL)
+    if not match:
+        raise ValueError(f"member {text!r}: write FAMILY:MODEL(key=value, …)@PYTHON")
+    name, arguments = match[1], _arguments(match[2] or "", text)
+    family, colon, what = name.partition(":")
+    if colon and family in PACKAGES:
+        if not what:
+            raise ValueError(f"member {text!r}: which model of {family}?")
+        if family in FILES and not Path(what).exists():
+            raise ValueError(f"member {text!r}: no file or folder {what}; {family} models are given by their path")
+        calculator, arguments = family, {"what": what, **arguments}
+        shown = f"{family}-{Path(what).stem if family == 'mace' or what.endswith('.nqx') else Path(what).name}"
+    elif re.fullmatch(r"\w+(\.\w+)+", name):
+        calculator, shown = name, name.rpartition(".")[2]
+    else:
+        raise ValueError(
+            f"member {text!r}: give {', '.join(f'{known}:…' for known in PACKAGES)}, or the import path of an ASE "
+            "calculator, package.module.Class"
+        )
+    values = [str(v) for k, v in arguments.items() if k in ("modal", "model", "potential") and not isinstance(v, dict)]
+    label = re.sub(r"[^\w.+-]+", "-", "-".join([shown, *(Path(value).name for value in values)]))
+    return Member(label, calculator, arguments, python)
+
+
+_PAIRS = re.compile(r"""(?:[^,\[\]"']|\[[^\]]*\]|"[^"]*"|'[^']*')+""")
+"""What stands between commas, but for those in brackets and quotes."""
+
+
+def _arguments(text: str, whole: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for pair in filter(None, map(str.strip, _PAIRS.findall(text))):
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise ValueError(f"member {whole!r}: {pair!r} is not key=value")
+        try:
+            found[key.strip()] = tomllib.loads(f"value = {value.strip()}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key.strip()] = value.strip()
+    return found
+
+
+def needs_permission(member: Member) -> tuple[str, ...]:
+    """What a gauge file may not make run without being allowed to: an interpreter, and weights that are code."""
+    family, what = member.calculator, str(member.arguments.get("what", ""))
+    pickled = family in PICKLES or (family == "sevennet" and Path(what).exists())
+    return (*([member.python] if member.python else []), *([family] if pickled else []))
+
+
+def identity(member: Member) -> str | None:
+    """Digest of what determines the member's predictions; `None` where the version of its code is not known.
+
+    Package and version, arguments, and the contents of the files that arguments name.
+    """
+    if member.calculator == LAMMPSLIB:  # its commands name files
+        return None
+    distribution = PACKAGES.get(member.calculator)
+    try:
+        if distribution and not member.python:
+            found = f"{distribution} {version(distribution)}"
+        else:
+            found = _asked(member.python or sys.executable, distribution, member.calculator.partition(".")[0])
+    except (PackageNotFoundError, OSError, subprocess.SubprocessError):
+        return None
+    if not found:
+        return None
+    parts = [member.calculator, found, json.dumps(dict(member.arguments), sort_keys=True, default=str)]
+    for value in _strings(filled(dict(member.arguments))):
+        path = Path(value)
+        if path.is_file():
+            parts.append(file_hash(path))
+        elif path.is_dir():
+            parts += [f"{each.name} {file_hash(each)}" for each in sorted(path.iterdir()) if each.is_file()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return [text for each in value.values() for text in _strings(each)]
+    if isinstance(value, list | tuple):
+        return [text for each in value for text in _strings(each)]
+    return [value] if isinstance(value, str) and value else []
+
+
+@lru_cache(maxsize=64)
+def _asked(python: str, distribution: str | None, module: str) -> str:
+    """`distribution version` of a distribution, or of that of a module, in an environment; `""` where there is none."""
+    if python == sys.executable:
+        names = [distribution] if distribution else packages_distributions().get(module, [])
+        return " ".join(f"{name} {version(name)}" for name in dict.fromkeys(names))
+    code = (
+        "import sys; from importlib.metadata import packages_distributions, version\n"
+        "names = [sys.argv[1]] if sys.argv[1] else packages_distributions().get(sys.argv[2], [])\n"
+        "print(*(f'{name} {version(name)}' for name in dict.fromkeys(names)))"
+    )
+    asked = subprocess.run(
+        [python, "-c", code, distribution or "", module], capture_output=True, text=True, check=True, timeout=60
+    )
+    return asked.stdout.strip()

@@ -1,0 +1,197 @@
+"""Evaluate the members of a committee once: one member at a time, in batches, and keep what they say.
+
+Only `record` keeps anything; evaluations of a run of molecular dynamics would fill the disk for nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ase import Atoms
+
+from assay.frames import Frame, FrameError, chunks
+from assay.parallel import Progress
+from assay.sources.calculators import LAMMPSLIB, filled
+from assay.sources.evaluation_cache import EvaluationCache, cache_folder, frame_key
+from assay.sources.worker_process import WorkerProcess
+
+if TYPE_CHECKING:
+    from assay.sources.ase_committee import AseCommittee
+
+BATCH_ATOMS = 128
+"""Atoms that go through a potential together, where it does not say itself: more is slower on a CPU."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A member that failed on a frame."""
+
+    member: str
+    origin: str
+    reason: str
+
+
+@lru_cache(maxsize=8)
+def _opened(folder: Path, process: int) -> EvaluationCache:
+    return EvaluationCache(folder)
+
+
+def opened_cache() -> EvaluationCache | None:
+    """The cache of this process; `None` where the user wants none."""
+    folder = cache_folder()
+    return None if folder is None else _opened(folder, os.getpid())
+
+
+def recalled(committee: AseCommittee, index: int, frame: Atoms, features: bool) -> dict[str, Any] | None:
+    """What is kept of a member's evaluation of a frame; `None` if nothing."""
+    cache, model = opened_cache(), committee.identity(index)
+    return None if cache is None or model is None else cache.get(model, frame_key(frame), features)
+
+
+def record(
+    committee: AseCommittee,
+    frames: Callable[[], Iterable[Frame]],
+    *,
+    cache: EvaluationCache | None = None,
+    identities: tuple[str | None, ...] | None = None,
+    workers: int = 1,
+    total: int | None = None,
+    stage: Callable[[str, int | None], Progress | None] | None = None,
+) -> list[Gap]:
+    """Keep what every member says of the frames; what is kept already is not computed again.
+
+    Parameters
+    ----------
+    frames
+        gives the frames anew for each member, so that one potential at a time is in memory
+    cache, identities
+        where, and under which name for each member (`None`: not at all); by default those of the user's cache
+    workers
+        processes that evaluate one member, where more than one
+    total
+        number of frames, for progress
+
+    Returns
+    -------
+    list of Gap
+        members and frames without an evaluation, each with its reason
+    """
+    cache = cache or opened_cache()
+    identities = identities or tuple(committee.identity(i) for i in range(len(committee.members)))
+    gaps: list[Gap] = []
+    if cache is None:
+        return gaps
+    for index, (member, model) in enumerate(zip(committee.members, identities, strict=True)):
+        if model is None:
+            continue
+        progress, featured = stage(member.label, total) if stage else None, committee.features == member.label
+        counted = _Count(progress)
+        new = _unknown(frames(), cache, model, featured, counted)
+        try:
+            for chunk, results in _computed(committee, index, new, featured, workers):
+                for frame, result in zip(chunk, results, strict=True):
+                    if "error" in result:
+                        gaps.append(Gap(member.label, frame.origin, result["error"]))
+                    else:
+                        cache.put(model, frame_key(frame.atoms), result)
+                    counted(frame)
+        finally:
+            cache.commit()
+    return gaps
+
+
+@dataclass
+class _Count:
+    progress: Progress | None
+    frames: int = 0
+    atoms: int = 0
+
+    def __call__(self, frame: Frame) -> None:
+        self.frames += 1
+        self.atoms += len(frame.atoms)
+        if self.progress:
+            self.progress(self.frames, self.atoms)
+
+
+def _unknown(
+    frames: Iterable[Frame], cache: EvaluationCache, model: str, features: bool, counted: _Count
+) -> Iterator[Frame]:
+    """Those that are not kept yet, each structure once."""
+    seen: set[str] = set()
+    for frame in frames:
+        key = frame_key(frame.atoms)
+        if key in seen or cache.has(model, key, features):
+            counted(frame)
+        else:
+            seen.add(key)
+            yield frame
+
+
+Chunk = list[Frame]
+Results = list[dict[str, Any]]
+
+
+def _computed(
+    committee: AseCommittee, index: int, frames: Iterator[Frame], features: bool, workers: int
+) -> Iterator[tuple[Chunk, Results]]:
+    member, first = committee.members[index], list(islice(frames, 1))
+    if not first:  # without loading the potential
+        return
+    frames = chain(first, frames)
+    if workers < 2 or member.calculator == LAMMPSLIB:
+        for chunk in chunks(frames, committee.batch_atoms(index) or BATCH_ATOMS):
+            with redirect_stdout(sys.stderr):
+                yield chunk, committee.compute(index, [frame.atoms for frame in chunk])
+        committee.release(index)
+        return
+    committee.require_allowed(index)
+    python, arguments = member.python or sys.executable, filled(dict(member.arguments))
+    with _Processes(python, member.calculator, arguments, workers) as processes:
+        pending: list[tuple[Chunk, Future[Results]]] = []
+        for chunk in chunks(frames, BATCH_ATOMS):
+            pending.append((chunk, processes.submit([frame.atoms for frame in chunk], features)))
+            if len(pending) > 2 * workers:
+                done, future = pending.pop(0)
+                yield done, future.result()
+        for done, future in pending:
+            yield done, future.result()
+
+
+class _Processes:
+    """Several worker processes with the same potential, each made when it is needed."""
+
+    def __init__(self, python: str, calculator: str, arguments: dict[str, Any], workers: int) -> None:
+        self._potential = (python, calculator, arguments)
+        self._idle: list[WorkerProcess] = []
+        self._threads = ThreadPoolExecutor(workers)
+
+    def submit(self, frames: list[Atoms], features: bool) -> Future[Results]:
+        return self._threads.submit(self._run, frames, features)
+
+    def _run(self, frames: list[Atoms], features: bool) -> Results:
+        process = self._idle.pop() if self._idle else WorkerProcess(*self._potential, threads=1)
+        try:
+            results = process.predict(frames, features)
+        except FrameError as error:  # the process ended: a crash in the potential's own code, or not enough memory
+            if len(frames) == 1:
+                return [{"error": str(error)}]
+            return [self._run([frame], features)[0] for frame in frames]
+        self._idle.append(process)
+        return results
+
+    def __enter__(self) -> _Processes:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for process in self._idle:
+            process.close()

@@ -1,0 +1,307 @@
+"""`assay distil`: one fast student from many teachers, and DFT labels only where these disagree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.distillation.cutoffs import cutoff_for_share
+from assay.distillation.errors import errors
+from assay.distillation.label_check import check_labels
+from assay.distillation.labels import Mixed, jobs, mix
+from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
+from assay.frames import Frame, LabelKeys, Skipped, content_hash, file_hash
+from assay.inputs import Paths, Stage, labelled, listed
+from assay.prediction import Array
+from assay.provenance import versions
+from assay.scores.member_errors import weights_of_rmse
+from assay.sources.ase_committee import AseCommittee
+from assay.sources.linear_sources import LINEAR
+from assay.sources.recorded import Recorded
+from assay.sources.recording import record
+from assay.sources.referenced import member_names
+from assay.sources.registry import parse_spec
+from assay.survey import Survey
+from assay.verbs.export import FORMATS
+from assay.verbs.fitting import committee_source
+from assay.verbs.frames_out import frames_out
+from assay.verbs.predict import write_json
+from assay.verbs.student import Student
+from assay.verbs.student_test import StudentTest
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """What `distil` made and noticed.
+
+    | field | meaning |
+    |---|---|
+    | models, weights | the K teachers, and their weights `(K,)` |
+    | uncertainty, natoms | U `(F,)` eV/Å and atoms of each frame of the pool |
+    | students | for each cut-off, the largest first: a row of `summary.json` |
+    | jobs | how many frames wait for a DFT calculation, in `OUT/dft-jobs.extxyz` |
+    | noisy | DFT labels that were dropped: (origin, reason) |
+    | skipped | frames left out: (origin, reason) |
+    | unmatched | labelled frames that are not in the pool |
+    """
+
+    models: tuple[str, ...]
+    weights: tuple[float, ...]
+    rmse: tuple[float, ...] | None
+    uncertainty: Array
+    natoms: NDArray[np.int64]
+    students: tuple[dict[str, Any], ...]
+    jobs: int
+    noisy: Skipped = field(default_factory=list)
+    skipped: Skipped = field(default_factory=list)
+    unmatched: int = 0
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, Any]:
+        """What `summary.json` holds."""
+        quantiles = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+        return {
+            "provenance": self.provenance,
+            "teachers": dict(zip(self.models, self.weights, strict=True)),
+            "teachers_rmse_eV_per_A": None if self.rmse is None else list(self.rmse),
+            "pool": {"frames": len(self.natoms), "atoms": int(self.natoms.sum())},
+            "uncertainty_quantiles_eV_per_A": {str(q): float(np.quantile(self.uncertainty, q)) for q in quantiles},
+            "dft_jobs": self.jobs,
+            "noisy_labels": [{"frame": origin, "reason": reason} for origin, reason in self.noisy],
+            "skipped": [{"frame": origin, "reason": reason} for origin, reason in self.skipped],
+            "labels_not_in_pool": self.unmatched,
+            "students": list(self.students),
+        }
+
+
+def distil(
+    teachers: str | dict[str, Any],
+    pool: Paths,
+    student: str | dict[str, Any],
+    out: str | Path,
+    *,
+    cutoffs: Sequence[float] = (),
+    dft_fractions: Sequence[float] = (),
+    members: Paths | None = None,
+    labels: Paths | None = None,
+    rmse: Sequence[float] = (),
+    teacher_label: TeacherLabel | None = None,
+    reference_frames: int = 0,
+    heldout: Paths | None = None,
+    test: Paths | None = None,
+    test_members: Paths | None = None,
+    weight_by_uncertainty: bool = False,
+    drop_noisy_labels: bool = False,
+    posterior: str = "pops",
+    ensemble_size: int | None = None,
+    error_bar: str | None = None,
+    keys: LabelKeys | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    skip_bad: bool = False,
+    allow_import: tuple[str, ...] = (),
+    report: bool = False,
+    stage: Stage | None = None,
+    command: str | None = None,
+) -> Distilled:
+    """Fit a student to a pool that teachers label where they agree, `U_j < U_c`, and DFT labels elsewhere.
+
+    What is in `out` already is not computed again: a later call with more labels goes on from there.
+
+    Parameters
+    ----------
+    teachers
+        `recorded`, `ase_committee:MODEL,MODEL` or a TOML file: two or more potentials
+    pool
+        files of frames; their labels are not looked at, unless `labels` is `pool`
+    student
+        a linear potential, `snap:…` or `ace:…`
+    out
+        folder, made where it is not there
+    cutoffs, dft_fractions
+        U_c in eV/Å, and shares of the pool's atoms that shall have DFT labels: one student for each
+    members, test_members
+        members files of recorded teachers, one for each file of the pool and of the test frames
+    labels
+        files of frames with DFT labels, found by structure; or `pool`
+    rmse
+        force RMSEs of the teachers, from which their weights follow; without, those of the TOML file, or over the
+        frames with labels in the first call (they are kept for later ones, so that U stays what it was), or equal
+    teacher_label
+        `best` (the largest weight) or `mean` (weighted); by default the first where weights differ
+    reference_frames
+        so many frames of the smallest U get DFT labels too, and those alone give the energy reference
+    heldout
+        frames with DFT labels that calibrate the student's error bars; a tenth of those of the mixed set by default
+    test
+        labelled frames on which the student is judged, beside the teachers where these can be evaluated
+    weight_by_uncertainty
+        smaller weights for labels of large U: `assay.distillation.weighting`
+    drop_noisy_labels
+        leave DFT labels out that `assay.distillation.noise` flags
+
+    Raises
+    ------
+    FrameError
+        frames that can't be used
+    ValueError
+        no cut-off, fewer than two teachers, a student that is not linear, RMSEs of others
+    """
+    if not cutoffs and not dft_fractions:
+        raise ValueError("give a cut-off of the uncertainty, or the share of atoms that shall have DFT labels")
+    if any(not cutoff > 0 for cutoff in cutoffs):
+        raise ValueError(f"cut-offs of the uncertainty must be positive, got {list(cutoffs)}")
+    spec = parse_spec(student)
+    if spec["source"] not in FORMATS:
+        raise ValueError(f"a student is a potential that can be fitted, {' or '.join(FORMATS)}, not {spec['source']!r}")
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    keys, stage = keys or LabelKeys(), stage or (lambda name, total: None)
+    skipped: Skipped = []
+    left_out = skipped if skip_bad else None
+
+    settings = parse_spec(teachers)
+    source = committee_source(settings, lambda: labelled(pool, members, keys, [], "if present"), keys, allow_import)
+    names = member_names(source)
+    if len(names) < 2:
+        raise ValueError(f"one teacher ({names[0]}) has nobody to disagree with; give two or more")
+    given = list(labelled(pool, members, keys, left_out, "if present"))
+    if isinstance(source, AseCommittee):
+        record(source, lambda: given, workers=workers, total=len(given), stage=stage)
+    progress = stage("uncertainty", len(given))
+    frames, told = Teachers.evaluate(source, names, given, progress=progress, failed=left_out)
+    known, unmatched = _known(frames, labels, keys, left_out)
+    weights, used_rmse = _weights(folder, source, told, rmse, known)
+    which: TeacherLabel = teacher_label or ("best" if len(set(weights)) > 1 else "mean")
+    if which == "best" and len(set(weights)) == 1:
+        raise ValueError("which teacher is best? All have the same weight: give --rmse, or --teacher-label mean")
+    w = np.array(weights)
+    uncertainty = told.uncertainty(w)
+    ties = np.isin(np.arange(len(frames)), np.argsort(uncertainty, kind="stable")[:reference_frames])
+    noisy: NDArray[np.bool_] | None = None
+    dropped: Skipped = []
+    if drop_noisy_labels:
+        rows = LINEAR[spec["source"]].from_state({key: value for key, value in spec.items() if key != "source"})
+        noisy, dropped = check_labels(frames, told, known, w, rows.for_species(Survey.fit(frames).species).features)
+    from_shares = [cutoff_for_share(uncertainty, told.natoms, share) for share in dft_fractions]
+    every = sorted({*map(float, cutoffs), *from_shares}, reverse=True)
+    mixed = [
+        mix(frames, told, uncertainty, cutoff, known, weights=w, which=which, ties=ties, without=noisy)
+        for cutoff in every
+    ]
+    waiting = _write_jobs(folder / "dft-jobs.extxyz", frames, mixed, uncertainty)
+    judged = None if test is None else StudentTest.read(source, test, test_members, keys, left_out, workers, stage)
+    files = (*listed(pool), *(() if labels == "pool" else listed(labels)), *listed(heldout), *listed(test))
+    result = Distilled(
+        models=names, weights=weights, rmse=used_rmse, uncertainty=uncertainty, natoms=told.natoms, students=(),
+        jobs=waiting, noisy=dropped, skipped=skipped, unmatched=unmatched,
+        provenance={
+            **versions(),
+            "command": command or "assay.distil(...)",
+            "teachers": settings,
+            "student": spec,
+            "teacher_label": which,
+            "files": {str(path): file_hash(path) for path in files},
+        },
+    )  # fmt: skip
+    options = {
+        "posterior": posterior, "ensemble_size": ensemble_size, "error_bar": error_bar, "seed": seed,
+        "workers": workers, "skip_bad": skip_bad, "command": command,
+    }  # fmt: skip
+    pupil = Student(spec, heldout, keys, weight_by_uncertainty, options)
+    for one in mixed:
+        row = _labels_of(one, frames, told, known)
+        if one.pending.all():
+            row |= {"student": None, "remark": "no frame has a label yet"}
+        else:
+            row |= pupil.fit(folder, one, frames, uncertainty, judged, stage)
+            if judged is not None:
+                row |= judged.of_teachers(one, w, which, row["student"])
+        result = replace(result, students=(*result.students, row))
+        write_json(folder / "summary.json", result.summary())
+    if report:
+        from assay.report import require_plotting
+
+        with require_plotting():
+            from assay.report.distillation_page import write_distillation_report
+        write_distillation_report(folder / "report.html", result)
+    return result
+
+
+def _write_jobs(path: Path, frames: Sequence[Frame], mixed: Sequence[Mixed], uncertainty: Array) -> int:
+    """Write the frames that need a DFT calculation, and return how many; no file, where none does."""
+    waiting = jobs(frames, mixed, uncertainty)
+    with suppress(FileNotFoundError):  # of an earlier call
+        path.unlink()
+    if waiting:
+        with frames_out(path) as append:
+            for atoms in waiting:
+                append(atoms)
+    return len(waiting)
+
+
+def _known(
+    frames: Sequence[Frame], labels: Paths | None, keys: LabelKeys, skipped: Skipped | None
+) -> tuple[PoolLabels, int]:
+    """DFT labels of the pool's frames, and how many labelled frames are of none of them."""
+    if labels is None:
+        return PoolLabels.of(frames, lambda frame: None), 0
+    if labels == "pool":
+        return PoolLabels.of(frames, lambda frame: frame), 0
+    given = {content_hash(frame.atoms): frame for frame in labelled(labels, None, keys, skipped)}
+    hashes = {content_hash(frame.atoms) for frame in frames}
+    return PoolLabels.of(frames, lambda frame: given.get(content_hash(frame.atoms))), len(given.keys() - hashes)
+
+
+def _weights(
+    folder: Path, source: AseCommittee | Recorded, told: Teachers, rmse: Sequence[float], known: PoolLabels
+) -> tuple[tuple[float, ...], tuple[float, ...] | None]:
+    """Weights of the teachers, and the RMSEs they come from: those of an earlier call, where none are given."""
+    kept = folder / "teachers.json"
+    if not rmse and kept.is_file():
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if tuple(found["models"]) == told.models:
+            return tuple(found["weights"]), None if found["rmse"] is None else tuple(found["rmse"])
+    of_members = [getattr(member, "rmse", None) for member in getattr(source, "members", ())]
+    if not rmse and of_members and None not in of_members:
+        rmse = [float(value) for value in of_members if value is not None]
+    if rmse and len(rmse) != len(told.models):
+        raise ValueError(f"{len(rmse)} RMSEs of {len(told.models)} teachers ({', '.join(told.models)})")
+    if not rmse and known.known.any():
+        rmse = told.force_rmse(known.forces).tolist()
+    weights = weights_of_rmse(rmse) if len(rmse) else tuple([1 / len(told.models)] * len(told.models))
+    used = tuple(map(float, rmse)) or None
+    write_json(
+        kept, {"models": list(told.models), "weights": list(weights), "rmse": None if used is None else list(used)}
+    )
+    return weights, used
+
+
+def _labels_of(one: Mixed, frames: Sequence[Frame], told: Teachers, known: PoolLabels) -> dict[str, Any]:
+    """What the labels at one cut-off are, and their errors against the DFT labels that are known."""
+
+    def size(which: NDArray[np.bool_]) -> dict[str, Any]:
+        atoms = int(told.natoms[which].sum())
+        return {"frames": int(which.sum()), "atoms": atoms, "share_of_atoms": atoms / int(told.natoms.sum())}
+
+    taught = np.where(one.taught, one.labels.energy, np.nan)
+    here = np.where(one.pending, np.nan, one.labels.energy)
+    return {
+        "cutoff_eV_per_A": one.cutoff if isfinite(one.cutoff) else None,
+        "dft_needed": size(one.dft | one.pending),
+        "dft": size(one.dft),
+        "pending": size(one.pending),
+        "teachers_labels": size(one.taught),
+        "for_the_reference": one.tied,
+        "references": one.references.summary(),
+        "label_errors": errors(frames, replace(one.labels, energy=here), known),
+        "teachers_label_errors": errors(frames, replace(one.labels, energy=taught), known),
+    }
