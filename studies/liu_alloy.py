@@ -4,8 +4,9 @@
 
 Pool: solid solutions and metals of molybdenum-tungsten; test: its MoW_Test. The teachers' labels are the mean of all
 members that are not r2SCAN, with equal weights (weights need labels), of the frames with U below each cut-off; their
-energies are shifted onto one member's. So that no student is judged by its zero of energy, a shift per species, from
-the DFT energies of the pool, is taken off all energies before they are compared.
+energies are shifted onto one member's. Beside them a student of each teacher alone. So that no student is judged by its
+zero of energy, a shift per species, from the DFT energies of the pool, is taken off all energies before they are
+compared.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -75,12 +77,13 @@ def students(
 ) -> dict[str, Any]:
     """Errors on the test frames of students of the teachers, and of the one trained on DFT."""
     pooled = told.of(range(len(told.models)), pool)
+    pool_frames = [frame for frame, use in zip(frames, pool, strict=True) if use]
     U = member_deviations(pooled.forces, pooled.offsets).frames()
     cutoffs = {share: float(np.quantile(U, share)) * (1 + 1e-9) for share in shares}
     found: dict[str, Any] = {}
     with TemporaryDirectory() as name:
         folder = Path(name)
-        path, members = written(folder, "pool", [f for f, use in zip(frames, pool, strict=True) if use], pooled)
+        path, members = written(folder, "pool", pool_frames, pooled)
         distilled = distil(
             "recorded", path, spec, folder / "out", members=members, cutoffs=list(cutoffs.values()),
             teacher_label="mean", ensemble_size=ensemble_size,
@@ -94,6 +97,16 @@ def students(
                 "labels_from_DFT": 0,
                 **errors(evaluated(assay.Gauge.load(gauge).source, frames), pool, frames),
             }
+        for k, model in enumerate(told.models):
+            label = zip(np.split(pooled.forces[k], pooled.offsets[1:-1]), pooled.energy[k], strict=True)
+            learned = [
+                replace(frame, forces=forces, energy=float(energy))
+                for frame, (forces, energy) in zip(pool_frames, label, strict=True)
+            ]
+            labels, _ = written(folder, model, learned, pooled)
+            gauge = assay.build(labels, source=spec, ensemble_size=ensemble_size).gauge
+            judged = errors(evaluated(gauge.source, frames), pool, frames)
+            found[f"labels of {model}"] = {"labels_from_DFT": 0, **judged}
         built = assay.build(path, source=spec, ensemble_size=ensemble_size)
         found["DFT labels"] = {
             "labels_from_DFT": int(pool.sum()),

@@ -117,10 +117,10 @@ class ReferenceFold:
     leaving frames out instead could leave out the only ones with some species. Of the shifts that fit as well, the
     smallest (minimum norm).
 
-    A member keeps its energies where shifts of the other frames bring those of a frame no closer, by the median: with
-    few frames of many species, shifts of a member that has the right zeros already would only learn its errors. (Not
-    by the mean square, which is that of the few frames with a species that hardly any other has.) In memory are S + M
-    numbers of each frame.
+    A member keeps its energies where shifts of the other frames bring those of a frame no closer, neither in the mean
+    square nor in the median: with few frames of many species, shifts of a member that has the right zeros already would
+    only learn its errors. (The mean square alone is then that of frames with a species that hardly any other has.) In
+    memory are S + M numbers of each frame.
     """
 
     def __init__(self, members: Sequence[str], onto: str = LABELS) -> None:
@@ -180,7 +180,7 @@ class ReferenceFold:
 
 
 def _fitted(fractions: Array, differences: Array) -> tuple[Array, float]:
-    """δ of one member, `(S,)`, and its median residual of frames left out: least squares, weighted anew until settled."""
+    """δ of one member, `(S,)`, and its median residual of frames left out; weighted anew until settled."""
     weights = np.ones(len(differences))
     for _ in range(ITERATIONS):
         root = np.sqrt(weights)
@@ -195,8 +195,9 @@ def _fitted(fractions: Array, differences: Array) -> tuple[Array, float]:
     judged = others > ALONE
     if not judged.any():
         return np.asarray(shifts), np.nan
-    left_out = np.median(np.abs(residuals[judged] / others[judged]))
-    better = left_out < np.median(np.abs(differences[judged]))
+    errors, before = np.abs(residuals[judged] / others[judged]), np.abs(differences[judged])
+    left_out = np.median(errors)
+    better = left_out < np.median(before) or _rms(errors) < _rms(before)
     return np.asarray(shifts if better else np.zeros(len(shifts))), float(left_out)
 
 

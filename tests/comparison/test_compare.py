@@ -290,7 +290,7 @@ def test_names_of_test_sets() -> None:
     [
         ({"calibrators": ("scale", "guess")}, "no calibrator 'guess'"),
         ({"scores": ("gamma",)}, "gamma needs features"),
-        ({"extra": {"mine": distance}}, "your own scores need features"),
+        ({"extra": {"mine": distance}}, "mine needs features"),
         ({"calibrators": ("mondrian",)}, "mondrian needs a grouping"),
         ({"resamples": 5}, "5 resamples give no intervals"),
         ({"r_cut": 0.0}, "radius of a neighbourhood"),

@@ -44,14 +44,14 @@ def committee_toml(folder: Path) -> Path:
 def test_build_then_evaluate_and_predict(files: Files, tmp_path: Path) -> None:
     built = assay("build", "-t", files.train, "--source", committee_toml(tmp_path), "-o", "a.gauge", cwd=tmp_path)
     assert built.returncode == 0, built.stderr
-    assert "committee_force:scale" in built.stdout
+    assert "heterogeneous_force:scale" in built.stdout
     assert "written to a.gauge" in built.stderr
 
     evaluated = assay("evaluate", "a.gauge", files.test, "--json", "-", cwd=tmp_path)
     assert evaluated.returncode == 0, evaluated.stderr
     result = json.loads(evaluated.stdout)  # nothing else on stdout
     assert result["frames"] == 9
-    assert result["error_bars"]["force"]["bar"] == "committee_force:scale"
+    assert result["error_bars"]["force"]["bar"] == "heterogeneous_force:scale"
 
     predicted = assay("predict", "a.gauge", files.test, "-o", "p.extxyz.gz", "--json", "p.json", cwd=tmp_path)
     assert predicted.returncode == 0, predicted.stderr

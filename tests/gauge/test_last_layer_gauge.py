@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +162,21 @@ def test_atoms_with_large_force_errors_are_left_out_on_request(files: tuple[Path
     evaluation = built.gauge.source.evaluate(wild)
     kept, left_out = (score.values(evaluation, wild.numbers)[2] for score in counts)
     assert left_out > kept
+
+
+def test_compare_judges_the_bars_that_build_makes(files: tuple[Path, Path], tmp_path: Path):
+    train, held_out = files
+    ase.io.write(tmp_path / "test.extxyz", labelled(8, 4, 0.3))
+    source = "ase_committee:chgnet:0.3.0"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of few frames
+        result = assay.compare(
+            train, tmp_path / "test.extxyz", source=source, calibration=held_out,
+            scores=["leverage", "last_layer_prediction_rigidity"], calibrators=["scale"], resamples=20,
+        )  # fmt: skip
+        for score in ("leverage", "last_layer_prediction_rigidity"):
+            gauge = assay.build(train, heldout=held_out, source=source, error_bar=f"{score}:scale").gauge
+            expected = assay.evaluate(gauge, tmp_path / "test.extxyz")["error_bars"]
+            for quantity in ("force", "energy"):
+                told = result["bars"]["test"][quantity][score]["scale"]["coverage"]["0.68"]["value"]
+                assert told == pytest.approx(expected[quantity]["coverage"]["0.68"]), (score, quantity)

@@ -369,7 +369,7 @@ def test_predict_lists_what_it_can_not_and_keeps_the_rest(committee: Gauge, tmp_
 def test_the_summary_is_sorted_by_risk(committee: Gauge, files: Files, tmp_path: Path):
     said = predict(committee, files.test, json_file=tmp_path / "j.json")
     summary = json.loads((tmp_path / "j.json").read_text())
-    assert (summary["frames"], summary["atoms"], summary["error_bar"]) == (9, 45, "committee_force:scale")
+    assert (summary["frames"], summary["atoms"], summary["error_bar"]) == (9, 45, "heterogeneous_force:scale")
     widths = [row["largest_force_error_bar_eV_per_A"] for row in summary["by_risk"]]
     assert widths == sorted(widths, reverse=True)
     assert sorted(row["frame"] for row in summary["by_risk"]) == sorted(said.names)
@@ -502,7 +502,7 @@ def test_info(any_gauge: Gauge, tmp_path: Path):
     assert json.loads(json.dumps(told, allow_nan=False)) == told == info(any_gauge)
     assert told["species"] == ["Cu"]
     assert told["scores"] == [score.name for score in any_gauge.scores]
-    assert told["error_bar"] == "committee_force:scale"
+    assert told["error_bar"] == any_gauge.bar
     assert told["calibrated"] == ["energy", "force", "stress"]
     assert told["calibration"]["force"] == any_gauge.calibrators["force"].alpha
     assert told["thresholds"]["committee_force"]["atom"] == any_gauge.thresholds["committee_force", "atom"]

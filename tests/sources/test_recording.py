@@ -190,6 +190,22 @@ def test_an_interrupted_run_goes_on(cache: Path, calls: list[int], monkeypatch: 
     assert len(calls) == len(frames)
 
 
+def test_two_processes_share_a_cache(cache: Path) -> None:
+    """No transaction is open while a potential computes."""
+    committee = AseCommittee.from_toml({"member": [{"model": TWO[0]}]})
+    other = EvaluationCache(cache)
+    other._file.execute("PRAGMA busy_timeout = 0")
+
+    def frames() -> Iterator[Frame]:
+        for i, frame in enumerate(as_frames(copper(40))):
+            other.put("another", str(i), {"energy": 0.0, "forces": np.zeros((1, 3))})  # locked: raises
+            other.commit()
+            yield frame
+
+    assert record(committee, frames) == []
+    assert other.count(["another", str(committee.identity(0))]) == 80
+
+
 def test_single_evaluations_are_not_kept(cache: Path) -> None:
     committee = AseCommittee.from_toml({"member": [{"model": TWO[0]}]})
     committee.evaluate(copper(1)[0])

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.committee_features import FeaturesSeen
 from assay.committee_fit import MemberChoice, fit_members
 from assay.comparison.methods import FitScore, Method, committee_methods, fitted_methods
 from assay.frames import Frame, Skipped
@@ -25,6 +26,7 @@ from assay.scores.training import TrainingFeatures
 from assay.sources import Design, LinearSource, Source
 from assay.sources.ase_committee import AseCommittee
 from assay.sources.recorded import Recorded
+from assay.sources.referenced import member_names
 from assay.survey import Survey
 
 
@@ -70,11 +72,7 @@ def fit_linear_methods(
         progress=stage("design rows and fit", int(chosen.sum())), on_design=collect, failed=failed,
     )  # fmt: skip
     seconds = time.perf_counter() - started - sum(several.seconds.values())
-    fits: dict[str, FitScore] = {
-        name: partial(_from_registry, name, clusters) for name in names if name in FROM_FEATURES
-    } | dict(extra)
-    progress = stage("fitting scores", len(fits))
-    found = fitted_methods(fits, training, (lambda done: progress(done, 0)) if progress else None)
+    found = _fitted(_fits(names, clusters, extra), training, stage)
     committees = committee_methods(several.slices, several.seconds, names, len(potential.theta))
     potential = replace(potential, posterior=", ".join(each.name for each in posteriors))
     return Fitted(potential, [*committees, *found], seconds, several.seconds)
@@ -84,27 +82,53 @@ def fit_committee_methods(
     source: AseCommittee | Recorded,
     frames: Callable[[], Iterator[Frame]],
     members: MemberChoice,
-    scores: Sequence[str] | None,
     *,
+    scores: Sequence[str] | None,
+    extra: Mapping[str, FitScore],
+    clusters: str | None,
     chosen: NDArray[np.bool_],
     workers: int,
     stage: Stage,
     failed: Skipped | None,
 ) -> Fitted:
-    """The scores of members that a source brings along, with the energy references and weights that `build` gives them.
+    """The scores of members that a source brings along, with the energy references and weights that `build` gives them,
+    and of features where one of the members gives its last layer's.
 
-    Parameters as in `assay.committee_fit.fit_members`; `scores` as in `assay.compare`. Raises `ValueError` for a score
-    that needs features.
+    Parameters as in `assay.committee_fit.fit_members`; `scores`, `extra`, `clusters` as in `assay.compare`. Raises
+    `ValueError` for a score that needs features where there are none.
     """
-    names = checked_names(scores or tuple(COMMITTEE))
-    if without := [name for name in names if name in FROM_FEATURES]:
-        raise ValueError(f"{', '.join(without)} needs features, which the source {source.kind!r} does not have")
+    featured = isinstance(source, AseCommittee) and bool(source.features)
+    several = len(member_names(source)) > 1
+    names = checked_names(scores or (*(COMMITTEE if several else ()), *(FROM_FEATURES if featured else ())))
+    fits = _fits(names, clusters, extra)
+    if fits and not featured:
+        raise ValueError(f"{', '.join(fits)} needs features, which the source {source.kind!r} does not have")
+    training = TrainingFeatures()
+    seen = FeaturesSeen(lambda frame, features: training.append(features, frame.atoms.numbers, frame.config_type))
     started = time.perf_counter()
-    fitted = fit_members(source, frames, members, chosen=chosen, workers=workers, stage=stage, failed=failed)
+    fitted = fit_members(
+        source, frames, members, chosen=chosen, workers=workers, stage=stage, failed=failed,
+        on_frame=seen if fits else None,
+    )  # fmt: skip
     seconds = time.perf_counter() - started
+    if fits:
+        training.energy_errors = seen.energy_errors(fitted.source, member_names(source))
     methods = committee_methods({"": slice(0, fitted.count)}, {}, names)
     scored = with_weights([each.score for each in methods if each.score is not None], fitted.weights)
-    return Fitted(fitted.source, [replace(m, score=s) for m, s in zip(methods, scored, strict=True)], seconds)
+    methods = [replace(m, score=s) for m, s in zip(methods, scored, strict=True)]
+    return Fitted(fitted.source, [*methods, *_fitted(fits, training, stage)], seconds)
+
+
+def _fits(names: Sequence[str], clusters: str | None, extra: Mapping[str, FitScore]) -> dict[str, FitScore]:
+    own = {name: partial(_from_registry, name, clusters) for name in names if name in FROM_FEATURES}
+    return {**own, **extra}
+
+
+def _fitted(fits: Mapping[str, FitScore], training: TrainingFeatures, stage: Stage) -> list[Method]:
+    if not fits:
+        return []
+    progress = stage("fitting scores", len(fits))
+    return fitted_methods(fits, training, (lambda done: progress(done, 0)) if progress else None)
 
 
 def _from_registry(name: str, clusters: str | None, training: TrainingFeatures) -> FittedScore:

@@ -11,7 +11,6 @@ import hashlib
 import io
 import os
 import sqlite3
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ from ase import Atoms
 
 from assay.frames import content_hash
 
-COMMIT = 2.0
-"""Seconds after which what is new is safe on disk."""
 _TABLE = """
 CREATE TABLE IF NOT EXISTS evaluations (
     model TEXT, frame TEXT, energy REAL, forces BLOB, stress BLOB, features BLOB, PRIMARY KEY (model, frame)
@@ -55,7 +52,6 @@ class EvaluationCache:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = sqlite3.connect(folder / "evaluations.sqlite", timeout=60)
         self._file.execute(_TABLE)
-        self._committed = time.monotonic()
 
     def get(self, model: str, frame: str, features: bool = False) -> dict[str, Any] | None:
         """What a model said, as `assay.sources.models` has it; `None` if it is not here, or not with features."""
@@ -80,14 +76,12 @@ class EvaluationCache:
         return int(self._file.execute(asked, tuple(models)).fetchone()[0])
 
     def put(self, model: str, frame: str, result: dict[str, Any]) -> None:
-        """Keep what a model said."""
+        """Keep what a model said, from the next `commit` on: other processes can't write until then."""
         blobs = [_bytes(result[key]) if key in result else None for key in ("forces", "stress", "features")]
         self._file.execute(
             "INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?, ?)",
             (model, frame, float(result["energy"]), *blobs),
         )
-        if time.monotonic() - self._committed > COMMIT:
-            self.commit()
 
     def forget(self, model: str) -> None:
         """Delete all that a model said."""
@@ -95,8 +89,8 @@ class EvaluationCache:
         self.commit()
 
     def commit(self) -> None:
+        """Make what is new safe on disk."""
         self._file.commit()
-        self._committed = time.monotonic()
 
     def close(self) -> None:
         self.commit()

@@ -104,6 +104,7 @@ def record(
                     else:
                         cache.put(model, frame_key(frame.atoms), result)
                     counted(frame)
+                cache.commit()
         finally:
             cache.commit()
     return gaps
@@ -150,7 +151,8 @@ def _computed(
     if workers < 2 or member.calculator == LAMMPSLIB:
         for chunk in chunks(frames, committee.batch_atoms(index) or BATCH_ATOMS):
             with redirect_stdout(sys.stderr):
-                yield chunk, committee.compute(index, [frame.atoms for frame in chunk])
+                results = committee.compute(index, [frame.atoms for frame in chunk])
+            yield chunk, results
         committee.release(index)
         return
     committee.require_allowed(index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,8 +124,9 @@ def build(
     core
         array of the frames that is true for the atoms to fit scores to, such as the core of a cut-out cluster
     error_bar
-        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md); `committee_force:scale` by default (of a corrector of
-        energies `committee_energy:scale`), and none without predictions
+        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md). By default `committee_force:scale` of a linear potential's
+        posterior (`committee_energy:scale` of a corrector of energies), `heterogeneous_force:scale` of unlike members,
+        `leverage:scale` of one potential with features, and none without predictions
     weights, posterior, ensemble_size, seed
         of the fit of a linear potential and its ensemble: `pops` or `bayesian` (100 members) or `bootstrap` (16), with
         settings as in `pops:leverage_percentile=50` (`assay.linear.pops_posterior.Pops`)
@@ -168,10 +169,7 @@ def build(
         )
     if featured is not None and error_bar:
         raise ValueError(f"no error bar {error_bar!r}: {NO_PREDICTIONS}")
-    by_default = "committee_energy:scale" if only_energies(settings) else "committee_force:scale"
-    if settings["source"] == AseCommittee.kind and len(settings.get("member", ())) == 1:
-        by_default = "leverage:scale"  # one potential has no spread
-    bar = "" if featured is not None else error_bar or by_default
+    bar = "" if featured is not None else error_bar or _default_bar(settings)
     named = BarName.parse(bar) if bar else None
     if named:
         require_multiples(named)
@@ -295,6 +293,16 @@ def build(
         training=training,
         held_out=held_out,
     )
+
+
+def _default_bar(settings: Mapping[str, Any]) -> str:
+    """Of a source that predicts. Unlike members are no draws of one distribution, which `committee_force` assumes."""
+    if only_energies(settings):
+        return "committee_energy:scale"
+    if settings["source"] in LINEAR:
+        return "committee_force:scale"
+    alone = settings["source"] == AseCommittee.kind and len(settings.get("member", ())) == 1
+    return "leverage:scale" if alone else "heterogeneous_force:scale"  # one potential has no spread
 
 
 def _labels(survey: Survey, fitted: NDArray[np.bool_], potential: Source) -> dict[str, int]:

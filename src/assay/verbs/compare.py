@@ -156,12 +156,10 @@ def compare(
             weights=weights or Weights(), seed=seed, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
     else:
-        if extra:
-            raise ValueError(f"your own scores need features, which the source {settings['source']!r} does not have")
         committee = committee_source(settings, sets.training, sets.keys, allow_import)
         fitted = fit_committee_methods(
-            committee, sets.training, MemberChoice().with_settings(settings), scores,
-            chosen=sets.fitted, workers=workers, stage=stage, failed=left_out,
+            committee, sets.training, MemberChoice().with_settings(settings), scores=scores, extra=extra or {},
+            clusters=clusters, chosen=sets.fitted, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
 
     stage("timing", None)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.assessment import NO_PREDICTIONS
-from assay.committee_fit import FittedMembers, MemberChoice, Predicted, fit_members
-from assay.energy_references import LABELS
+from assay.committee_features import FeaturesSeen, with_derivatives
+from assay.committee_fit import FittedMembers, MemberChoice, fit_members
 from assay.frames import Frame, FrameError, LabelKeys, Skipped
 from assay.inputs import Stage
 from assay.linear.fit import fit_linear
@@ -41,7 +41,7 @@ from assay.sources.ase_committee import AseCommittee
 from assay.sources.atom_features import atom_features
 from assay.sources.corrector import Corrector
 from assay.sources.recorded import Recorded
-from assay.sources.referenced import Referenced, member_names
+from assay.sources.referenced import member_names
 from assay.sources.registry import FeatureSource
 from assay.sources.soap import Soap
 from assay.survey import Survey
@@ -231,64 +231,16 @@ def fit_committee(
         without = ", ".join(name for name in wanted if name in FROM_FEATURES or name in FROM_DERIVATIVES)
         give = "; name a member that gives its own with features=LABEL" if isinstance(source, AseCommittee) else ""
         raise ValueError(f"{without} needs features, which the source {source.kind!r} does not have{give}")
-    seen = _Seen(collected, choice.without_outliers)
+    seen = FeaturesSeen(collected.append, choice.without_outliers)
     fitted = fit_members(
-        source, frames, members, chosen=chosen, workers=workers, stage=stage, failed=failed, on_frame=seen
+        source, frames, members, chosen=chosen, workers=workers, stage=stage, failed=failed,
+        on_frame=seen if collected.needed else None,
     )  # fmt: skip
     if any(name in FROM_DERIVATIVES for name in wanted):
-        fitted = replace(fitted, source=_with_derivatives(fitted.source))
+        fitted = replace(fitted, source=with_derivatives(fitted.source))
     if collected.needed:
         collected.training.energy_errors = seen.energy_errors(fitted.source, member_names(source))
     return fitted, with_weights(collected.scores(seen.force_errors()), fitted.weights)
-
-
-@dataclass
-class _Seen:
-    """What members say of the training frames, for scores and for the errors of the mean of those that are kept."""
-
-    collected: _Collected
-    forces_too: bool
-    frames: list[tuple[NDArray[Any], float | None, Array]] = field(default_factory=list)
-    errors: list[Array] = field(default_factory=list)
-
-    def __call__(self, frame: Frame, told: Predicted) -> None:
-        if not self.collected.needed:
-            return
-        if told.features is None:
-            raise ValueError("the member that is to give last-layer features gives none")
-        self.collected.append(frame, told.features)
-        self.frames.append((frame.atoms.numbers, frame.energy, told.energies))
-        if self.forces_too:
-            if frame.forces is None:
-                raise FrameError(f"{frame.origin}: no forces to tell outliers by")
-            self.errors.append(np.linalg.norm(told.forces.mean(axis=0) - frame.forces, axis=1))
-
-    def energy_errors(self, fitted: Source, names: Sequence[str]) -> Array | None:
-        """Of the energies per atom, `(F,)` eV; NaN for frames without a label, `None` with zeros other than theirs.
-
-        `names`: of all M members that were seen, of which `fitted` may have kept some.
-        """
-        if not isinstance(fitted, Referenced) or fitted.references.onto != LABELS:
-            return None
-        kept = [names.index(name) for name in fitted.references.members]
-        errors = []
-        for numbers, label, energies in self.frames:
-            mean = energies[kept].mean() + fitted.references.of(numbers).mean()
-            errors.append(np.nan if label is None else (mean - label) / len(numbers))
-        return np.array(errors)
-
-    def force_errors(self) -> Array | None:
-        """Norms of the errors of all atoms, `(A,)` eV/Å, where they were asked for."""
-        return np.concatenate(self.errors) if self.errors else None
-
-
-def _with_derivatives(source: AseCommittee | Recorded | Referenced) -> AseCommittee | Referenced:
-    """The source, whose evaluations now have the derivatives of features."""
-    if isinstance(source, Referenced):
-        assert isinstance(source.source, AseCommittee)
-        return replace(source, source=replace(source.source, derivatives=True))
-    assert isinstance(source, AseCommittee)
-    return replace(source, derivatives=True)
 
 
 def _refuse_derivatives(names: Sequence[str], kind: str) -> None:
