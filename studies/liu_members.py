@@ -32,8 +32,8 @@ from ase.io import write
 import assay
 from assay.energy_references import ReferenceFold
 from assay.frames import Frame, content_hash, file_hash
+from assay.member_choice import choose_members
 from assay.metrics import rmse, roc_auc, spearman, worst_decile
-from assay.scores.member_choice import choose_members
 from assay.scores.member_deviations import member_deviations
 from assay.scores.member_errors import weights_of_rmse
 from assay.survey import contiguous_blocks

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from assay.aggregate import frame_max
 from assay.frames import FrameError, LabelKeys, Skipped, file_hash, read_frames
+from assay.member_choice import still_frames
 from assay.metrics import FrameBootstrap, interval, spearman
 from assay.prediction import Array
-from assay.scores.member_choice import still_frames
 from assay.scores.member_deviations import member_deviations
 from assay.scores.member_errors import MemberErrors, weights_of_rmse
 from assay.sources.attached import FrameRows, attach

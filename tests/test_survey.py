@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from assay.frames import Frame, FrameError, LabelKeys, read_frames
 from assay.survey import Survey
@@ -159,6 +160,22 @@ def test_outlier_bound_is_that_of_tukey():
     for last, found in ((224.0, 0), (230.0, 1)):  # one more value moves the quartiles by less than one
         survey = Survey.fit([frame("Si", force=f, index=i) for i, f in enumerate([*forces, last])])
         assert len(survey.outliers()) == found
+
+
+def test_energies_of_underdetermined_compositions_are_no_outliers():
+    """Elements that no other frame has are fitted exactly: where most frames have some, none is judged."""
+
+    def survey(alone: int) -> list[tuple[str, str]]:
+        kinds = [*(("Cu",) * (40 - alone)), *chemical_symbols[1 : alone + 1]]
+        energies = np.random.default_rng(0).normal(size=40)
+        energies[0] += 100
+        return Survey.fit(
+            Frame(Atoms(kind, positions=[[0, 0, f]]), f"x:{f}", "", energy, np.zeros((1, 3)))
+            for f, (kind, energy) in enumerate(zip(kinds, energies, strict=True))
+        ).outliers()
+
+    assert survey(26) == survey(33) == survey(40) == []
+    assert [origin for origin, _ in survey(2)] == ["x:0"]
 
 
 def test_rounding_errors_of_equal_labels_are_no_outliers():

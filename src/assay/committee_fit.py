@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from assay.energy_references import LABELS, EnergyReferences, ReferenceFold
 from assay.frames import Frame, FrameError, Skipped
 from assay.inputs import Stage
+from assay.member_choice import choose_members
 from assay.parallel import Failure, map_frames
 from assay.prediction import Array
-from assay.scores.member_choice import choose_members
 from assay.scores.member_errors import MemberErrors, weights_of_rmse
 from assay.sources import Source
 from assay.sources.ase_committee import AseCommittee
@@ -48,6 +48,10 @@ training frames, without |
     def with_settings(self, settings: Mapping[str, Any]) -> MemberChoice:
         """This choice, with the RMSEs of a recorded source's settings where it has none."""
         return self if self.rmse or "rmse" not in settings else replace(self, rmse=tuple(settings["rmse"]))
+
+
+OUTLYING = 5.0
+"""Times the median force RMSE of the members, from which on one is not like the others."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,8 @@ def fit_members(
         raise FrameError("no training frame on which every member ran")
     references = None if fold is None else fold.result()
     measured = errors.rmse if labelled else None
+    if measured is not None:
+        _warn_of_outliers(measured, names)
     rmse = measured if given is None else given
     kept, choosing = list(range(len(names))), dict[str, Any]()
     if choice.best == "auto":
@@ -147,11 +153,21 @@ def fit_members(
         if rmse is None:
             raise ValueError(f"no RMSEs to tell the {choice.best} best members by: label the frames, or give --rmse")
         kept = sorted(np.argsort(rmse, kind="stable")[: choice.best].tolist())
+    kept = _with_features(source, kept, names)
     weights = _weights(rmse, kept, names)
     kept_names = [names[k] for k in kept]
     restricted = only_members(source, kept_names)
     fitted = restricted if references is None else Referenced(restricted, references.only(kept_names))
     return FittedMembers(fitted, weights, _told(names, kept, weights, references, measured, given, choosing))
+
+
+def _with_features(source: AseCommittee | Recorded, kept: list[int], names: Sequence[str]) -> list[int]:
+    """The kept members, and the one that gives its features if it is not among them."""
+    featured = source.features if isinstance(source, AseCommittee) else ""
+    if not featured or names.index(featured) in kept:
+        return kept
+    warnings.warn(f"member {featured} is not among the best and is kept for its features", stacklevel=3)
+    return sorted([*kept, names.index(featured)])
 
 
 def keep_evaluations(
@@ -173,6 +189,18 @@ class Predicted:
     energies: Array
     forces: Array
     features: Array | None
+
+
+def _warn_of_outliers(rmse: Array, names: Sequence[str]) -> None:
+    """Of members that are far worse than the others: the mean then errs as they do, and any spread ranks its errors."""
+    for name, own in zip(names, rmse, strict=True):
+        if len(names) > 2 and own > OUTLYING * (typical := float(np.median(rmse))):
+            warnings.warn(
+                f"member {name}: its force RMSE is {own:.3g} eV/Å, that of a typical member {typical:.3g}. The mean of "
+                "the members errs with it, and its spread ranks those errors well, which says nothing of a good "
+                "ensemble. Leave it out",
+                stacklevel=3,
+            )
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,19 @@ squares of all frames unless some are wild."""
 NEGLIGIBLE = 1e-6
 """eV/atom: no residual below this is wild."""
 ITERATIONS = 100
+SHOWN = 10
+"""Species that a message names."""
 ALONE = 1e-6
 """1 - leverage below which no other frame tells the shift of some species of a frame."""
+FAIR_SHARE = 0.5
+"""Of the frames, that others must tell of, for a fit to many species to be judged at all."""
+FEW_SPECIES = 4
+"""Up to so many species are shifted though no frame judges it: zeros are then a few numbers, learnt from few frames."""
+FAR = 1.0
+"""eV/atom: a median difference beyond which zeros are others, and energies that are left as they are surely wrong."""
+ZERO, TIMES, FEWEST = 0.1, 5.0, 5
+"""eV/atom, and times what compositions leave over, from which on energy errors are those of another zero; frames that
+it takes to say so."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,7 @@ class EnergyReferences:
     | frames | | how many frames they were fitted to | |
     | before, after | | RMSE over those frames | `(M,)` eV/atom |
     | left_out | | median residual of frames by shifts of all others; NaN if none can be judged | `(M,)` eV/atom |
+    | judged | | how many frames can be: others have all their species, in other compositions | `(M,)` |
     | undetermined | | species whose own shift the compositions of the frames don't tell | |
     """
 
@@ -55,16 +67,20 @@ class EnergyReferences:
     before: Array
     after: Array
     left_out: Array
+    judged: NDArray[np.int64]
     undetermined: tuple[str, ...] = ()
 
     def of(self, numbers: NDArray[Any]) -> Array:
-        """`Σ_s n_s δ_ks` of a frame with these atomic numbers, `(M,)` eV; raises `FrameError` for another species."""
+        """`Σ_s n_s δ_ks` of a frame with these atomic numbers, `(M,)` eV.
+
+        Raises `FrameError` for another species, unless all members keep their energies anyway.
+        """
         counts = np.bincount(numbers, minlength=len(chemical_symbols))
         known = [atomic_numbers[symbol] for symbol in self.species]
-        if counts.sum() > counts[known].sum():
+        if self.shifts.any() and counts.sum() > counts[known].sum():
             new = [chemical_symbols[z] for z in np.flatnonzero(counts) if z not in known]
             raise FrameError(
-                f"no reference energy of {', '.join(new)}: the references were fitted to {', '.join(self.species)}. "
+                f"no reference energy of {', '.join(new)}: the references were fitted to {_some(self.species)}. "
                 "Fit them to frames that have it too, or build with --references none, where forces are all you need"
             )
         return np.asarray(self.shifts @ counts[known])
@@ -79,6 +95,17 @@ class EnergyReferences:
             before=self.before[where],
             after=self.after[where],
             left_out=self.left_out[where],
+            judged=self.judged[where],
+        )
+
+    def with_species(self, numbers: Sequence[int]) -> Self:
+        """With these atomic numbers as well: those that no frame had have a shift of 0, and are `undetermined`."""
+        new = tuple(chemical_symbols[z] for z in numbers if chemical_symbols[z] not in self.species)
+        return replace(
+            self,
+            species=(*self.species, *new),
+            shifts=np.hstack([self.shifts, np.zeros((len(self.members), len(new)))]),
+            undetermined=(*self.undetermined, *new),
         )
 
     def summary(self) -> dict[str, Any]:
@@ -92,10 +119,11 @@ class EnergyReferences:
                     "before_meV_per_atom": 1000 * float(before),
                     "after_meV_per_atom": 1000 * float(after),
                     "left_out_meV_per_atom": None if np.isnan(left_out) else 1000 * float(left_out),
+                    "judged_frames": int(judged),
                     "shift_eV": dict(zip(self.species, map(float, shifts), strict=True)),
                 }
-                for name, before, after, left_out, shifts in zip(
-                    self.members, self.before, self.after, self.left_out, self.shifts, strict=True
+                for name, before, after, left_out, judged, shifts in zip(
+                    self.members, self.before, self.after, self.left_out, self.judged, self.shifts, strict=True
                 )
             },
         }
@@ -119,8 +147,10 @@ class ReferenceFold:
 
     A member keeps its energies where shifts of the other frames bring those of a frame no closer, neither in the mean
     square nor in the median: with few frames of many species, shifts of a member that has the right zeros already would
-    only learn its errors. (The mean square alone is then that of frames with a species that hardly any other has.) In
-    memory are S + M numbers of each frame.
+    only learn its errors. With more than `FEW_SPECIES` it takes both, or half the median (the mean square may be that
+    of frames with a species that hardly any other has, and a median that is a little lower, chance), and at least half
+    of the frames must be judged: the others are fitted exactly, whatever their energies. In memory are S + M numbers of
+    each frame.
     """
 
     def __init__(self, members: Sequence[str], onto: str = LABELS) -> None:
@@ -149,20 +179,38 @@ class ReferenceFold:
         self._differences += other._differences
 
     def result(self) -> EnergyReferences:
-        """Warns of species whose shift the compositions don't determine; raises `FrameError` without frames."""
+        """Warns of species whose shift the compositions don't determine, and of members that are not shifted for that.
+
+        Raises `FrameError` without frames.
+        """
         if not self._counts:
             raise FrameError("no frame to fit energy references to")
         counts = np.array(self._counts)
         numbers = np.flatnonzero(counts.any(axis=0))
         fractions = counts[:, numbers] / counts.sum(axis=1, keepdims=True)
         differences = np.array(self._differences)
-        shifts, left_out = map(np.array, zip(*(_fitted(fractions, one) for one in differences.T), strict=True))
+        shifts, left_out, judged = map(np.array, zip(*(_fitted(fractions, one) for one in differences.T), strict=True))
         species = tuple(chemical_symbols[z] for z in numbers)
         undetermined = tuple(s for s, free in zip(species, _free(fractions), strict=True) if free)
-        if undetermined:
+        apart = _rms(differences) > NEGLIGIBLE
+        if kept := [name for name, n, own in zip(self.members, judged, apart, strict=True) if own
+                    and _too_few(n, len(counts), len(species))]:  # fmt: skip
+            warnings.warn(
+                f"energy references: {judged.min()} of {len(counts)} frames have other frames that tell the shifts of "
+                f"all their species, too few to judge shifts of {len(species)} elements by: energies of "
+                f"{', '.join(kept)} stay as they are. If their zeros are not those of the {self.onto}, energies and "
+                "their bars mean nothing; add frames of other compositions of the same elements",
+                stacklevel=2,
+            )
+        if undetermined and shifts.any():
+            which = (
+                ", ".join(undetermined)
+                if len(undetermined) <= SHOWN
+                else f"{len(undetermined)} of {len(species)} elements"
+            )
             warnings.warn(
                 f"energy references: the compositions of {len(counts)} frames don't determine the shift of "
-                f"{', '.join(undetermined)}; of those that fit as well, the smallest are taken, and energies of frames "
+                f"{which}; of those that fit as well, the smallest are taken, and energies of frames "
                 "of other compositions will be off. Add frames of other compositions",
                 stacklevel=2,
             )
@@ -175,12 +223,40 @@ class ReferenceFold:
             before=_rms(differences),
             after=_rms(differences - fractions @ shifts.T),
             left_out=left_out,
+            judged=judged,
             undetermined=undetermined,
         )
 
 
-def _fitted(fractions: Array, differences: Array) -> tuple[Array, float]:
-    """δ of one member, `(S,)`, and its median residual of frames left out; weighted anew until settled."""
+def told_by_others(fractions: Array) -> Array:
+    """1 - leverage of each frame, `(F,)`: 0 where a fit to compositions `(F, S)` has a frame's value whatever it is."""
+    range_, singular, _ = np.linalg.svd(fractions, full_matrices=False)
+    return np.asarray(1 - np.square(range_[:, singular > _zero(singular, fractions)]).sum(axis=1))
+
+
+def foreign_zero(fractions: Array, errors: Array) -> bool:
+    """Whether energy errors `(F,)`, eV/atom, of compositions `(F, S)` are those of another zero of the energy.
+
+    So if shifts of species (one shift of all, for fewer than two frames a species) explain far more than they leave.
+    """
+    if len(errors) < FEWEST:
+        return False
+    design = fractions if len(errors) >= 2 * fractions.shape[1] else np.ones((len(errors), 1))
+    explained = design @ np.linalg.lstsq(design, errors)[0]
+    left = np.sqrt(np.sum((errors - explained) ** 2) / (len(errors) - np.linalg.matrix_rank(design)))
+    return bool(_rms(explained) > max(ZERO, TIMES * left))
+
+
+def _too_few(judged: int, frames: int, species: int) -> bool:
+    return species > FEW_SPECIES and judged < FAIR_SHARE * frames
+
+
+def _some(species: Sequence[str]) -> str:
+    return ", ".join(species) if len(species) <= SHOWN else f"{len(species)} elements"
+
+
+def _fitted(fractions: Array, differences: Array) -> tuple[Array, float, int]:
+    """δ of one member, `(S,)`, its median residual of frames left out, how many could be; weighted till settled."""
     weights = np.ones(len(differences))
     for _ in range(ITERATIONS):
         root = np.sqrt(weights)
@@ -190,15 +266,20 @@ def _fitted(fractions: Array, differences: Array) -> tuple[Array, float]:
         before, weights = weights, limit / np.maximum(np.abs(residuals), limit)
         if np.allclose(weights, before, rtol=1e-6, atol=0.0):
             break
-    range_, singular, _ = np.linalg.svd(fractions * root[:, None], full_matrices=False)
-    others = 1 - np.square(range_[:, singular > _zero(singular, fractions)]).sum(axis=1)  # 1 - leverage
+    others = told_by_others(fractions * root[:, None])
     judged = others > ALONE
-    if not judged.any():
-        return np.asarray(shifts), np.nan
+    count, too_few = int(judged.sum()), _too_few(int(judged.sum()), *fractions.shape)
+    far = bool(np.median(np.abs(differences)) > FAR)
+    if not count:
+        return np.zeros(len(shifts)) if too_few and not far else np.asarray(shifts), np.nan, 0
     errors, before = np.abs(residuals[judged] / others[judged]), np.abs(differences[judged])
     left_out = np.median(errors)
-    better = left_out < np.median(before) or _rms(errors) < _rms(before)
-    return np.asarray(shifts if better else np.zeros(len(shifts))), float(left_out)
+    nearer, nearer_in_square = left_out < np.median(before), _rms(errors) < _rms(before)
+    if fractions.shape[1] <= FEW_SPECIES:
+        better = nearer or nearer_in_square
+    else:
+        better = not too_few and ((nearer and nearer_in_square) or left_out < np.median(before) / 2)
+    return np.asarray(shifts if better or far else np.zeros(len(shifts))), float(left_out), count
 
 
 def _free(fractions: Array) -> NDArray[np.bool_]:

@@ -19,16 +19,20 @@ from numpy.typing import NDArray
 from assay.assessment import NO_PREDICTIONS, Assessment
 from assay.calibration import BY_ORDER, CALIBRATORS, Calibrator, HeldOut, fit_calibrator
 from assay.calibration.bar_name import BarName
-from assay.calibration.remarks import remarks
+from assay.calibration.remarks import remarks, too_wide
+from assay.energy_references import foreign_zero
 from assay.frames import Frame, FrameError
 from assay.gauge_file import GaugeFileError, load_state, save_state
 from assay.grouping import Groups, cluster_names, groups
 from assay.parallel import Failure, Progress, map_frames
 from assay.prediction import Array, ErrorBar, Score
 from assay.scores import FittedScore
-from assay.scores.registry import LOGARITHMS, score_from_state
+from assay.scores.registry import FROM_DERIVATIVES, FROM_FEATURES, LOGARITHMS, score_from_state
 from assay.scoring import Batch, FrameScorer, Key, Scored, sampled
 from assay.sources import Source
+from assay.sources.ase_committee import AseCommittee
+from assay.sources.recorded import Recorded
+from assay.sources.referenced import Referenced
 from assay.sources.registry import source_from_state, source_state
 
 if TYPE_CHECKING:
@@ -80,7 +84,18 @@ class Gauge:
     def scorer(self) -> FrameScorer:
         """The part that runs on one frame, in any process."""
         bar_score = BarName.parse(self.bar).score if self.bar else ""
-        return FrameScorer(self.source, self.scores, self.r_cut, bar_score, self.species)
+        return FrameScorer(self.source, self.scores, self.r_cut, bar_score, self.bound_to)
+
+    @property
+    def bound_to(self) -> tuple[str, ...] | None:
+        """The species that frames may have: `None`, any, where nothing but the members themselves is asked.
+
+        What is fitted to features knows the training frames' alone. Energy references say for themselves what they
+        lack.
+        """
+        members_alone = isinstance(self.source, AseCommittee | Recorded | Referenced)
+        fitted = any(score.name in FROM_FEATURES or score.name in FROM_DERIVATIVES for score in self.scores)
+        return None if members_alone and not fitted else self.species
 
     def stream(
         self, frames: Iterable[Frame], *, workers: int = 1, progress: Progress | None = None
@@ -215,11 +230,20 @@ class Gauge:
         for quantity, v in usable.items():
             for remark in remarks(name.calibrator, v):
                 warnings.warn(f"error bar of the {quantity}: {remark}", stacklevel=2)
-        return replace(
-            self,
-            calibrators={q: fit_calibrator(name.calibrator, v) for q, v in usable.items()},
-            constant={q: fit_calibrator(name.calibrator, _constant(v)) for q, v in usable.items()},
-        )
+        errors = values["energy"].error
+        if "energy" in usable and foreign_zero(batch.fractions, errors):
+            warnings.warn(
+                f"error bar of the energy: the energies have another zero than the labels ({np.mean(errors):+.3g} "
+                "eV/atom in the mean), and the bars contain that offset. Shift energies onto the labels (--references "
+                "labels), or take bars of forces alone",
+                stacklevel=2,
+            )
+        calibrators = {q: fit_calibrator(name.calibrator, v) for q, v in usable.items()}
+        constant = {q: fit_calibrator(name.calibrator, _constant(v)) for q, v in usable.items()}
+        for quantity, v in usable.items():
+            for remark in too_wide(name.score, calibrators[quantity], constant[quantity], v):
+                warnings.warn(f"error bar of the {quantity}: {remark}", stacklevel=2)
+        return replace(self, calibrators=calibrators, constant=constant)
 
     def calculator(self, **options: Any) -> GaugeCalculator:
         """An ASE calculator with error bars: see `assay.calculator.GaugeCalculator`."""

@@ -90,14 +90,14 @@ class Scored:
 class FrameScorer:
     """Picklable function `Frame → Scored`: source, scores, neighbourhood radius and the score of the error bar.
 
-    `bar_score` is `""` where there is no error bar.
+    `bar_score` is `""` where there is no error bar; `species`: what frames may have, `None` is any.
     """
 
     source: Source
     scores: tuple[FittedScore, ...]
     r_cut: float
     bar_score: str
-    species: tuple[str, ...]
+    species: tuple[str, ...] | None
 
     def __call__(self, frame: Frame, keep_members: bool = False) -> Scored:
         """Raises `FrameError` for what can't be a structure, an unknown species, and values that are not finite."""
@@ -297,6 +297,14 @@ class Batch:
         """`(F,)`."""
         return np.diff(self.offsets)
 
+    @property
+    def fractions(self) -> Array:
+        """Of the S species that there are, of the atoms of each frame, `(F, S)`."""
+        species, index = np.unique(self.numbers, return_inverse=True)
+        counts = np.zeros((len(self.names), len(species)))
+        np.add.at(counts, (np.repeat(np.arange(len(self.names)), self.natoms), index), 1)
+        return counts / self.natoms[:, None]
+
 
 def _stacked(rows: Sequence[Array | float | None]) -> Array | None:
     present = [row for row in rows if row is not None]
@@ -316,8 +324,10 @@ def _labels(frames: Sequence[Frame]) -> Labels | None:
     return Labels(np.array(energies), np.concatenate(forces), _stacked([frame.stress for frame in frames]))
 
 
-def known_species(frame: Atoms, species: tuple[str, ...]) -> None:
-    """Raise `FrameError` for the first atom whose species the training frames did not have."""
+def known_species(frame: Atoms, species: tuple[str, ...] | None) -> None:
+    """Raise `FrameError` for the first atom whose species the training frames did not have; `None` is any."""
+    if species is None:
+        return
     known = np.isin(frame.numbers, [atomic_numbers[s] for s in species])
     if not known.all():
         i = int(np.argmin(known))

@@ -10,6 +10,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from assay.energy_references import ALONE, FAIR_SHARE, told_by_others
 from assay.frames import Frame, FrameError, content_hash
 from assay.prediction import Array
 
@@ -146,17 +147,22 @@ class Survey:
     def outliers(self) -> list[tuple[str, str]]:
         """Frames whose largest force or energy per atom lies far from those of the set: (origin, reason).
 
-        Far is beyond `Q3 + 3 IQR`, and for energies also below `Q1 - 3 IQR`. None where a frame lacks labels.
+        Far is beyond `Q3 + 3 IQR`, and for energies also below `Q1 - 3 IQR`. None where a frame lacks labels. Energies
+        are held against `reference_energies`, and quartiles are of the frames that these don't fit by construction;
+        where most are, compositions tell nothing of energies.
         """
         if np.isnan([self.energy, self.largest_force]).any():
             return []
         above = self.energy / self.natoms - (self.counts @ self.reference_energies()) / self.natoms
+        every, told = np.ones(len(self), dtype=bool), told_by_others(self.counts / self.natoms[:, None]) > ALONE
         found = []
-        for values, what, both_sides in (
-            (self.largest_force, "largest force {:.3g} eV/Å", False),
-            (above, "energy {:+.3g} eV/atom", True),
+        for values, judged, what, both_sides in (
+            (self.largest_force, every, "largest force {:.3g} eV/Å", False),
+            (above, told, "energy {:+.3g} eV/atom", True),
         ):
-            q1, q3 = np.quantile(values, [0.25, 0.75])
+            if judged.mean() < FAIR_SHARE:
+                continue
+            q1, q3 = np.quantile(values[judged], [0.25, 0.75])
             reach = 3 * (q3 - q1) + 1e-9  # rounding errors of equal labels are no outliers
             low, high = q1 - reach if both_sides else -np.inf, q3 + reach
             for i in np.flatnonzero((values < low) | (values > high)):

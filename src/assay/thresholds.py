@@ -8,12 +8,15 @@ from itertools import pairwise
 import numpy as np
 
 from assay.aggregate import frame_max
+from assay.energy_references import foreign_zero
 from assay.prediction import Array, Level
 from assay.scores import FittedScore
 from assay.scores.local import majority
 from assay.scoring import Batch, Key
 
 HELD_OUT_QUANTILE = 0.95
+EXACT = 1e-9
+"""eV/atom: a fence of energy errors below this is of rounding errors, as an exact fit leaves them."""
 
 FEWEST = 20
 FEWEST_FRAMES = 5
@@ -31,7 +34,8 @@ def thresholds(scores: Sequence[FittedScore], training: Batch, held_out: Batch |
 
     Scores in error units: `tukey_fence` of the training errors of that level (norm of the force error of an atom, its
     mean over the neighbourhood, its maximum over the frame; |energy error| per atom). A method's own threshold where
-    it has one (γ: 1 for atoms and frames). Otherwise the 95 % quantile on held-out frames; none without any.
+    it has one (γ: 1 for atoms and frames). Otherwise the 95 % quantile on held-out frames; none without any. Energy
+    errors that are those of another zero, or of an exact fit, say nothing of a spread, and make no threshold.
     """
     fences = _fences(training)
     by_name = {score.name: score for score in scores}
@@ -40,7 +44,8 @@ def thresholds(scores: Sequence[FittedScore], training: Batch, held_out: Batch |
         name, level = key
         score = by_name[name]
         if score.in_error_units is not None:
-            found[key] = fences[score.in_error_units, level]
+            if (score.in_error_units, level) in fences:
+                found[key] = fences[score.in_error_units, level]
         elif score.fixed_threshold is not None and level != "neighbourhood":
             found[key] = score.fixed_threshold
         elif held_out is not None:
@@ -84,9 +89,13 @@ def _fences(training: Batch) -> dict[tuple[str, Level], float]:
     if labels is None or training.energy is None or training.forces is None or neighbourhood_error is None:
         return {}
     force_error = np.linalg.norm(training.forces - labels.forces, axis=1)
-    return {
+    found: dict[tuple[str, Level], float] = {
         ("force", "atom"): tukey_fence(force_error),
         ("force", "neighbourhood"): tukey_fence(neighbourhood_error),
         ("force", "frame"): tukey_fence(frame_max(force_error, training.offsets)),
-        ("energy", "frame"): tukey_fence(np.abs(training.energy - labels.energy) / training.natoms),
     }
+    energy_error = (training.energy - labels.energy) / training.natoms
+    fence = tukey_fence(np.abs(energy_error))
+    if fence > EXACT and not foreign_zero(training.fractions, energy_error):
+        found["energy", "frame"] = fence
+    return found

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from held_values import held
 
-from assay.calibration import CALIBRATORS, HeldOut
+from assay.calibration import CALIBRATORS, HeldOut, fit_calibrator
 from assay.calibration.conformal import Conformal
-from assay.calibration.remarks import FEW, needed, outlier_share, remarks
+from assay.calibration.remarks import FEW, needed, outlier_share, remarks, too_wide
 
 RNG = np.random.default_rng(0)
 
@@ -102,3 +102,23 @@ def test_groups_that_are_too_small(name: str, count: int, unit: str):
     group = np.repeat(["W", "Mo", ""], [150, 15, 35])
     values = held(RNG.normal(size=200), RNG.uniform(1, 2, 200), np.arange(200) // 3, group=group)
     assert f"1 of 2 groups have fewer than {unit} and the bar of all: Mo ({count})" in said(name, values)
+
+
+@pytest.mark.parametrize(("name", "told"), [("scale", True), ("ratio", False), ("isotonic", False)])
+def test_multiples_of_a_score_that_is_out_by_orders_of_magnitude(name: str, told: bool):
+    """One atom in a hundred has a score of a millionth of the others', and their error: α makes all others' bars."""
+    rng = np.random.default_rng(2)
+    spread = rng.uniform(1, 2, 400)
+    spread[::100] *= 1e-6
+    values = held(rng.normal(size=400), spread)
+    constant = fit_calibrator(name, held(values.error, np.ones(400)))
+    found = list(too_wide("leverage", fit_calibrator(name, values), constant, values))
+    assert len(found) == told
+    assert not told or "leverage:isotonic" in found[0]
+
+
+@pytest.mark.parametrize("name", CALIBRATORS)
+def test_bars_that_are_as_wide_as_others(name: str):
+    values = fine(18)
+    constant = fit_calibrator(name, held(values.error, np.ones(18), group=values.group))
+    assert not list(too_wide("gamma", fit_calibrator(name, values), constant, values))

@@ -205,12 +205,6 @@ def test_remarks_come_first_and_those_on_the_recommended_bar_are_there() -> None
     assert "constant:scale, bars of the energy: all the same." in found
 
 
-@pytest.mark.parametrize(("name", "told"), [("committee_force", True), ("committee_force[pops]", False)])
-def test_energies_of_foreign_committees_come_with_the_caveat_of_their_zeros(name: str, told: bool) -> None:
-    warnings = recommendation(made({"constant": (4.0, 4.0), name: (1.0, 1.0)}))["warnings"]
-    assert ("zeros of energy" in "".join(warnings)) == told
-
-
 def test_a_recommended_bar_tells_its_width() -> None:
     found = recommendation(made({"constant": (4.0, 4.0), "gamma": (1.0, 1.0)}))
     assert (

@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from alloy import TEACHERS, alloy, only_labels, without_labels
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 import assay
 from assay import verbs
-from assay.frames import content_hash
+from assay.distillation.label_keys import keys_of_labels
+from assay.frames import LabelKeys, content_hash
 
 pytestmark = pytest.mark.snap
 
@@ -53,7 +56,65 @@ def test_shares_of_dft_labels_are_those_asked_for(finished):
 def test_labels_are_better_the_more_of_them_are_dft(finished):
     errors = [row["label_errors"]["force_rmse_eV_per_A"] for row in finished.students]
     assert errors[0] > errors[1] > errors[2] > 0
-    assert finished.students[0]["teachers_label_errors"]["frames"] == 64
+    for row, taught in zip(finished.students, (64, 58, 32), strict=True):
+        assert row["teachers_label_errors"]["frames"] == row["teachers_labels_judged"]["frames"] == taught
+        assert row["label_errors"]["frames"] == 64
+
+
+def test_labels_of_some_frames_judge_the_teachers_labels_among_them(files, finished):
+    write(files / "some.extxyz", read(files / "labelled.extxyz", ":")[::3])
+    found = assay.distil(
+        "recorded", files / "pool.extxyz", STUDENT, files / "some", labels=files / "some.extxyz", rmse=RMSE,
+        dft_fractions=(0.5,), ensemble_size=4,
+    ).students[0]  # fmt: skip
+    held = {content_hash(atoms) for atoms in read(files / "some.extxyz", ":")}
+    cutoff = found["cutoff_eV_per_A"]
+    mixed = read(files / f"finished/mixed-{cutoff:.6g}.extxyz", ":")
+    judged = [a for a in mixed if content_hash(a) in held and a.info["label_source"] == "teachers"]
+    truth = {content_hash(a): a.arrays["REF_forces"] for a in alloy(64)}
+    square = [np.square(a.arrays["REF_forces"] - truth[content_hash(a)]) for a in judged]
+    assert found["teachers_labels_judged"]["frames"] == len(judged) > 0
+    assert found["teachers_label_errors"]["force_rmse_eV_per_A"] == pytest.approx(np.sqrt(np.mean(square)))
+    assert found["label_errors"]["frames"] == 22
+
+
+@pytest.mark.parametrize("stress", [True, False])
+def test_labels_may_be_results_of_a_calculator(files, stress):
+    frames = alloy(64)[::-1]
+    for atoms in frames:
+        results = {"energy": atoms.info["REF_energy"], "forces": atoms.arrays["REF_forces"]}
+        atoms.calc = SinglePointCalculator(atoms, **results, **({"stress": atoms.info["REF_stress"]} if stress else {}))
+    done = without_labels(frames)
+    for atoms, before in zip(done, frames, strict=True):
+        atoms.calc = before.calc
+    path, out = files / f"ase-{stress}.extxyz", files / f"ase-{stress}"
+    write(path, done)
+    found = assay.distil(
+        "recorded", files / "pool.extxyz", STUDENT, out, labels=path, cutoffs=(1e-9,), rmse=RMSE,
+        test=files / "test.extxyz", ensemble_size=4,
+    )  # fmt: skip
+    assert found.jobs == 0
+    assert found.provenance["labels_under"] == {str(path): ["energy", "forces"]}
+    mixed = {content_hash(a): a for a in read(out / "mixed-1e-09.extxyz", ":")}
+    for atoms in frames:
+        if (there := mixed.get(content_hash(atoms))) and there.info["label_source"] == "DFT":
+            assert there.info["REF_energy"] == pytest.approx(atoms.info["REF_energy"])
+            np.testing.assert_allclose(there.arrays["REF_forces"], atoms.arrays["REF_forces"], atol=1e-7)
+    assert len(mixed) > 50
+    assert found.students[0]["student"]["test"]["force_rmse_eV_per_A"] > 0
+
+
+def test_keys_that_are_asked_for_come_before_results_of_a_calculator(tmp_path):
+    atoms = Atoms("Cu2", [[0, 0, 0], [0, 0, 2.5]])
+    atoms.calc = SinglePointCalculator(atoms, energy=1.0, forces=np.ones((2, 3)))
+    write(tmp_path / "own.extxyz", atoms)
+    atoms.info["REF_energy"] = 2.0
+    write(tmp_path / "both.extxyz", atoms)
+    write(tmp_path / "none.extxyz", Atoms("Cu"))
+    keys = LabelKeys(stress="none")
+    assert keys_of_labels(tmp_path / "own.extxyz", keys) == LabelKeys("energy", "forces", "none")
+    assert keys_of_labels(tmp_path / "both.extxyz", keys) == keys  # whose missing forces are an error then
+    assert keys_of_labels(tmp_path / "none.extxyz", keys) == keys
 
 
 def test_each_student_is_judged_beside_its_teachers(finished):
@@ -117,6 +178,10 @@ def test_labels_that_come_later_are_picked_up_and_nothing_is_fitted_twice(files,
     assert second.students[1]["dft"]["frames"] == len(jobs) - 2
     assert fits[2:] == ["mixed-0.05.extxyz"]  # the other cut-off needs no DFT label, and is as it was
     assert second.students[0]["key"] == first.students[0]["key"]
+    for row in (*first.students, second.students[1]):  # DFT's labels of the jobs alone judge no label of the teachers
+        assert row["teachers_labels_judged"]["frames"] == 0
+        assert row["label_errors"] == row["teachers_label_errors"] == {}
+    assert second.students[0]["label_errors"]["frames"] == len(jobs) - 2  # those are the teachers' at this cut-off
 
     assert call(labels=files / "labelled.extxyz", rmse=()).jobs == 0
     assert not (out / "dft-jobs.extxyz").exists()
@@ -132,6 +197,8 @@ def test_weights_come_from_the_labels_where_no_rmse_is_given(files):
         np.concatenate([a.arrays[f"{name}_forces"] - a.arrays["REF_forces"] for a in frames]) for name in TEACHERS
     ]
     np.testing.assert_allclose(found.rmse, [np.sqrt(np.mean(e**2)) for e in errors])
+    assert found.rmse_frames == found.summary()["teachers_rmse_frames"] == 64
+    assert json.loads((out / "teachers.json").read_text(encoding="utf-8"))["frames"] == 64
     assert found.students[0]["dft"]["frames"] == 0  # labels that U does not ask for are not used
 
 
@@ -139,7 +206,7 @@ def test_given_held_out_frames_calibrate_and_uncertain_labels_weigh_less(files):
     def fit(name, **more):
         return assay.distil(
             "recorded", files / "pool.extxyz", STUDENT, files / name, cutoffs=(1e9,), rmse=RMSE, ensemble_size=4,
-            heldout=files / "test.extxyz", **more,
+            heldout=files / "test.extxyz", labels=files / "labelled.extxyz", reference_frames=8, **more,
         )  # fmt: skip
 
     plain, weighted = fit("plain"), fit("weighted", weight_by_uncertainty=True)
@@ -162,6 +229,43 @@ def test_a_corrupted_dft_label_is_dropped(files):
     assert [origin.rpartition(":")[2] for origin, _ in found.noisy] == ["20"]
     assert "forces" in found.noisy[0][1]
     assert found.jobs == 1
+
+
+def test_frames_on_which_a_teacher_failed_need_dft_and_are_learnt_from_then(files):
+    frames = alloy(64)
+    for atoms in (frames[3], frames[40]):
+        del atoms.arrays["near_forces"]
+    write(files / "gaps.extxyz", without_labels(frames))
+    write(files / "rest.extxyz", only_labels(frames[:3] + frames[4:]))
+
+    def call(**more):
+        return assay.distil(
+            "recorded", files / "gaps.extxyz", STUDENT, files / "gaps", cutoffs=(1e9,), dft_fractions=(0.0,),
+            ensemble_size=4, report=True, **more,
+        )  # fmt: skip
+
+    first = call(rmse=RMSE)
+    assert [origin.rpartition(":")[2] for origin, _ in first.failed] == ["3", "40"]
+    jobs = read(files / "gaps/dft-jobs.extxyz", ":")
+    write(files / "alone.extxyz", only_labels(frames)[40])
+    with pytest.warns(UserWarning, match="every frame with a DFT label"):
+        call(labels=files / "alone.extxyz")
+    assert {content_hash(a) for a in jobs} == {content_hash(frames[i]) for i in (3, 40)}
+    assert not any("U" in atoms.info for atoms in jobs)
+    assert [row["pending"]["frames"] for row in first.students] == [2, 2]
+
+    call(labels=files / "rest.extxyz")
+    assert content_hash(read(files / "gaps/dft-jobs.extxyz", 0)) == content_hash(frames[3])
+    assert len(json.loads((files / "gaps/summary.json").read_text(encoding="utf-8"))["teachers_failed"]) == 2
+    mixed = {content_hash(a): a for a in read(files / "gaps/mixed-1e+09.extxyz", ":")}
+    learnt = mixed[content_hash(frames[40])]
+    assert learnt.info["label_source"] == "DFT"
+    assert learnt.info["REF_energy"] == pytest.approx(frames[40].info["REF_energy"])
+    assert content_hash(frames[3]) not in mixed
+    assert all(np.isfinite(a.info["REF_energy"]) and np.isfinite(a.arrays["REF_forces"]).all() for a in mixed.values())
+    taught = mixed[content_hash(frames[0])].info  # on DFT's zero, by labels that are known though not learnt from
+    assert taught["REF_energy"] == pytest.approx(frames[0].info["REF_energy"], abs=0.1)
+    assert "2 frames need DFT as a teacher failed" in (files / "gaps/report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -198,11 +302,15 @@ def test_the_command_writes_tables_json_and_a_report(files):
         *("--student", STUDENT, "--test", "test.extxyz", "--ensemble-size", "4", "-o", out.name),
     ]
     done = subprocess.run(command, cwd=files, capture_output=True, text=True, check=True)
-    assert "Errors against DFT" in done.stdout
+    assert "48 of 48" in done.stdout
+    assert "on the test frames" in done.stdout
+    assert "weights from force RMSEs as given" in done.stderr
     assert "not the error against DFT" in done.stderr
     page = (out / "report.html").read_text(encoding="utf-8")
     for text in ("Distillation", "64 frames", "3 teachers", "wild", "near", "force bars hold"):
         assert text in page
+    for line in ("student, test frames", "teachers, test frames", "labels, frames of the pool with known DFT"):
+        assert line in page
     told = json.loads(subprocess.run([*command, "--json", "-"], cwd=files, capture_output=True, check=True).stdout)
     assert told["students"] == json.loads((out / "summary.json").read_text(encoding="utf-8"))["students"]
     assert [row["dft_needed"]["frames"] for row in told["students"]] == [0, 16]

@@ -47,6 +47,14 @@ def test_frames_without_a_label_do_not_count():
     assert errors(FRAMES, labels([np.nan] * 3, np.zeros((8, 3))), known) == {}
 
 
+def test_energies_that_the_shifts_fit_exactly_are_not_judged():
+    known = labels([0.0, 0.0, np.nan], np.zeros((8, 3)))
+    found = errors(FRAMES, labels([0.02, 0.3, 0.0], np.zeros((8, 3))), known)
+    assert found["energy_shifted_rmse_meV_per_atom"] is None
+    assert found["energy_rmse_meV_per_atom"] > 100
+    assert worse_than(found, found, "energy_shifted_rmse_meV_per_atom") == []
+
+
 def test_worse_kinds_come_worst_first():
     ours = {"by_config_type": {"a": {"x": 2.0}, "b": {"x": 9.0}, "c": {"x": 1.0}, "d": {"x": 1.0}}}
     theirs = {"by_config_type": {"a": {"x": 1.0}, "b": {"x": 3.0}, "c": {"x": 1.5}}}

@@ -54,10 +54,34 @@ def test_without_dft_labels_energies_are_those_of_the_best_teacher():
     np.testing.assert_array_equal(one.labels.forces, told.forces[0])
 
 
-def test_a_species_without_dft_labels_puts_all_energies_on_the_best_teacher():
-    frames, told, labels, u = pool(known=range(0, 16, 4))  # copper alone
+def zeros_apart(frames, energy, true):
+    """What is left of the difference of energies by the best constant for each species, eV."""
+    counts = np.array([[frame.atoms.symbols.count(s) for s in ("Cu", "Au")] for frame in frames])
+    difference = energy - true
+    return np.abs(difference - counts @ np.linalg.lstsq(counts, difference)[0]).max()
+
+
+@pytest.mark.filterwarnings("ignore:energy references:UserWarning")
+def test_a_species_without_dft_labels_has_one_zero_all_the_same():
+    """Copper alone is labelled, and taught with gold in the other frames: a constant per species makes up for it."""
+    true = pool(exact=True)[2].energy
+    frames, told, labels, _ = pool(known=range(0, 16, 4), exact=True)
     u = np.where(np.arange(16) % 4 == 0, 1.0, 0.0)
-    assert mixed(frames, told, labels, u, 0.5).references.onto == "near"
+    one = mixed(frames, told, labels, u, 0.5)
+    assert one.references.onto == "labels"
+    assert one.references.undetermined == ("Au",)
+    assert one.dft.sum() == 4
+    assert zeros_apart(frames, one.labels.energy, true) < 1e-8
+    ties = np.arange(16) % 8 == 0  # copper again, where DFT has gold too
+    frames, told, labels, u = pool(exact=True)
+    one = mixed(frames, told, labels, np.linspace(0, 1, 16), 0.6, ties=ties)
+    assert zeros_apart(frames, one.labels.energy, true) < 1e-8
+
+
+def test_frames_for_the_reference_are_asked_for():
+    frames, told, labels, u = pool(known=())
+    one = mixed(frames, told, labels, u, np.inf, ties=np.arange(16) < 3)
+    assert one.pending.sum() == 3
 
 
 def test_each_frame_has_the_label_that_its_uncertainty_asks_for():
@@ -131,7 +155,7 @@ def test_rmse_of_teachers_is_over_labelled_frames():
     np.testing.assert_allclose(rmse / rmse[0], np.array(QUALITY) / QUALITY[0], rtol=0.2)
 
 
-def test_a_frame_without_all_teachers_is_named_or_left_out():
+def test_a_frame_without_all_teachers_is_named_and_as_uncertain_as_can_be():
     structures = alloy(4)
     structures[2].arrays["far_forces"][1] = np.nan
     with pytest.raises(FrameError, match=r"pool:2: .*far is not finite"):
@@ -139,4 +163,6 @@ def test_a_frame_without_all_teachers_is_named_or_left_out():
     failed = []
     frames, told = Teachers.evaluate(Recorded(TEACHERS), TEACHERS, as_frames(structures), failed=failed)
     assert [origin for origin, _ in failed] == ["pool:2"]
-    assert len(frames) == told.energy.shape[1] == 3
+    assert len(frames) == told.energy.shape[1] == 4
+    assert told.answered.tolist() == [True, True, False, True]
+    assert np.flatnonzero(np.isinf(told.uncertainty(()))).tolist() == [2]

@@ -107,7 +107,7 @@ def test_no_stress_without_a_volume(any_gauge: Gauge, new: list[Atoms]):
 def test_what_a_frame_is_at_fault_for_is_told(any_gauge: Gauge):
     aluminium = bulk("Al")
     aluminium.calc = any_gauge.calculator()
-    with pytest.raises(FrameError, match="atom 0 is Al, which was not in the training frames"):
+    with pytest.raises(FrameError, match=r"Al, which was not in the training frames|no reference energy of Al"):
         aluminium.get_potential_energy()
 
 

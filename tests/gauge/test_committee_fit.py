@@ -73,7 +73,8 @@ def test_energies_are_shifted_onto_the_labels(paths: dict[str, Path], tmp_path: 
 
 
 def test_references_onto_a_member_or_none(paths: dict[str, Path]):
-    onto, none = built(paths, references="middling"), built(paths, references="none")
+    with pytest.warns(UserWarning, match="the energies have another zero than the labels"):
+        onto, none = built(paths, references="middling"), built(paths, references="none")
     errors = [assay.evaluate(gauge, paths["test"])["errors"] for gauge in (onto, none)]
     energies = [error["energy_rmse_meV_per_atom"] for error in errors]
     np.testing.assert_allclose(energies, [3000, 1000 * abs(sum(OFFSETS)) / 4], atol=30)
@@ -104,6 +105,7 @@ def test_given_errors_win(paths: dict[str, Path], options: dict[str, Any]):
 
 
 @pytest.mark.filterwarnings("ignore:α from 2 members is biased:UserWarning")
+@pytest.mark.filterwarnings("ignore:error bar of the energy.*the median 68 % bar:UserWarning")  # two may agree
 def test_the_best_are_kept(paths: dict[str, Path]):
     gauge = built(paths, best_members=2)
     assert isinstance(gauge.source, Referenced)
@@ -187,3 +189,35 @@ def test_compare_gives_the_bars_of_build(paths: dict[str, Path], score: str):
     told = ours["bars"]["test"]["energy"][score]["scale"]
     assert told["mean_width"] == pytest.approx(theirs["mean_width"])
     assert told["nll"] == pytest.approx(theirs["nll"])
+
+
+def test_a_member_unlike_the_others_is_named(tmp_path: Path):
+    files = [recorded(tmp_path, 20, seed, (0.05, 0.06, 0.07, 5.0)) for seed in (3, 600)]
+    with pytest.warns(UserWarning, match=r"member bad: its force RMSE is \S+ eV/Å, that of a typical member 0\.0"):
+        build(files[0], heldout=files[1], source="recorded")
+
+
+@pytest.mark.filterwarnings("ignore:error bar of the energy.*another zero:UserWarning")
+def test_another_zero_makes_no_thresholds(paths: dict[str, Path]):
+    none, shifted = built(paths, references="none").thresholds, built(paths).thresholds
+    names = ("committee_energy", "committee_energy_max", "heterogeneous_energy")
+    assert shifted.keys() - none.keys() == {(name, "frame") for name in names}
+    assert ("heterogeneous_force", "atom") in none
+
+
+@pytest.mark.filterwarnings("ignore:error bar of the energy.*another zero:UserWarning")
+def test_elements_that_the_members_know_and_training_frames_do_not(paths: dict[str, Path], tmp_path: Path):
+    """Nothing is fitted to elements but energy references: without any, members and their bars are given."""
+    content = ase.io.read(paths["test"], ":")
+    for atoms in content:
+        atoms.symbols[0] = "W"
+    ase.io.write(tmp_path / "new.extxyz", content)
+    built(paths, references="none", out=tmp_path / "x.gauge")
+    gauge = Gauge.load(tmp_path / "x.gauge")
+    new, old = (gauge.assess(read_frames(path)) for path in (tmp_path / "new.extxyz", paths["test"]))
+    assert new.failed == ()
+    np.testing.assert_array_equal(new.forces, old.forces)
+    np.testing.assert_array_equal(new.force_bar.half_width(0.68), old.force_bar.half_width(0.68))
+    assert assay.evaluate(gauge, tmp_path / "new.extxyz")["by_element"]["W"]["atoms"] == len(content)
+    with pytest.raises(FrameError, match=r"no reference energy of W.*--references none"):
+        built(paths).assess(read_frames(tmp_path / "new.extxyz"))

@@ -137,6 +137,21 @@ def test_several_potentials_with_the_features_of_one(files: tuple[Path, Path]):
         assay.build(train, heldout=held_out, source=without, scores=["gamma"])
 
 
+def test_the_member_with_features_is_kept_for_them(files: tuple[Path, Path]):
+    train, held_out = files
+    source = {
+        "source": "ase_committee",
+        "features": "worst",
+        "member": [
+            {"label": label, "model": "chgnet:0.3.0", "arguments": {"weight": weight}}
+            for label, weight in (("a", 0.8), ("b", 1.2), ("c", 1.3), ("worst", 1.5))
+        ],
+    }
+    with pytest.warns(UserWarning, match="member worst is not among the best and is kept for its features"):
+        built = assay.build(train, heldout=held_out, source=source, best_members=3)
+    assert built.gauge.source.references.members == ("a", "b", "c", "worst")
+
+
 def test_derivatives_of_what_has_none_are_refused(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
     train, held_out = files
     with pytest.raises(ValueError, match="last_layer_force needs derivatives of last-layer features"):

@@ -222,6 +222,32 @@ def test_verdict_warns_of_frames_that_were_trained_on() -> None:
     assert "12 frames of these were trained on" in " ".join(found.sentences)
 
 
+def test_verdict_leads_with_the_score_of_the_error_bar() -> None:
+    assessment, labels = made.make()
+    atoms, frames = (assessment.scores["gamma", level] for level in ("atom", "frame"))
+    scores = {
+        ("committee_energy", "frame"): replace(frames, name="committee_energy"),
+        ("heterogeneous", "frame"): replace(frames, name="heterogeneous", threshold=-1.0),
+        ("heterogeneous_force", "atom"): replace(atoms, name="heterogeneous_force", threshold=1e9),
+    }
+    unlike = replace(assessment, scores=scores, bar="heterogeneous_force:scale")
+    for found in (verdict(unlike, {}), verdict(unlike, made.evaluate(unlike, labels))):
+        assert [sentence for sentence in found.sentences if sentence.startswith("Flagged")] == [
+            "Flagged by heterogeneous_force: 0.0 % of atoms (above 1e+09).",
+            "Flagged by heterogeneous: 100.0 % of frames (above -1).",
+        ]
+        assert found.tiles[-1].remark.startswith("heterogeneous_force")
+    without = replace(unlike, scores={("gamma", "atom"): atoms, **scores}, bar="constant")
+    assert "Flagged by gamma" in " ".join(verdict(without, {}).sentences)
+
+
+def test_many_elements_are_counted_in_the_headline(page: Callable[..., str]) -> None:
+    assessment, _ = made.make()
+    assert "elements)" not in page(assessment)
+    every = replace(assessment, numbers=np.arange(len(assessment.numbers)) % 89 + 1)
+    assert "(89 elements)" in page(every).replace("\N{NO-BREAK SPACE}", " ")
+
+
 def test_undefined_numbers_are_dashes(page: Callable[..., str]) -> None:
     assessment, labels = made.make()
 

@@ -13,6 +13,7 @@ import pytest
 from assay.aggregate import frame_max
 from assay.frames import read_frames
 from assay.gauge_file import load_state, save_state
+from assay.member_choice import choose_members, still_frames
 from assay.metrics import spearman
 from assay.scores import FittedScore
 from assay.scores.committee import CommitteeForce
@@ -23,7 +24,6 @@ from assay.scores.heterogeneous import (
     HeterogeneousForce,
     with_weights,
 )
-from assay.scores.member_choice import choose_members, still_frames
 from assay.scores.member_deviations import member_deviations
 from assay.scores.member_errors import MemberErrors, weights_of_rmse
 from assay.scores.registry import COMMITTEE, score_from_state

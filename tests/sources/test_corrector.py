@@ -27,7 +27,7 @@ from assay.linear.residual import residual_of
 from assay.sources import model_names, worker
 from assay.sources.corrector import Corrector
 from assay.sources.feature_axes import FeatureMoments
-from assay.sources.linear_sources import linear_source_from_state
+from assay.sources.linear_sources import linear_source, linear_source_from_state
 from assay.sources.recording import opened_cache
 from assay.survey import Survey
 
@@ -285,7 +285,7 @@ def test_state_is_data_and_gives_the_same_source_again() -> None:
 
 def test_what_a_file_names_runs_only_with_permission() -> None:
     elsewhere = f"{MODEL}@/no/such/python"
-    by_user = linear_source_from_state({"source": "corrector", "model": elsewhere})
+    by_user = linear_source({"source": "corrector", "model": elsewhere})
     assert by_user.allow_import == ("/no/such/python",)  # type: ignore[attr-defined]
     by_file = linear_source_from_state({"kind": "corrector", "model": elsewhere})
     with pytest.raises(PermissionError, match="/no/such/python"):

@@ -104,6 +104,16 @@ def test_no_stress_without_that_of_every_model_or_without_periodicity() -> None:
     assert Recorded(MODELS).evaluate(atoms).stress is None
 
 
+def test_stress_that_is_nan_throughout_is_none() -> None:
+    atoms = on_frame()
+    atoms.info["mace_stress"] = np.full(6, np.nan)
+    assert Recorded(MODELS).evaluate(atoms).stress is None
+    assert Recorded(MODELS[1:]).evaluate(atoms).stress_members.shape == (2, 6)
+    atoms.info["mace_stress"][0] = 0.0
+    with pytest.raises(FrameError, match="recorded stress of mace is not finite"):
+        Recorded(MODELS).evaluate(atoms)
+
+
 @pytest.mark.parametrize("suffix", [".extxyz", ".xyz.gz"])
 def test_models_are_found_on_frames_of_a_file(tmp_path: Path, suffix: str) -> None:
     atoms = on_frame()
@@ -376,6 +386,18 @@ def test_what_a_committee_says_is_written_and_read_back_in_any_order(tmp_path: P
         assert (got.stress_members is None) == (not pbc)
         if pbc:
             np.testing.assert_array_equal(got.stress_members, expected.stress_members)
+
+
+def test_a_frame_without_stress_costs_no_other_frame_its_own(tmp_path: Path) -> None:
+    crystal, molecular = bulk("Cu", cubic=True), molecule("CO")
+    crystal.rattle(0.1)
+    source, path = committee(), tmp_path / "members.npz"
+    write_members(path, ["a", "b"], [molecular, crystal], map(source.evaluate, (molecular, crystal)))
+    recorded = Recorded(member_models(path))
+    read = attach_members((Frame(atoms, "any") for atoms in (crystal, molecular)), path)
+    one, other = (recorded.evaluate(frame.atoms) for frame in read)
+    np.testing.assert_array_equal(one.stress_members, source.evaluate(crystal).stress_members)
+    assert other.stress is None
 
 
 def test_evaluations_that_can_not_be_written_are_refused(tmp_path: Path) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,11 +26,15 @@ from assay.gauge import Gauge
 from assay.sources.ase_committee import AseCommittee
 from assay.sources.calculators import Member
 from assay.sources.evaluation_cache import EvaluationCache, frame_key
+from assay.sources.linear_sources import linear_source_from_state
 from assay.sources.members_file import attach_members
 from assay.sources.model_names import identity, needs_permission, parse_member
 from assay.sources.recorded import Recorded
 from assay.sources.recording import opened_cache, record
 from assay.sources.registry import parse_spec
+from assay.sources.worker import load, written
+from assay.sources.worker import predict as predict_frames
+from assay.sources.worker import read as read_message
 
 LENNARD_JONES = "ase.calculators.lj.LennardJones"
 TWO = ("ase.calculators.emt.EMT", f"{LENNARD_JONES}(sigma=2.3, epsilon=0.4, rc=6.0)")
@@ -76,8 +84,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         ("a.b.Class", Member("Class", "a.b.Class")),
         (
             'a.b.make(x = 2, y=[1, 2], name="q,r")@~/p',
-            Member("make", "a.b.make", {"x": 2, "y": [1, 2], "name": "q,r"}, "~/p"),
+            Member("make", "a.b.make", {"x": 2, "y": [1, 2], "name": "q,r"}, str(Path.home() / "p")),
         ),
+        ("a.b.make@env/bin/python", Member("make", "a.b.make", {}, str(Path.cwd() / "env/bin/python"))),
+        ("a.b.make@python3", Member("make", "a.b.make", {}, "python3")),
+        ('a.b.make(name="q@r")', Member("make", "a.b.make", {"name": "q@r"})),
     ],
 )
 def test_names(text: str, member: Member) -> None:
@@ -93,11 +104,27 @@ def test_names(text: str, member: Member) -> None:
         ("chgnet:0.3.0(cpu)", "'cpu' is not key=value"),
         ("orb:v3", "give chgnet:"),
         ("chgnet:0.3.0(a=1", "write FAMILY"),
+        ("chgnet:0.3.0@/p/python(a=1)", r"arguments come before @: chgnet:0\.3\.0\(a=1\)@/p/python$"),
+        ("chgnet:0.9", r"'0\.9' is no model of chgnet; there are 0\.3\.0, 0\.2\.0, r2scan$"),
+        ("sevennet:7net-9", "'7net-9' is no model of sevennet; there are 7net-0, .*, or the path of a checkpoint"),
     ],
 )
 def test_names_that_can_not_be_meant(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_member(text)
+
+
+def test_models_may_be_named_as_their_package_names_them(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "mine.pth"
+    checkpoint.touch()
+    for what in ("7net-0_22May2024", "SevenNet-0", str(checkpoint)):
+        assert parse_member(f"sevennet:{what}").arguments == {"what": what}
+
+
+def test_a_folder_that_is_no_matgl_model_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "model.json").touch()
+    with pytest.raises(ValueError, match=r"not the folder of a matgl potential: no model\.pt, state\.pt in it"):
+        load("matgl", {"what": str(tmp_path)})
 
 
 def test_a_spec_lists_members() -> None:
@@ -294,6 +321,33 @@ def test_members_files_are_combined_and_gaps_are_told(tmp_path: Path, cache: Pat
         assay.members([TWO[0], TWO[0]], tmp_path / "b.extxyz", tmp_path / "3.npz")
 
 
+def test_a_molecule_or_a_member_without_stress_costs_no_other_its_own(tmp_path: Path, cache: Path) -> None:
+    write(tmp_path / "a.extxyz", [copper(1)[0], molecule("CO", vacuum=5.0), bulk("W")])
+    assay.members(TWO[0], tmp_path / "a.extxyz", tmp_path / "1.npz")
+    with np.load(tmp_path / "1.npz") as file:
+        assert np.isfinite(file["stress"]).all(axis=2).tolist() == [[True, False, False]]
+        without = {key: file[key] for key in file.files if key != "stress"} | {"models": np.array(["other"])}
+    np.savez(tmp_path / "2.npz", **without)
+    assay.members([str(tmp_path / "2.npz"), TWO[0]], tmp_path / "a.extxyz", tmp_path / "3.npz")
+    with np.load(tmp_path / "3.npz") as file:
+        assert np.isfinite(file["stress"]).all(axis=2).tolist() == [[False] * 3, [True, False, False]]
+
+
+def test_a_member_without_any_evaluation_is_an_error(tmp_path: Path, cache: Path) -> None:
+    write(tmp_path / "w.extxyz", [bulk("W"), bulk("W"), bulk("W", a=3.3)])
+    with pytest.raises(FrameError, match="member 'EMT' failed on every frame; the first reason: NotImplementedError"):
+        assay.members(TWO, tmp_path / "w.extxyz", tmp_path / "m.npz")
+    assert not (tmp_path / "m.npz").exists()
+
+
+def test_a_frame_left_out_is_told_once(tmp_path: Path, cache: Path) -> None:
+    good, bad = copper(2)
+    bad.positions[:] = 0.0
+    write(tmp_path / "a.extxyz", [good, bad])
+    made = assay.members(TWO, tmp_path / "a.extxyz", tmp_path / "m.npz", skip_bad=True)
+    assert [origin for origin, _ in made.skipped] == [f"{tmp_path}/a.extxyz:1"]
+
+
 def test_without_a_cache_all_is_computed(tmp_path: Path, calls: list[int]) -> None:
     write(tmp_path / "a.extxyz", copper(3))
     for round_ in (1, 2):
@@ -333,3 +387,201 @@ def test_command_line(tmp_path: Path, cache: Path) -> None:
     assert summary["models"] == ["EMT", "LennardJones"]
     assert [gap["member"] for gap in summary["gaps"]] == ["EMT"]
     assert "No EMT-potential for W" in ran.stderr
+    assert "5 evaluations computed now, 1 failed\n" in ran.stderr
+
+
+SLOW = """
+import time
+from ase.calculators.emt import EMT
+
+class Slow(EMT):
+    def calculate(self, atoms=None, *args, **kwargs):
+        if len(atoms) > 4:
+            print("chatter", flush=True)
+            open("{mark}", "w").close()
+            time.sleep(60)
+        super().calculate(atoms, *args, **kwargs)
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupt_is_one_line_and_keeps_what_was_computed(tmp_path: Path, workers: str) -> None:
+    """As a terminal sends it: to the worker too."""
+    mark = tmp_path / "slow"
+    (tmp_path / "odd.py").write_text(SLOW.format(mark=mark))
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    write(tmp_path / "a.extxyz", [*copper(4), copper(1)[0] * (4, 4, 4)])
+    assay_ = str(Path(sys.executable).with_name("assay"))
+    models, allow = f"{TWO[0]},odd.Slow@{python}", ["--allow-import", "odd"]
+    ran = subprocess.Popen(
+        [assay_, "members", models, *allow, "a.extxyz", "-o", "m.npz", "--workers", workers],
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "ASSAY_CACHE": str(tmp_path / "cache")},
+    )  # fmt: skip
+    while not mark.exists() and ran.poll() is None:
+        time.sleep(0.05)
+    os.killpg(ran.pid, signal.SIGINT)
+    try:
+        told = ran.communicate(timeout=40)[1]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(ran.pid, signal.SIGKILL)
+    assert ran.returncode == 1
+    assert "interrupted: no members file is written" in told
+    assert "the same command goes on from there" in told
+    assert told.count("\n") == 1, told
+    assert not (tmp_path / "m.npz").exists()
+
+
+EVIL = "#!/bin/sh\ntouch {mark}\n"
+
+
+def evil(folder: Path) -> tuple[Path, Path]:
+    """A program, and the file that it makes when it runs."""
+    program, mark = folder / "evil.sh", folder / "it-ran"
+    program.write_text(EVIL.format(mark=mark))
+    program.chmod(0o755)
+    return program, mark
+
+
+def test_a_corrector_in_a_gauge_starts_no_program(tmp_path: Path) -> None:
+    program, mark = evil(tmp_path)
+    state = {"model": f"chgnet:0.3.0@{program}", "components": 1}
+    for named in ({"kind": "corrector"}, {"kind": "corrector", "source": "corrector"}):
+        with pytest.raises((PermissionError, ValueError)):
+            linear_source_from_state({**named, **state}).told(bulk("Cu"))
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_gauge_starts_no_program_through_a_class_that_is_no_calculator(
+    tmp_path: Path, cache: Path, workers: int
+) -> None:
+    program, mark = evil(tmp_path)
+    arguments = {"python": str(program), "calculator": "chgnet", "arguments": {}}
+    member = {"label": "x", "calculator": "assay.sources.worker_process.WorkerProcess", "arguments": arguments}
+    committee = AseCommittee.from_state({"members": [member]})
+    with pytest.raises(PermissionError, match="no class of calculators"):
+        record(committee, lambda: as_frames(copper(2)), identities=("x",), workers=workers)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        Member("m", "mace.calculators.MACECalculator", {"model_paths": "w.model"}),
+        Member("m", "sevenn.calculator.SevenNetCalculator", {"model": "w.pth"}),
+    ],
+)
+def test_weights_that_may_be_code_are_not_loaded_for_a_gauge(member: Member) -> None:
+    committee = AseCommittee.from_state(AseCommittee((member,)).state())
+    with pytest.raises(PermissionError, match=f"--allow-import {member.calculator.partition('.')[0]}"):
+        committee.evaluate(bulk("Cu"))
+
+
+def test_other_weights_are_another_model(tmp_path: Path, cache: Path) -> None:
+    """Also where they are overwritten between two uses of one committee."""
+    settings = tmp_path / "lj.json"
+    settings.write_text("one")
+    member = Member("m", "ase.calculators.emt.EMT", {"label": str(settings)})
+    committee = AseCommittee((member,))
+    frames = as_frames(copper(1))
+    record(committee, lambda: frames)
+    first = committee.identity(0)
+    settings.write_text("two")
+    record(committee, lambda: frames)
+    assert committee.identity(0) != first
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_not_finite_is_a_gap_and_is_not_kept(tmp_path: Path, cache: Path, workers: int) -> None:
+    committee = AseCommittee.from_toml({"member": [{"model": TWO[1]}]})
+    twice = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 0]], cell=[9, 9, 9], pbc=True)
+    with np.errstate(all="ignore"):
+        gaps = record(committee, lambda: as_frames([twice, *copper(1)]), workers=workers)
+    assert [gap.origin for gap in gaps] == ["made:0"]
+    opened = opened_cache()
+    assert opened is not None
+    assert opened.count([str(committee.identity(0))]) == 1
+
+
+def test_a_cache_that_can_not_be_used_is_told_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "file"))
+    committee = AseCommittee.from_toml({"member": [{"model": TWO[0]}]})
+    with pytest.warns(UserWarning, match="can't be used"):
+        assert committee.evaluate(bulk("Cu")).energy is not None
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged/evaluations.sqlite").write_bytes(b"not a database, by far" * 100)
+    monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "damaged"))
+    with pytest.warns(UserWarning, match="can't be used"):
+        assert committee.evaluate(bulk("Cu")).energy is not None
+
+
+def test_charges_reach_a_worker() -> None:
+    atoms = bulk("Cu")
+    atoms.info |= {"charge": np.int64(1), "spin": 2.0, "other": 3}
+    assert read_message(json.loads(json.dumps(written(atoms)))).info == {"charge": 1, "spin": 2.0}
+
+
+def test_a_gauge_is_not_even_asked_for_the_version_of_its_program(tmp_path: Path) -> None:
+    program, mark = evil(tmp_path)
+    committee = AseCommittee.from_toml(parse_spec(f"ase_committee:{TWO[0]}@{program}"))
+    assert AseCommittee.from_state(committee.state()).identity(0) is None
+    assert not mark.exists()
+    committee.identity(0)
+    assert mark.exists()
+
+
+def test_a_checkpoint_of_sevennet_needs_permission(tmp_path: Path) -> None:
+    (tmp_path / "own.pth").write_bytes(b"")
+    assert needs_permission(Member("m", "sevennet", {"what": str(tmp_path / "own.pth")})) == ("sevennet",)
+    assert needs_permission(Member("m", "sevennet", {"what": "7net-0"})) == ()
+
+
+DIES = """
+import os
+from ase.calculators.lj import LennardJones
+
+class Dies(LennardJones):
+    def calculate(self, atoms, *rest):
+        if atoms.symbols[0] == "W":
+            os._exit(3)
+        super().calculate(atoms, *rest)
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_frame_that_kills_the_worker_costs_itself_alone(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    (tmp_path / "deadly.py").write_text(DIES)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    member = Member("m", "deadly.Dies", python=sys.executable)
+    committee = AseCommittee((member,), ("deadly", sys.executable))
+    frames = as_frames([copper(1)[0], bulk("W"), copper(2)[1]])
+    gaps = record(committee, lambda: frames, identities=("deadly",), workers=workers)
+    assert [gap.origin for gap in gaps] == ["made:1"]
+    assert "ended with exit code 3" in gaps[0].reason
+    opened = opened_cache()
+    assert opened is not None
+    assert opened.count(["deadly"]) == 2
+
+
+def test_one_by_one_as_together() -> None:
+    class Fussy:
+        def predict(
+            self, frames: list[Atoms], features: bool = False, feature_forces: bool = False
+        ) -> list[dict[str, object]]:
+            if len(frames) > 1:
+                raise RuntimeError("one at a time")
+            return [{"energy": 0.0, "features": features, "feature_forces": feature_forces}]
+
+    assert (
+        predict_frames(Fussy(), copper(2), True, True)
+        == [{"energy": 0.0, "features": True, "feature_forces": True}] * 2
+    )

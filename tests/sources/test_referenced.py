@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from assay.energy_references import EnergyReferences, ReferenceFold
+from assay.energy_references import EnergyReferences, ReferenceFold, foreign_zero
 from assay.frames import FrameError, read_frames
 from assay.gauge_file import load_state, save_state
 from assay.propagation.members import member_calculator
@@ -131,6 +132,69 @@ def test_a_member_with_the_right_zeros_keeps_them():
     assert found.after[1] < found.left_out[1] < 0.1
 
 
+@pytest.mark.parametrize("offset", [0.0, 0.5])
+def test_frames_that_hardly_any_other_judges_do_not_shift(offset: float):
+    """Oxides of 56 elements, one frame each, and four of copper: only those and no others are judged."""
+    rng, fold = np.random.default_rng(6), ReferenceFold(("right", "exact"))
+    for numbers in (*([z, z, 8] for z in range(30, 86)), *([29] * n + [8] for n in range(1, 5))):
+        energy = len(numbers) * rng.normal(offset * (numbers[0] != 29), 0.2)
+        fold.update(np.array(numbers), np.array([energy, 0.0]), 0.0)
+    with pytest.warns(UserWarning, match=r": 4 of 60 frames .* too few to judge shifts of 58 .*energies of right stay"):
+        found = fold.result()
+    assert not found.shifts.any()
+    assert found.after[0] == found.before[0] > 0.1
+    assert found.judged.tolist() == [4, 4]
+    assert found.summary()["members"]["right"]["judged_frames"] == 4
+    np.testing.assert_array_equal(found.of(np.array([90])), [0, 0])  # no member is shifted, by whatever element
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_median_that_is_lower_by_chance_does_not_shift(seed: int):
+    """Noise of the right zeros: with seed 2 it is, and shifts would be off by 0.85 eV an atom."""
+    rng, fold = np.random.default_rng(seed), ReferenceFold(("right",))
+    noise = rng.normal(0, 0.2, 60)
+    for each in noise:
+        fold.update(rng.choice(np.arange(1, 65), 3, replace=False), np.array([-3 * each]), 0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of frames that can't be judged
+        assert not fold.result().shifts.any()
+
+
+def test_few_species_are_shifted_though_no_frame_judges_it():
+    fold = ReferenceFold(("k",))
+    for z in (29, 42, 74):
+        fold.update(np.array([z]), np.array([0.0]), 300.0)
+    found = fold.result()
+    np.testing.assert_allclose(found.shifts, [[300.0] * 3])
+    assert found.judged.tolist() == [0]
+
+
+def test_many_undetermined_species_are_counted():
+    fold, rng = ReferenceFold(("k",)), np.random.default_rng(2)
+    for z in range(1, 41, 2):
+        for _ in range(3):
+            fold.update(np.array([z, z + 1]), np.array([2 * rng.normal(5.0, 0.01)]), 0.0)
+    with pytest.warns(UserWarning, match="shift of 40 of 40 elements;"):
+        fold.result()
+
+
+@pytest.mark.parametrize(("offset", "told"), [(0.0, False), (0.2, False), (3.0, True)])
+@pytest.mark.parametrize("frames", [8, 60])
+def test_another_zero_is_told_from_errors(offset: float, told: bool, frames: int):
+    """Noise of 0.1 eV/atom: an offset of twice that may be an error of the potential."""
+    rng = np.random.default_rng(1)
+    fractions = rng.dirichlet(np.ones(5), frames)
+    assert foreign_zero(fractions, rng.normal(offset, 0.1, frames)) == told
+
+
+def test_another_zero_of_each_species():
+    """Offsets of both signs that cancel in the mean; with as few frames as species no composition tells."""
+    fractions = np.random.default_rng(1).dirichlet(np.ones(2), 40)
+    errors = fractions @ np.array([5.0, -5.0])
+    assert foreign_zero(fractions, errors)
+    assert not foreign_zero(fractions[:2], errors[:2])
+
+
 def test_without_wild_energies_it_is_least_squares():
     rng, fold, fractions = np.random.default_rng(1), ReferenceFold(("k",)), []
     values = rng.uniform(2, 4, 40)  # no residual of a uniform distribution is 5 of its robust deviations away
@@ -180,7 +244,9 @@ def committee() -> Referenced:
     )
     shifts = np.array([[1.0, 10.0], [3.0, -20.0]])
     zeros = np.zeros(2)
-    return Referenced(source, EnergyReferences(("a", "b"), ("Al", "Cu"), shifts, "labels", 5, zeros, zeros, zeros))
+    return Referenced(
+        source, EnergyReferences(("a", "b"), ("Al", "Cu"), shifts, "labels", 5, zeros, zeros, zeros, zeros)
+    )
 
 
 def alloy() -> Atoms:
@@ -230,7 +296,7 @@ def test_recorded_members(tmp_path: Path):
     zeros, atoms = np.zeros(1), alloy()
     source = Referenced(
         Recorded(("m",)),
-        EnergyReferences(("m",), ("Al", "Cu"), np.array([[1.0, 2.0]]), "labels", 1, zeros, zeros, zeros),
+        EnergyReferences(("m",), ("Al", "Cu"), np.array([[1.0, 2.0]]), "labels", 1, zeros, zeros, zeros, zeros),
     )
     atoms.info["m_energy"], atoms.arrays["m_forces"] = 5.0, np.zeros((4, 3))
     save_state(tmp_path / "x", source_state(source))
@@ -243,7 +309,8 @@ def test_references_are_of_the_members():
     zeros = np.zeros(1)
     with pytest.raises(ValueError, match="references of other for members m"):
         Referenced(
-            Recorded(("m",)), EnergyReferences(("other",), ("Cu",), zeros[None], "labels", 1, zeros, zeros, zeros)
+            Recorded(("m",)),
+            EnergyReferences(("other",), ("Cu",), zeros[None], "labels", 1, zeros, zeros, zeros, zeros),
         )
 
 
@@ -262,3 +329,17 @@ def test_universal_potentials_of_tungsten(real_data: Path):
     assert (found.after < found.before).all()
     np.testing.assert_allclose(found.after, difference.std(axis=0), rtol=2e-3)
     np.testing.assert_allclose(found.shifts[:, 0], difference.mean(axis=0), atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:energy references:UserWarning")
+def test_another_zero_is_shifted_however_few_the_frames():
+    """Ten species in six frames: no frame can be judged, and energies that stay are off by all of the zeros."""
+    rng = np.random.default_rng(0)
+    numbers = [rng.choice(np.arange(3, 13), size=8) for _ in range(6)]
+    for zero, shifted in ((40.0, True), (0.05, False)):
+        fold = ReferenceFold(["one"])
+        for each in numbers:
+            fold.update(each, np.array([zero * each.sum() / 7.5]), 0.0)
+        found = fold.result()
+        assert (found.after[0] < 1e-9) == shifted
+        assert (found.shifts == 0).all() != shifted

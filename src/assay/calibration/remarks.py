@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from assay.calibration import BY_ORDER
+from assay.calibration import BY_ORDER, Calibrator
 from assay.calibration.binned import Binned
 from assay.calibration.conformal import Conformal
 from assay.calibration.frame_conformal import FrameConformal
@@ -23,6 +23,8 @@ PROMISED = 0.95
 """Coverage that intervals are asked for at most, as in `assay evaluate`."""
 OUTLIERS = 0.5
 """Share of α² that the largest 1 % of e²/s² may carry; normal errors have 0.085, Student errors of 3 degrees 0.35."""
+TOO_WIDE = 10.0
+"""Times the constant bar, from which on the median bar says nothing of the errors that it is fitted to."""
 FEW = 100
 """Values below which 1 % of them is not one."""
 
@@ -79,3 +81,21 @@ def remarks(name: str, held_out: HeldOut) -> Iterator[str]:
                 + ", ".join(small[:10])
                 + (", …" if len(small) > 10 else "")
             )
+
+
+def too_wide(score: str, calibrator: Calibrator, constant: Calibrator, held_out: HeldOut) -> Iterator[str]:
+    """What to know of bars of `score` that are far wider than the constant one, at the median of the same values.
+
+    A score that is out by orders of magnitude on a few of them takes the others along where bars are multiples of it:
+    a leverage where training frames span little, or two members that happen to agree.
+    """
+    used = held_out.usable(calibrator.name in BY_ORDER)
+    zero, one = np.zeros(len(used.error)), np.ones(len(used.error))
+    width = float(np.median(calibrator.bar(zero, used.spread, "", used.group).half_width(0.68)))
+    usual = float(np.median(constant.bar(zero, one, "", used.group).half_width(0.68)))
+    if width > TOO_WIDE * usual:
+        yield (
+            f"the median 68 % bar is ± {width:.3g}, and one that is the same for all ± {usual:.3g}: multiples of "
+            f"{score} mean nothing here. Take its order alone ({score}:{BY_ORDER[0]}), another score, or more "
+            "potentials as members"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from assay.verbs.distil import distil as run
 @click.option("--pool", type=options.INPUT, multiple=True, required=True, help="Frames to learn from.")
 @click.option("--members", type=options.INPUT, multiple=True, help="Members file (.npz) of each --pool.")
 @click.option(
-    "--labels", multiple=True, metavar="DFT.extxyz", help="Frames with DFT labels; `pool`: those of the pool itself."
+    "--labels",
+    multiple=True,
+    metavar="DFT.extxyz",
+    help="Frames with DFT labels, a calculator's own too; `pool`: the pool's.",
 )
 @click.option(
     "--uncertainty-cutoff", "cutoffs", type=float, multiple=True, metavar="U", help="U_c, eV/Å; may be repeated."
@@ -91,9 +95,14 @@ def distil(
             command=command,
         )
     listed("frames left out", result.skipped)
+    listed("frames on which a teacher failed (they need a DFT label)", result.failed)
     listed("DFT labels dropped as noisy", result.noisy)
     if result.unmatched:
         note(f"{result.unmatched} labelled frames are not in the pool (not used)")
+    for path, (energy, forces) in result.provenance["labels_under"].items():
+        if (energy, forces) != (energy_key, forces_key):
+            note(f"{path}: no {energy_key} or {forces_key}; the calculator's own {energy} and {forces} are taken")
+    note(weights_from(result))
     if not emit_json(json_file, result.summary()):
         show_students(result)
     out = arguments["out"]
@@ -110,27 +119,39 @@ def numbers(text: str | None) -> tuple[float, ...]:
         raise ValueError(f"--rmse {text!r}: not numbers with commas between them") from error
 
 
+def weights_from(result: Distilled) -> str:
+    """Where the teachers' weights come from."""
+    if result.rmse is None:
+        return "teachers have equal weights: no RMSEs are given, and no labels were there to measure them"
+    where = "as given" if result.rmse_frames is None else f"over {result.rmse_frames} labelled frames of the pool"
+    told = ", ".join(f"{name} {number(rmse)}" for name, rmse in zip(result.models, result.rmse, strict=True))
+    return f"weights from force RMSEs {where}, eV/Å: {told}"
+
+
 def show_students(result: Distilled) -> None:
-    """Labels and errors for each cut-off; energies after a shift per species."""
-    rows = []
+    """Labels, and errors on the test frames, for each cut-off; energies after a shift per species."""
+    labels, tested = [], []
     for row in result.students:
-        student = row["student"] or {}
-        tested, teachers = student.get("test", {}), row.get("teachers", {})
-        rows.append(
+        cutoff = "none" if row["cutoff_eV_per_A"] is None else number(row["cutoff_eV_per_A"])
+        labels.append(
             [
-                "none" if row["cutoff_eV_per_A"] is None else number(row["cutoff_eV_per_A"]),
+                cutoff,
                 str(row["dft_needed"]["frames"]),
                 percent(row["dft_needed"]["share_of_atoms"]),
                 str(row["pending"]["frames"]),
-                *(
-                    number(errors.get(key))
-                    for errors in (row["label_errors"], tested, teachers)
-                    for key in ("force_rmse_eV_per_A", "energy_shifted_rmse_meV_per_atom")
-                ),
+                f"{row['teachers_labels_judged']['frames']} of {row['teachers_labels']['frames']}",
+                *_force_and_energy(row["teachers_label_errors"]),
+                *_force_and_energy(row["label_errors"]),
             ]
         )
-    header = ["U_c", "DFT frames", "atoms", "waiting", "labels F", "E", "student F", "E", "teachers F", "E"]
-    show("Errors against DFT: forces in eV/Å, energies in meV/atom after a shift per species", header, rows)
+        if test := (row["student"] or {}).get("test"):
+            tested.append([cutoff, *_force_and_energy(test), *_force_and_energy(row.get("teachers", {}))])
+    force, energy = "F, eV/Å", "E, meV/atom"
+    header = ["U_c", "DFT frames", "atoms", "waiting", "judged", f"teachers' {force}", energy, f"all {force}", energy]
+    show("Labels of the pool: errors against DFT, on the judged frames; E after a shift per species", header, labels)
+    if tested:
+        header = ["U_c", f"student {force}", energy, f"teachers {force}", energy]
+        show("Errors against DFT on the test frames; E after a shift per species", header, tested)
     for row in result.students:
         if row["student"]:
             cutoff = row["cutoff_eV_per_A"]
@@ -138,3 +159,7 @@ def show_students(result: Distilled) -> None:
         for quantity, kinds in row.get("worse_than_teachers", {}).items():
             if kinds:
                 note(f"  worse than its teachers ({quantity}): {', '.join(kind or 'no config_type' for kind in kinds)}")
+
+
+def _force_and_energy(errors: Mapping[str, Any]) -> tuple[str, str]:
+    return number(errors.get("force_rmse_eV_per_A")), number(errors.get("energy_shifted_rmse_meV_per_atom"))

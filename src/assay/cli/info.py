@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from assay.cli import options
 from assay.cli.tables import emit_json, members, number, show
 from assay.verbs.info import info as run
+
+SPELT_OUT = 20
+"""Values of a list beyond which the rest is counted."""
 
 
 @click.command()
@@ -27,10 +31,7 @@ def info(gauge: Path, json_file: Path | None) -> None:
         if isinstance(tree, dict) and k != "members"
         for name, v in tree.items()
     ]
-    rows = [
-        [key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)]
-        for key, value in facts + made + nested
-    ]
+    rows = [[key, spelt(value) if isinstance(value, list) else str(value)] for key, value in facts + made + nested]
     show(str(gauge), ["", ""], rows)
     if told := result["provenance"].get("members"):
         members(told)
@@ -38,3 +39,9 @@ def info(gauge: Path, json_file: Path | None) -> None:
         [name, level, number(value)] for name, levels in result["thresholds"].items() for level, value in levels.items()
     ]
     show("Thresholds", ["score", "level", "flags above"], thresholds)
+
+
+def spelt(values: list[Any]) -> str:
+    """The values; of many the first, and how many there are."""
+    more = f", … ({len(values)})" if len(values) > SPELT_OUT else ""
+    return ", ".join(map(str, values[:SPELT_OUT])) + more

@@ -12,6 +12,7 @@ from assay.cli.options import INPUT, OUTPUT, allow_import, json_option, skip_bad
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, show
 from assay.sources.registry import split_commas
+from assay.verbs.members import Interrupted
 from assay.verbs.members import members as evaluate_members
 
 
@@ -33,8 +34,15 @@ def members(models: str, frames: tuple[Path, ...], json_file: Path | None, **opt
     What is computed is kept, in the folder that ASSAY_CACHE names or the user's cache: an interrupted run goes on where
     it was.
     """
-    with Stages() as stage:
-        made = evaluate_members(split_commas(models), frames, stage=stage, **options)
+    try:
+        with Stages() as stage:
+            made = evaluate_members(split_commas(models), frames, stage=stage, **options)
+    except Interrupted as interrupt:
+        note(
+            f"interrupted: no members file is written, {interrupt.kept} evaluations of this run are kept; the same "
+            "command goes on from there"
+        )
+        raise SystemExit(1) from None
     summary = {
         "models": list(made.models),
         "frames": made.frames,
@@ -52,7 +60,9 @@ def members(models: str, frames: tuple[Path, ...], json_file: Path | None, **opt
         )
     listed("gaps", [(gap.origin, f"{gap.member}: {gap.reason}") for gap in made.gaps])
     listed("frames left out", made.skipped)
+    failed = f", {len(made.gaps)} failed" if made.gaps else ""
+    others = made.frames * len(made.models) - made.computed - len(made.gaps)
     note(
         f"wrote {options['out']}: {len(made.models)} members, {made.frames} frames, {made.atoms} atoms; "
-        f"{made.computed} evaluations computed now, the others were there"
+        f"{made.computed} evaluations computed now{failed}{', the others were there' if others > 0 else ''}"
     )

@@ -18,6 +18,7 @@ from assay.cli.tables import LISTED, emit_json, global_bars, listed, note, numbe
 from assay.frames import LabelKeys
 from assay.gauge_file import require_folders
 from assay.prediction import ONE_SIGMA
+from assay.scores.heterogeneous import Heterogeneous
 from assay.verbs.predict import BAR, QUANTILES, risk_summary
 from assay.verbs.predict import predict as run
 
@@ -148,17 +149,20 @@ def exceeded(assessment: Assessment, name: str, limit: float) -> bool:
 
 def show_risk(summary: dict[str, Any]) -> None:
     """The riskiest frames, and what share each score flags."""
+    thresholds = sum(levels.get("frame") is not None for levels in summary["flagged"].values())
     rows = [
         [
             Path(frame["frame"]).name,
             frame["config_type"],
             str(frame["atoms"]),
             *_risks(frame, summary),
-            ", ".join(frame["flagged_by"]) or "–",
+            _flags(frame["flagged_by"], thresholds),
         ]
         for frame in summary["by_risk"][:LISTED]
     ]
     risks = ["force bar, eV/Å", "at atom", "energy bar, meV/atom"] if summary["error_bar"] else [*summary["flagged"]]
+    if summary["error_bar"] and Heterogeneous.name in summary["flagged"]:
+        risks = ["U, eV/Å", *risks]
     header = ["frame", "config_type", "atoms", *risks, "flagged by"]
     show(f"Riskiest of {summary['frames']} frames, {summary['atoms']} atoms", header, rows)
     shares = [
@@ -181,11 +185,20 @@ def show_atoms(summary: dict[str, Any]) -> None:
 
 
 def _risks(frame: dict[str, Any], summary: dict[str, Any]) -> list[str]:
-    """The error bars of a frame; where the gauge has none, its scores."""
+    """The error bars of a frame, U of unlike members before them; where the gauge has no bars, its scores."""
     if not summary["error_bar"]:
         return [number(frame.get(name)) for name in summary["flagged"]]
     bar = frame.get("energy_error_bar_eV_per_atom")
-    return [number(frame.get(BAR)), str(frame.get("riskiest_atom", "–")), number(None if bar is None else 1000 * bar)]
+    spread = [number(frame.get(Heterogeneous.name))] if Heterogeneous.name in summary["flagged"] else []
+    bars = [number(frame.get(BAR)), str(frame.get("riskiest_atom", "–")), number(None if bar is None else 1000 * bar)]
+    return spread + bars
+
+
+def _flags(flagged_by: list[str], thresholds: int) -> str:
+    """How many of the scores with a threshold flag a frame; of a single one, its name."""
+    if not flagged_by:
+        return "–"
+    return f"{len(flagged_by)} of {thresholds} scores" if thresholds > 1 else flagged_by[0]
 
 
 def show_ranges(summary: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
     """Print one table."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="")
     for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i == 0 else "right")
+        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     Console(width=None if sys.stdout.isatty() else 120).print(table)

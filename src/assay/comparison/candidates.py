@@ -123,9 +123,11 @@ def _luck(found: Told, frames: int, shrinks: Callable[[float], float]) -> float:
 def cheaper(result: Result, least: Candidate, near: Sequence[Candidate]) -> Candidate:
     """The cheapest per atom of `near`, the potential included; of equal ones that with the least loss.
 
-    `near`: those that may take the place of `least`, it among them.
+    `near`: those that may take the place of `least`, it among them; they don't where the potential's cost is not known.
     """
-    source = result["source_cost"]["evaluation_microseconds_per_atom"] or 0.0
+    source = result["source_cost"]["evaluation_microseconds_per_atom"]
+    if source is None:
+        return least
     costs = {each.name: source + _cost(result, each.method) for each in near}
     most = (1 + CHEAPER) * min(costs.values())
     return least if costs[least.name] <= most else best(each for each in near if costs[each.name] <= most)

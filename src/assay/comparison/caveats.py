@@ -24,7 +24,6 @@ def caveats(result: Result, bars: Mapping[str, str]) -> list[str]:
         *_few(result),
         *_calibrations(result, named),
         *_collapses(result, named),
-        *_zeros_of_energy(result, named),
         *_whole_frames(result),
         *(f"{name} could not be compared: {of['failed']}" for name, of in result["methods"].items() if of["failed"]),
     ]
@@ -69,16 +68,6 @@ def _collapses(result: Result, bars: Mapping[str, str]) -> Iterator[str]:
             yield f"Too narrow: 95 % bars of the {quantity} hold {by_split(narrow, share)}."
         if worse:
             yield f"One constant bar of the {quantity} is better than this: skill {by_split(worse)}."
-
-
-def _zeros_of_energy(result: Result, bars: Mapping[str, str]) -> Iterator[str]:
-    """Members that were not fitted here (they have no posterior) may count energies from other zeros."""
-    foreign = any(of["family"] == "ensemble" and "[" not in name for name, of in result["methods"].items())
-    if foreign and "energy" in bars:
-        yield (
-            "If the potentials of the committee were not fitted to these labels, their zeros of energy are others, and "
-            "then only bars of forces and stresses mean something."
-        )
 
 
 def _whole_frames(result: Result) -> Iterator[str]:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
@@ -19,6 +20,10 @@ from assay.scores.registry import COMMITTEE
 from assay.scores.training import TrainingFeatures
 from assay.scoring import ENERGIES
 from assay.sources import Evaluation, Source
+from assay.sources.ase_committee import AseCommittee
+from assay.sources.recorded import Recorded
+from assay.sources.recording import recalled
+from assay.sources.referenced import Referenced
 
 TIMED_ATOMS = 1_000
 REPEATS = 3
@@ -145,20 +150,23 @@ def fitted_methods(
     return found
 
 
-def timed(methods: Sequence[Method], source: Source, frames: Iterable[Frame]) -> tuple[list[Method], float]:
-    """The methods with their cost per atom, and that of the source's evaluation, in seconds.
+def timed(methods: Sequence[Method], source: Source, frames: Iterable[Frame]) -> tuple[list[Method], float | None]:
+    """The methods with their cost per atom, and that of the source's evaluation, in seconds; `None` where evaluations
+    are recorded or kept: reading them says nothing of the potentials.
 
     Measured on the first `TIMED_ATOMS` atoms of frames that can be evaluated, after one evaluation that does not
     count; a score that fails there is out.
     """
     seconds, atoms, source_seconds = dict.fromkeys((m.name for m in methods), 0.0), 0, 0.0
     failed: dict[str, str] = {}
+    read = False
     for frame in frames:
         numbers = frame.atoms.numbers
         try:
             evaluation = source.evaluate(frame.atoms)
         except FrameError:
             continue
+        read = read or _is_read(source, frame.atoms)
         source_seconds += _seconds(partial(source.evaluate, frame.atoms))
         for method in methods:
             if method.score is None or method.name in failed:
@@ -181,7 +189,16 @@ def timed(methods: Sequence[Method], source: Source, frames: Iterable[Frame]) ->
         if m.name in failed or m.score is None
         else replace(m, seconds_per_atom=seconds[m.name] / atoms)
         for m in methods
-    ], source_seconds / atoms
+    ], None if read else source_seconds / atoms
+
+
+def _is_read(source: Source, frame: Atoms) -> bool:
+    """Whether an evaluated frame is read back, and not computed again."""
+    own = source.source if isinstance(source, Referenced) else source
+    if not isinstance(own, AseCommittee):
+        return isinstance(own, Recorded)
+    members = enumerate(own.members)
+    return any(recalled(own, k, frame, member.label == own.features) is not None for k, member in members)
 
 
 def _seconds(call: Callable[[], Any]) -> float:

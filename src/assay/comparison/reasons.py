@@ -70,6 +70,11 @@ def by_split(found: Mapping[str, Told], write: Callable[[Told], str] = estimate)
 def cost(result: Mapping[str, Any], method: str) -> str:
     """What a method costs beside the potential."""
     own, source = result["methods"].get(method, {}), result["source_cost"]
+    if source["evaluation_microseconds_per_atom"] is None:
+        return (
+            f"{number(own.get('microseconds_per_atom'))} µs per atom and {number(own.get('fit_seconds'))} s to fit, "
+            "beside the potentials, whose cost is not known: what they say was recorded before"
+        )
     return (
         f"{number(own.get('microseconds_per_atom'))} µs per atom beside the "
         f"{number(source['evaluation_microseconds_per_atom'])} µs of the potential, "
@@ -128,6 +133,8 @@ def choice(
         return f"Nothing else is as good on all sets of frames. Cost: {cost(result, method)}."
     if preferred:
         return f"{equal} are as good within the error; this is that of the forces: {cost(result, method)}."
+    if result["source_cost"]["evaluation_microseconds_per_atom"] is None:
+        return f"{equal} are as good within the error; this has the best mean: {cost(result, method)}."
     if method == best:
         return (
             f"{equal} are as good within the error; this has the best mean, and of those within "

@@ -21,15 +21,17 @@ def errors(frames: Sequence[Frame], predicted: PoolLabels, known: PoolLabels) ->
     """RMSEs over the frames that have both, and by config_type.
 
     `energy_shifted` is that of energies after one shift per species, fitted to all these frames: all that is to be said
-    of energies whose reference is not that of DFT. Forces in eV/Å, energies in meV/atom; empty without frames.
+    of energies whose reference is not that of DFT; `None` where there are no more frames than shifts. Forces in eV/Å,
+    energies in meV/atom; empty without frames.
     """
     here = predicted.known & known.known
     if not here.any():
         return {}
     natoms = np.array([len(frame.atoms) for frame in frames])
     energy = (predicted.energy - known.energy) / natoms
+    shift, shifts = _shift([frames[j] for j in np.flatnonzero(here).tolist()], energy[here])
     energy_shifted = np.full(len(frames), np.nan)
-    energy_shifted[here] = energy[here] - _shift([frames[j] for j in np.flatnonzero(here).tolist()], energy[here])
+    energy_shifted[here] = energy[here] - shift
     square = np.square(predicted.forces - known.forces).sum(axis=1)
     frame_of = np.repeat(np.arange(len(frames)), natoms)
     kinds = np.array([frame.config_type for frame in frames])
@@ -40,18 +42,19 @@ def errors(frames: Sequence[Frame], predicted: PoolLabels, known: PoolLabels) ->
             "atoms": int(natoms[chosen].sum()),
             "force_rmse_eV_per_A": float(np.sqrt(square[chosen[frame_of]].mean() / 3)),
             "energy_rmse_meV_per_atom": 1000 * rmse(energy[chosen]),
-            "energy_shifted_rmse_meV_per_atom": 1000 * rmse(energy_shifted[chosen]),
+            "energy_shifted_rmse_meV_per_atom": 1000 * rmse(energy_shifted[chosen]) if here.sum() > shifts else None,
         }
 
     by_kind = {str(kind): of(here & (kinds == kind)) for kind in np.unique(kinds[here])}
     return of(here) | {"by_config_type": by_kind}
 
 
-def _shift(frames: Sequence[Frame], energy: Array) -> Array:
-    """`Σ_s x_fs δ_s` with the shifts of least squares, of energies per atom: `(F,)`."""
+def _shift(frames: Sequence[Frame], energy: Array) -> tuple[Array, int]:
+    """`Σ_s x_fs δ_s` with the shifts of least squares, of energies per atom `(F,)`, and how many are independent."""
     numbers = np.unique(np.concatenate([frame.atoms.numbers for frame in frames]))
     fractions = np.array([[np.mean(frame.atoms.numbers == z) for z in numbers] for frame in frames])
-    return np.asarray(fractions @ np.linalg.lstsq(fractions, energy)[0])
+    shifts, _, rank, _ = np.linalg.lstsq(fractions, energy)
+    return np.asarray(fractions @ shifts), int(rank)
 
 
 def worse_than(student: dict[str, Any], teachers: dict[str, Any], quantity: str) -> list[str]:

@@ -36,7 +36,7 @@ def check_labels(
     | weights | of the teachers, `(K,)` |
     | features | of the atoms of a frame, `(A, D)`: they say which frames are alike |
     """
-    here, flagged = np.flatnonzero(known.known), np.zeros(len(frames), dtype=bool)
+    here, flagged = np.flatnonzero(known.known & teachers.answered), np.zeros(len(frames), dtype=bool)
     if len(here) < FEWEST:
         return flagged, []
     found = _held_against(frames, teachers, known, weights, features, here)
@@ -57,7 +57,7 @@ def _held_against(
     features: Callable[[Atoms], Array],
     here: NDArray[np.int64],
 ) -> NoisyLabels:
-    references = fit_references(frames, teachers, known.energy, known.known, weights)
+    references = fit_references(frames, teachers, known.energy, known.known & teachers.answered, weights)
     shifts = np.array([references.of(frames[j].atoms.numbers) for j in here]).T
     difference = (known.energy[here] - teachers.energy[:, here] - shifts) / teachers.natoms[here]
     norms = np.linalg.norm(known.forces - teachers.forces.mean(axis=0), axis=1)

@@ -5,8 +5,10 @@ Axis letters: K teachers, F frames, A atoms of all frames.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from ase import Atoms
@@ -64,8 +66,9 @@ def mix(
 ) -> Mixed:
     """The teachers' label where `U_j < U_c`, the DFT label elsewhere, energies on DFT's reference.
 
-    The teachers' energies are shifted per species onto the DFT labels of `ties`, or without any, onto all DFT labels
-    that are used; where there are none, onto the teacher of the largest weight.
+    The teachers' energies are shifted per species onto the DFT labels of `ties`, or where those lack a species that
+    others have, onto all DFT labels that are used; where a teacher failed on all of these frames, onto all that are
+    known; where there are none, onto the teacher of the largest weight.
 
     | argument | meaning |
     |---|---|
@@ -77,11 +80,21 @@ def mix(
     | without | frames whose DFT label is not to be trusted, `(F,)`: they keep their teachers' if U < U_c, else none |
     """
     trusted = known.known if without is None else known.known & ~without
-    wanted = ~taught(uncertainty, cutoff) | (ties & trusted)
+    wanted = ~taught(uncertainty, cutoff) | (ties & (trusted | ~known.known))
     dft = wanted & trusted
-    references = fit_references(
-        frames, teachers, known.energy, ties & trusted if (ties & trusted).any() else dft, weights
-    )
+    usable = trusted & teachers.answered
+    tying, on = ties & usable, dft & usable
+    if tying.any() and _species(frames, tying) >= _species(frames, on):
+        on = tying
+    elif dft.any() and not on.any():
+        on = usable
+        if not on.any():
+            warnings.warn(
+                "a teacher failed on every frame with a DFT label: energies of the teachers' labels keep another zero. "
+                "Have some of the most certain frames labelled too (--reference-frames)",
+                stacklevel=2,
+            )
+    references = fit_references(frames, teachers, known.energy, on, weights)
     shifts = np.array([references.of(frame.atoms.numbers) for frame in frames]).T
     label = teachers.label(which, weights, shifts)
     atoms = np.repeat(dft, teachers.natoms)
@@ -102,20 +115,26 @@ def mix(
 def fit_references(
     frames: Sequence[Frame], teachers: Teachers, energy: Array, on: NDArray[np.bool_], weights: Array
 ) -> EnergyReferences:
-    """Shifts of the K teachers onto the DFT energies `(F,)` of the frames `on` `(F,)`.
+    """Shifts of the K teachers onto the DFT energies `(F,)` of the frames `on` `(F,)`; where there are none, onto the
+    teacher of the largest weight.
 
-    Where these lack a species of the pool, as where there are none, onto the teacher of the largest weight.
+    A species of the pool that no frame of `on` has keeps the teachers' zero: no DFT energy holds it against another,
+    and the student has a constant of its own for each species.
     """
-    covered = set().union(*(frames[j].atoms.numbers for j in np.flatnonzero(on).tolist()))
-    if all(covered.issuperset(frame.atoms.numbers) for frame in frames):
+    if not on.any():
+        fold = ReferenceFold(teachers.models, teachers.models[int(np.argmax(weights))])
+        for j in np.flatnonzero(teachers.answered).tolist():
+            fold.update(frames[j].atoms.numbers, teachers.energy[:, j])
+    else:
         fold = ReferenceFold(teachers.models, LABELS)
         for j in np.flatnonzero(on).tolist():
             fold.update(frames[j].atoms.numbers, teachers.energy[:, j], float(energy[j]))
-        return fold.result()
-    fold = ReferenceFold(teachers.models, teachers.models[int(np.argmax(weights))])
-    for j, frame in enumerate(frames):
-        fold.update(frame.atoms.numbers, teachers.energy[:, j])
-    return fold.result()
+    return fold.result().with_species(sorted(_species(frames, np.ones(len(frames), dtype=bool))))
+
+
+def _species(frames: Sequence[Frame], which: NDArray[np.bool_]) -> set[int]:
+    """Atomic numbers in some of the frames, `(F,)`."""
+    return {int(z) for j in np.flatnonzero(which).tolist() for z in frames[j].atoms.numbers}
 
 
 def mixed_frames(frames: Sequence[Frame], mixed: Mixed, uncertainty: Array) -> Iterator[Atoms]:
@@ -131,8 +150,7 @@ def mixed_frames(frames: Sequence[Frame], mixed: Mixed, uncertainty: Array) -> I
         atoms.info |= {
             KEYS.energy: float(mixed.labels.energy[j]),
             "label_source": DFT if mixed.dft[j] else TEACHERS,
-            "U": float(uncertainty[j]),
-        }
+        } | _finite({"U": uncertainty[j]})
         atoms.set_array(KEYS.forces, mixed.labels.forces[offsets[j] : offsets[j + 1]])
         if stress:
             atoms.info[KEYS.stress] = mixed.labels.stress[j]
@@ -142,7 +160,8 @@ def mixed_frames(frames: Sequence[Frame], mixed: Mixed, uncertainty: Array) -> I
 def jobs(frames: Sequence[Frame], mixed: Sequence[Mixed], uncertainty: Array) -> list[Atoms]:
     """The frames that need a DFT calculation for any of the cut-offs, the most uncertain first.
 
-    `info` has `U`, `rank` (from 1) and `largest_cutoff`, the largest U_c that asks for the frame.
+    `info` has `U`, `rank` (from 1) and `largest_cutoff`, the largest U_c that asks for it, where they are finite.
+    Frames on which a teacher failed have no U, and come first.
     """
     pending = np.any([each.pending for each in mixed], axis=0)
     order = [j for j in np.argsort(-uncertainty, kind="stable") if pending[j]]
@@ -150,9 +169,13 @@ def jobs(frames: Sequence[Frame], mixed: Sequence[Mixed], uncertainty: Array) ->
     for rank, j in enumerate(order, 1):
         atoms = bare(frames[j])
         largest = max(each.cutoff for each in mixed if each.pending[j])
-        atoms.info |= {"U": float(uncertainty[j]), "rank": rank, "largest_cutoff": largest}
+        atoms.info |= {"rank": rank} | _finite({"U": uncertainty[j], "largest_cutoff": largest})
         found.append(atoms)
     return found
+
+
+def _finite(values: dict[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if isfinite(value)}
 
 
 def bare(frame: Frame) -> Atoms:

@@ -29,7 +29,7 @@ class Teachers:
     | field | meaning | shape, unit |
     |---|---|---|
     | models | names | `(K,)` |
-    | energy, forces | predictions | `(K, F)` eV, `(K, A, 3)` eV/Å |
+    | energy, forces | predictions, NaN of a frame on which a teacher failed | `(K, F)` eV, `(K, A, 3)` eV/Å |
     | stress | NaN where a frame has none | `(K, F, 6)` eV/Å³ |
     | offsets | atoms of frame j are `offsets[j]:offsets[j + 1]` | `(F + 1,)` |
     """
@@ -51,9 +51,10 @@ class Teachers:
         progress: Progress | None = None,
         failed: Skipped | None = None,
     ) -> tuple[list[Frame], Teachers]:
-        """The frames that all teachers could evaluate, and what they predict for them.
+        """The frames, and what all teachers predict for them.
 
-        Frames that could not are added to `failed`; without it the first raises `FrameError`, as does none at all.
+        Frames on which one failed are added to `failed` and have no predictions; without `failed` the first raises
+        `FrameError`, as do failures on all frames.
         """
         kept: list[Frame] = []
         energy, forces, stress = [], [], []
@@ -62,6 +63,10 @@ class Teachers:
                 if failed is None:
                     raise FrameError(f"{told.origin}: {told.reason} (--skip-bad leaves such frames out)")
                 failed.append((told.origin, told.reason))
+                kept.append(frame)
+                energy.append(np.full(len(models), np.nan))
+                forces.append(np.full((len(models), len(frame.atoms), 3), np.nan))
+                stress.append(np.full((len(models), 6), np.nan))
                 continue
             kept.append(frame)
             assert told.energy_members is not None
@@ -70,7 +75,7 @@ class Teachers:
             forces.append(told.forces_members)
             none = np.full((len(told.energy_members), 6), np.nan)
             stress.append(none if told.stress_members is None else told.stress_members)
-        if not kept:
+        if not np.isfinite(energy).any():
             raise FrameError(
                 f"no frame of the pool has predictions of all teachers: {failed[0] if failed else 'empty'}"
             )
@@ -84,15 +89,23 @@ class Teachers:
         return np.diff(self.offsets)
 
     def uncertainty(self, weights: Sequence[float] | Array) -> Array:
-        """U of each frame, `(F,)` eV/Å: `assay.scores.heterogeneous`; weights `(K,)`, `()` for equal ones."""
-        return member_deviations(self.forces, self.offsets).frames(weights)
+        """U of each frame, `(F,)` eV/Å: `assay.scores.heterogeneous`; weights `(K,)`, `()` for equal ones.
+
+        Infinite where a teacher failed: nothing says that they agree.
+        """
+        return np.where(self.answered, member_deviations(self.forces, self.offsets).frames(weights), np.inf)
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Which frames all teachers could evaluate, `(F,)`."""
+        return np.asarray(np.isfinite(self.energy).all(axis=0))
 
     def force_rmse(self, forces: Array) -> Array:
         """RMSE of each teacher's force components over the atoms with labels `(A, 3)`, NaN without: `(K,)`, eV/Å.
 
         Raises `ValueError` without any label.
         """
-        here, errors = np.isfinite(forces).all(axis=1), MemberErrors()
+        here, errors = np.isfinite(forces).all(axis=1) & np.repeat(self.answered, self.natoms), MemberErrors()
         if here.any():
             errors.update(self.forces[:, here], forces[here])
         return errors.rmse

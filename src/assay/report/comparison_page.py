@@ -94,6 +94,8 @@ def _advice(found: Mapping[str, Any]) -> list[Advice]:
 
 
 def _source_cost(found: Mapping[str, Any]) -> str:
+    if found["evaluation_microseconds_per_atom"] is None:
+        return "What the potentials say was recorded before: what they cost is not known, nor part of the costs here."
     text = f"The potential itself: {number(found['fit_seconds'])} s for features and fit, "
     text += f"{number(found['evaluation_microseconds_per_atom'])} µs per atom to evaluate, members included."
     for name, seconds in (found.get("posteriors") or {}).items():

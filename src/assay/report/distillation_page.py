@@ -63,13 +63,25 @@ def _labels(result: Distilled) -> Section:
         shares("share of atoms", (row["dft_needed"]["share_of_atoms"] for row in rows)),
         counts("of these waiting", (row["pending"]["frames"] for row in rows)),
         counts("teachers' labels", (row["teachers_labels"]["frames"] for row in rows)),
-        numbers("force RMSE of labels, eV/Å", (row["label_errors"].get(FORCE) for row in rows)),
-        numbers("energy RMSE of labels, meV/atom", (row["label_errors"].get(ENERGY) for row in rows)),
+        counts("of these with a known DFT label", (row["teachers_labels_judged"]["frames"] for row in rows)),
+        *(
+            numbers(f"{whose}: {head}", [row[errors].get(key) for row in rows])
+            for whose, errors in (("teachers' labels", "teachers_label_errors"), ("all labels", "label_errors"))
+            for key, head in ((FORCE, "force RMSE, eV/Å"), (ENERGY, "energy RMSE, meV/atom"))
+        ),
     )
-    caption = "The mixed sets. Errors of labels are against the DFT labels that are known, DFT's own counted as right."
+    caption = (
+        "The mixed sets. Errors of labels are against DFT, over the frames of the pool whose DFT label is known: over "
+        "those with the teachers' label, and over all, where DFT's own has no error. They are not known where DFT "
+        "labels are of no frame that has its teachers'."
+    )
     section.tables.append(Table("mixed", caption, columns, sortable=False))
     if result.jobs:
         section.notes.append(f"{many(result.jobs, 'frame')} wait for a DFT label, in dft-jobs.extxyz.")
+    if result.failed:
+        section.notes.append(
+            f"{many(len(result.failed), 'frame')} need DFT as a teacher failed: no U is known of them."
+        )
     section.notes.extend(f"{origin}: DFT label dropped as noisy, {reason}" for origin, reason in result.noisy)
     return section
 
@@ -94,6 +106,7 @@ def _students(result: Distilled) -> Section:
         caption = f"{what[0].upper()}{what[1:]} against the share of the pool's atoms that need DFT labels."
         if key == SHIFTED:
             caption += " After one shift per species, as energies of teachers alone have no DFT reference."
+        caption += " Student and teachers are judged on the test frames, labels on frames of the pool."
         section.panels.append(Panel(key, what, svg(draw, id=key, label=what), caption))
     columns = [texts("U_c, eV/Å", map(cutoff, tested))]
     for name, of in (("student", _of_student), ("teachers", _of_teachers)):
@@ -135,6 +148,8 @@ def _teachers(result: Distilled) -> Section:
     columns = [texts("teacher", result.models), numbers("weight", result.weights)]
     if result.rmse is not None:
         columns.append(numbers("RMSE, eV/Å", result.rmse))
+    if result.rmse_frames is not None:
+        section.notes.append(f"Measured over {many(result.rmse_frames, 'labelled frame')} of the pool.")
     if result.students:
         told = result.students[-1]["references"]
         members = [told["members"][name] for name in result.models]
@@ -149,12 +164,12 @@ def _teachers(result: Distilled) -> Section:
 
 
 def against_share(ax: Axes, rows: Sequence[Row], key: str, unit: str) -> Axes:
-    """RMSE of students, of teachers and of the labels themselves, over the share of atoms with DFT labels."""
+    """RMSE of students and teachers on test frames, and of labels of the pool, over the share of DFT labels."""
     share = [100 * row["dft_needed"]["share_of_atoms"] for row in rows]
     lines = (
-        ("student", [_of_student(row).get(key) for row in rows], SERIES[0], "o-"),
-        ("teachers", [_of_teachers(row).get(key) for row in rows], SERIES[1], "s--"),
-        ("labels of the pool", [row["label_errors"].get(key) for row in rows], MUTED, "^:"),
+        ("student, test frames", [_of_student(row).get(key) for row in rows], SERIES[0], "o-"),
+        ("teachers, test frames", [_of_teachers(row).get(key) for row in rows], SERIES[1], "s--"),
+        ("labels, frames of the pool with known DFT", [row["label_errors"].get(key) for row in rows], MUTED, "^:"),
     )
     for name, values, colour, style in lines:
         if any(value is not None for value in values):
@@ -167,10 +182,12 @@ def against_share(ax: Axes, rows: Sequence[Row], key: str, unit: str) -> Axes:
 
 def uncertainties(ax: Axes, values: Array, cutoffs: Sequence[float | None]) -> Axes:
     """A histogram of U `(F,)` on a logarithmic axis, with the cut-offs."""
-    positive = values[values > 0]
+    positive = values[(values > 0) & np.isfinite(values)]
     if positive.size:
         low, high = positive.min(), max(positive.max(), 1.01 * positive.min())
-        ax.hist(np.clip(values, low, None), bins=list(np.geomspace(low, high, 41)), color=SERIES[0])
+        ax.hist(
+            np.clip(values[np.isfinite(values)], low, None), bins=list(np.geomspace(low, high, 41)), color=SERIES[0]
+        )
         ax.set_xscale("log")
         plain_decades(ax.xaxis)
     for value in cutoffs:

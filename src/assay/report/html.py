@@ -20,6 +20,8 @@ from assay.report.verdict import verdict
 
 TOP_FAILED = 50
 """Frames left out that are named one by one."""
+SPELT_OUT = 12
+"""Elements beyond which they are counted."""
 
 
 def render(
@@ -66,10 +68,11 @@ def _full_first(*given: Section) -> list[Section]:
 def _judged(assessment: Assessment) -> str:
     """One line about the frames: how many, which elements and groups, which error bar."""
     elements = [chemical_symbols[z] for z in np.unique(assessment.numbers)]
+    named = ", ".join(elements) if len(elements) <= SPELT_OUT else many(len(elements), "element")
     groups = len({name for name in assessment.config_types if name})
     parts = [
         many(len(assessment.names), "frame"),
-        many(len(assessment.numbers), "atom") + (f" ({', '.join(elements)})" if elements else ""),
+        many(len(assessment.numbers), "atom") + (f" ({named})" if elements else ""),
         *([many(groups, "group")] if groups else []),
         f"error bars: {assessment.bar}" if assessment.bar else "scores only, no error bars",
     ]

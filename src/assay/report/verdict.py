@@ -13,6 +13,7 @@ from assay.prediction import Score
 from assay.report.parts import many, number, percent
 from assay.report.quantities import atom_force_bar, frame_risk, riskiest_frame, width
 from assay.report.tables import UNITS, mean_bar
+from assay.scores.heterogeneous import Heterogeneous, HeterogeneousForce
 
 SLACK = {"0.68": 0.05, "0.95": 0.03}
 """How far coverage may be from its level before the verdict says so."""
@@ -169,9 +170,12 @@ def _predicted(assessment: Assessment) -> Verdict:
 
 
 def _flag_sentences(assessment: Assessment) -> list[str]:
-    scores = _flagging(assessment)
-    shares = [f"{percent(float(s.flagged.mean()))} of {s.level}s (above {s.threshold:.3g})" for s in scores]
-    return [f"Flagged by {scores[0].name}: {', '.join(shares)}."] if scores else []
+    shares: dict[str, list[str]] = {}
+    for s in _flagging(assessment):
+        shares.setdefault(s.name, []).append(
+            f"{percent(float(s.flagged.mean()))} of {s.level}s (above {s.threshold:.3g})"
+        )
+    return [f"Flagged by {name}: {', '.join(found)}." for name, found in shares.items()]
 
 
 def _flag_tiles(assessment: Assessment) -> list[Tile]:
@@ -182,7 +186,12 @@ def _flag_tiles(assessment: Assessment) -> list[Tile]:
 
 
 def _flagging(assessment: Assessment) -> list[Score]:
-    """The levels of one score with a threshold: the extrapolation grade if it is there, else the first."""
+    """The levels of one score with a threshold: that of the error bar, else the extrapolation grade, else the first.
+
+    The spread of unlike members in atoms brings U of their frames along.
+    """
     scores = [score for score in assessment.scores.values() if score.threshold is not None and len(score.values)]
     names = [score.name for score in scores]
-    return [score for score in scores if score.name == ("gamma" if "gamma" in names else names[0])]
+    lead = next((name for name in (assessment.bar.partition(":")[0], "gamma", *names) if name in names), "")
+    shown = (lead, Heterogeneous.name) if lead == HeterogeneousForce.name else (lead,)
+    return sorted((score for score in scores if score.name in shown), key=lambda score: shown.index(score.name))

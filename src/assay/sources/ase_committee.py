@@ -58,12 +58,12 @@ from ase import Atoms
 from assay.frames import FrameError
 from assay.prediction import Array
 from assay.sources import Evaluation, worker
-from assay.sources.calculators import LAMMPSLIB, Member, make_calculator, refusal, require_known
+from assay.sources.calculators import LAMMPSLIB, Member, calculator_class, make_calculator, refusal, require_known
 from assay.sources.frame_calculator import FrameCalculator
 from assay.sources.lammps_wheel import MARGIN, forget_shared_memory
 from assay.sources.model_names import PACKAGES, identity, needs_permission, parse_member
 from assay.sources.models import ase_calculator
-from assay.sources.recording import recalled
+from assay.sources.recording import recalled, sound
 from assay.sources.worker_process import WorkerProcess
 
 
@@ -200,12 +200,17 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
             raise FrameError(f"member {member.label!r} failed: {result['error']}")
         return result
 
-    def identity(self, index: int) -> str | None:
-        """Under which name evaluations of member `index` are kept; see `assay.sources.model_names.identity`."""
-        if index not in self._identities:
-            member = self.members[index]
+    def identity(self, index: int, anew: bool = False) -> str | None:
+        """Under which name evaluations of member `index` are kept; see `assay.sources.model_names.identity`.
+
+        It is found out once, or `anew`: files may have changed.
+        """
+        if anew or index not in self._identities:
+            member, before = self.members[index], self._identities.get(index)
             asks = member.python and member.python not in self.allow_import  # don't start what is not allowed
             self._identities[index] = None if asks else identity(member)
+            if before != self._identities[index]:
+                self._running.pop((os.getpid(), index), None)
         return self._identities[index]
 
     def require_allowed(self, index: int) -> None:
@@ -214,7 +219,7 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
         if lacking := [needed for needed in needs_permission(member) if needed not in self.allow_import]:
             raise refusal(member, f"it would run {lacking[0]}, which a file alone may not ask for", lacking[0])
         if "." in member.calculator:
-            require_known(member, self.allow_import)
+            (require_known if member.python else calculator_class)(member, self.allow_import)
 
     def batch_atoms(self, index: int) -> int | None:
         """How many atoms should go through member `index` together; `None` if it does not say."""
@@ -252,8 +257,12 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
     def _computed(
         self, key: tuple[int, int], frames: list[Atoms], featured: bool, feature_forces: bool
     ) -> list[dict[str, Any]]:
+        potential = self._potential(key[1])
         try:
-            results = worker.predict(self._potential(key[1]), frames, featured, feature_forces)
+            if isinstance(potential, WorkerProcess):
+                results = potential.predict(frames, featured, feature_forces)
+            else:
+                results = worker.predict(potential, frames, featured, feature_forces)
         except FrameError as error:  # of a worker process that ended: the next frame gets a new one
             del self._running[key]
             if len(frames) > 1:
@@ -262,7 +271,7 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
         if "." in self.members[key[1]].calculator and any("error" in result for result in results):
             self._running.pop(key, None)  # what an ASE calculator is left with is not to be trusted
         for result, frame in zip(results, frames, strict=True):
-            if "error" not in result and not _sound(result, len(frame)):
+            if "error" not in result and not sound(result, len(frame)):
                 result["error"] = "values that are not finite, or of the wrong shape"
         return results
 
@@ -282,10 +291,7 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
                 f'pip install "assay[{member.calculator}]", or name the interpreter of an environment that has it'
             ) from error
         except Exception as error:
-            raise ValueError(
-                f"member {member.label!r}: {member.calculator} can't be made with {dict(member.arguments)}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+            raise ValueError(f"member {member.label!r} can't be made: {type(error).__name__}: {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_running": {}}
@@ -353,12 +359,3 @@ def _boxed(frame: Atoms) -> Atoms:
         atoms.set_cell(cell.complete())
         atoms.center(vacuum=MARGIN, axis=np.flatnonzero(~atoms.pbc))
     return atoms
-
-
-def _sound(result: Mapping[str, Any], atoms: int) -> bool:
-    shapes = {"energy": (), "forces": (atoms, 3), "stress": (6,)}
-    return all(
-        np.shape(result[key]) == shape and np.isfinite(result[key]).all()
-        for key, shape in shapes.items()
-        if key in result
-    )

@@ -1,7 +1,8 @@
 """Making a calculator that a file names: only what is known, or allowed by the user, may run.
 
-A committee's TOML file may come from anyone, and so may a gauge file with a committee in it: files are data. So a
-calculator must be a class of a known module, and LAMMPS commands may define a potential and nothing else.
+A gauge file with a committee in it may come from anyone: files are data. So a calculator must be a class of a known
+module, and LAMMPS commands may define a potential and nothing else. A committee's TOML file is asked for the same, but
+may allow modules itself, and the interpreters and weights that it names count as named by the user: read it before use.
 """
 
 from __future__ import annotations
@@ -71,6 +72,20 @@ def require_known(member: Member, allow: tuple[str, ...]) -> None:
 
 def make_calculator(member: Member, allow: tuple[str, ...]) -> Any:
     """Import and make the calculator of a member, if that is allowed."""
+    found = calculator_class(member, allow)
+    try:
+        return found(**filled(deepcopy(dict(member.arguments))))
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"member {member.label!r}: {member.calculator} can't be made with {dict(member.arguments)}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def calculator_class(member: Member, allow: tuple[str, ...]) -> Any:
+    """Import what makes the calculator of a member: a class of calculators, or what may be called besides."""
     require_known(member, allow)
     module, _, name = member.calculator.rpartition(".")
     if "lammps" in member.calculator:
@@ -87,15 +102,7 @@ def make_calculator(member: Member, allow: tuple[str, ...]) -> Any:
     calculator = isinstance(found, type) and hasattr(found, "get_potential_energy")
     if not (_within(home, allow) or (_within(home, KNOWN) and (calculator or _within(home, FACTORIES)))):
         raise refusal(member, f"{member.calculator} is no class of calculators in a known module", home or module)
-    try:
-        return found(**filled(deepcopy(dict(member.arguments))))
-    except ModuleNotFoundError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"member {member.label!r}: {member.calculator} can't be made with {dict(member.arguments)}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    return found
 
 
 def _within(module: str, prefixes: Sequence[str]) -> bool:

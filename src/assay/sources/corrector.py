@@ -67,6 +67,8 @@ class Corrector:
     def __post_init__(self) -> None:
         if self.components < 0 or not (self.components or self.constants):
             raise ValueError(f"corrector: nothing to fit with {self.components} components; give 1 or more")
+        if self.species and not self.constants:
+            raise ValueError("corrector: species are those of the constants, and constants=false asks for none")
 
     def for_species(self, species: Sequence[str]) -> Corrector:
         """The same settings with constants for these species, unless they name their own."""

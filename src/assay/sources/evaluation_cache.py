@@ -22,7 +22,8 @@ from assay.frames import content_hash
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS evaluations (
-    model TEXT, frame TEXT, energy REAL, forces BLOB, stress BLOB, features BLOB, PRIMARY KEY (model, frame)
+    model TEXT, frame TEXT, energy REAL NOT NULL, forces BLOB NOT NULL, stress BLOB, features BLOB,
+    PRIMARY KEY (model, frame)
 )
 """
 

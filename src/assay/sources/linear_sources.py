@@ -20,14 +20,22 @@ def only_energies(settings: Mapping[str, Any]) -> bool:
     return settings["source"] == Corrector.kind and not settings.get("forces", False)
 
 
-def linear_source_from_state(state: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> LinearSource:
-    """The source of this `kind` (or `source`) and these settings; modules that it may import beyond the known ones.
+def linear_source(settings: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> LinearSource:
+    """The source that a user names, here and now: settings with its name as `source`.
 
     Raises `ValueError` for settings that it does not have.
     """
-    kind = state["kind"] if "kind" in state else state["source"]
-    found = LINEAR[kind].from_state({key: value for key, value in state.items() if key not in ("kind", "source")})
-    if not isinstance(found, Corrector):
-        return found
-    by_user = needs_permission(found.member) if "source" in state else ()  # named here and now, not by a gauge file
-    return replace(found, allow_import=(*allow_import, *by_user))
+    own = {key: value for key, value in settings.items() if key != "source"}
+    found = LINEAR[settings["source"]].from_state(own)
+    if isinstance(found, Corrector):
+        return replace(found, allow_import=(*allow_import, *needs_permission(found.member)))
+    return found
+
+
+def linear_source_from_state(state: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> LinearSource:
+    """The source of a gauge file; it may run what `allow_import` names, and nothing because the file says so.
+
+    Raises `ValueError` for settings that it does not have.
+    """
+    found = LINEAR[state["kind"]].from_state({key: value for key, value in state.items() if key != "kind"})
+    return replace(found, allow_import=allow_import) if isinstance(found, Corrector) else found

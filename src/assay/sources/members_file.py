@@ -7,7 +7,7 @@ A members file of M models, F frames and their A atoms in all has
 | models | names | `(M,)` |
 | natoms | atoms of each frame | `(F,)` |
 | energy, forces | eV, eV/Å | `(M, F)`, `(M, A, 3)` |
-| stress | optional; Voigt xx yy zz yz xz xy, eV/Å³ | `(M, F, 6)` |
+| stress | optional; Voigt xx yy zz yz xz xy, eV/Å³; NaN where a model has none for a frame | `(M, F, 6)` |
 | hash | optional; `assay.frames.content_hash` of each frame | `(F,)` |
 """
 
@@ -138,7 +138,7 @@ def _read(path: Path) -> MembersFile:
 def write_members(
     path: str | Path, models: Sequence[str], frames: Iterable[Atoms], evaluations: Iterable[Evaluation]
 ) -> None:
-    """Write a members file with hashes, whole or not at all; stress is in it if every evaluation has it.
+    """Write a members file with hashes, whole or not at all; stress is NaN where an evaluation has none.
 
     | argument | meaning |
     |---|---|
@@ -168,6 +168,7 @@ def write_members(
         "energy": np.stack(energy, axis=1),
         "forces": np.concatenate(forces, axis=1),
     }
-    if not any(s is None for s in stress):
-        arrays["stress"] = np.stack([s for s in stress if s is not None], axis=1)
+    if any(s is not None for s in stress):
+        none = np.full((len(models), 6), np.nan)
+        arrays["stress"] = np.stack([none if s is None else s for s in stress], axis=1)
     write_atomically(path, lambda file: np.savez_compressed(file, **arrays))

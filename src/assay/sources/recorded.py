@@ -1,7 +1,7 @@
 """Members computed elsewhere, read off the frames.
 
 On a frame, the member of model `m` is `info["m_energy"]` (eV), `arrays["m_forces"]` (eV/Å) and, if it has one,
-`info["m_stress"]` (eV/Å³). `assay.sources.members_file` puts the members of an `.npz` file there.
+`info["m_stress"]` (eV/Å³; NaN throughout is none). `assay.sources.members_file` puts those of an `.npz` file there.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Recorded:
         energy = np.array([_checked(m, "energy", frame.info[f"{m}_energy"], ()) for m in self.models])
         forces = np.array([_checked(m, "forces", frame.arrays[f"{m}_forces"], (len(frame), 3)) for m in self.models])
         stress = None
-        if frame.pbc.all() and all(f"{m}_stress" in frame.info for m in self.models):
+        if frame.pbc.all() and all(_has_stress(frame, m) for m in self.models):
             stress = np.array([_checked(m, "stress", frame.info[f"{m}_stress"], (6,)) for m in self.models])
         return Evaluation(
             energy=float(energy.mean()),
@@ -85,6 +85,11 @@ class Recorded:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Recorded:
         return cls(tuple(state["models"]))
+
+
+def _has_stress(frame: Atoms, model: str) -> bool:
+    stress = frame.info.get(f"{model}_stress")
+    return stress is not None and not np.isnan(np.asarray(stress, dtype=np.float64)).all()
 
 
 def _checked(model: str, what: str, value: Any, shape: tuple[int, ...]) -> Array:

@@ -6,7 +6,10 @@ Only `record` keeps anything; evaluations of a run of molecular dynamics would f
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import redirect_stdout
@@ -14,8 +17,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from ase import Atoms
 
 from assay.frames import Frame, FrameError, chunks
@@ -41,20 +46,33 @@ class Gap:
 
 
 @lru_cache(maxsize=8)
-def _opened(folder: Path, process: int) -> EvaluationCache:
-    return EvaluationCache(folder)
+def _opened(folder: Path, process: int, thread: int) -> EvaluationCache | None:
+    try:
+        return EvaluationCache(folder)
+    except (OSError, sqlite3.Error) as error:
+        warnings.warn(
+            f"evaluations are not kept, and those kept before are not found: {folder} can't be used ({error}). "
+            "ASSAY_CACHE names another folder, or is off",
+            stacklevel=3,
+        )
+        return None
 
 
 def opened_cache() -> EvaluationCache | None:
-    """The cache of this process; `None` where the user wants none."""
+    """The cache of this process and thread; `None` where the user wants none, or it can't be used."""
     folder = cache_folder()
-    return None if folder is None else _opened(folder, os.getpid())
+    return None if folder is None else _opened(folder, os.getpid(), threading.get_ident())
 
 
 def recalled(committee: AseCommittee, index: int, frame: Atoms, features: bool) -> dict[str, Any] | None:
     """What is kept of a member's evaluation of a frame; `None` if nothing."""
     cache, model = opened_cache(), committee.identity(index)
-    return None if cache is None or model is None else cache.get(model, frame_key(frame), features)
+    if cache is None or model is None:
+        return None
+    try:
+        return cache.get(model, frame_key(frame), features)
+    except sqlite3.Error:  # damaged, or locked for long: it is computed then
+        return None
 
 
 def record(
@@ -86,7 +104,7 @@ def record(
         members and frames without an evaluation, each with its reason
     """
     cache = cache or opened_cache()
-    identities = identities or tuple(committee.identity(i) for i in range(len(committee.members)))
+    identities = identities or tuple(committee.identity(i, anew=True) for i in range(len(committee.members)))
     gaps: list[Gap] = []
     if cache is None:
         return gaps
@@ -99,6 +117,8 @@ def record(
         try:
             for chunk, results in _computed(committee, index, new, featured, workers):
                 for frame, result in zip(chunk, results, strict=True):
+                    if "error" not in result and not sound(result, len(frame.atoms)):
+                        result["error"] = "values that are not finite, or of the wrong shape"
                     if "error" in result:
                         gaps.append(Gap(member.label, frame.origin, result["error"]))
                     else:
@@ -173,27 +193,49 @@ class _Processes:
 
     def __init__(self, python: str, calculator: str, arguments: dict[str, Any], workers: int) -> None:
         self._potential = (python, calculator, arguments)
-        self._idle: list[WorkerProcess] = []
+        self._idle: SimpleQueue[WorkerProcess] = SimpleQueue()
+        self._all: list[WorkerProcess] = []
+        self._ended = False
         self._threads = ThreadPoolExecutor(workers)
 
     def submit(self, frames: list[Atoms], features: bool) -> Future[Results]:
         return self._threads.submit(self._run, frames, features)
 
     def _run(self, frames: list[Atoms], features: bool) -> Results:
-        process = self._idle.pop() if self._idle else WorkerProcess(*self._potential, threads=1)
+        try:
+            process = self._idle.get_nowait()
+        except Empty:
+            process = WorkerProcess(*self._potential, threads=1)
+            self._all.append(process)
+        if self._ended:  # while it was made
+            process.kill()
         try:
             results = process.predict(frames, features)
         except FrameError as error:  # the process ended: a crash in the potential's own code, or not enough memory
-            if len(frames) == 1:
-                return [{"error": str(error)}]
+            if len(frames) == 1 or self._ended:
+                return [{"error": str(error)}] * len(frames)
             return [self._run([frame], features)[0] for frame in frames]
-        self._idle.append(process)
+        self._idle.put(process)
         return results
 
     def __enter__(self) -> _Processes:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if kind is not None:  # an interrupt does not wait for what nobody will read
+            self._ended = True
+            for process in self._all:
+                process.kill()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        for process in self._idle:
-            process.close()
+        while not self._idle.empty():
+            self._idle.get().close()
+
+
+def sound(result: dict[str, Any], atoms: int) -> bool:
+    """Whether values are finite and of the right shapes."""
+    shapes = {"energy": (), "forces": (atoms, 3), "stress": (6,)}
+    return all(
+        np.shape(result[key]) == shape and np.isfinite(result[key]).all()
+        for key, shape in shapes.items()
+        if key in result
+    )

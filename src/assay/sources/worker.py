@@ -9,7 +9,7 @@ output:
     → {"frames": [{"numbers", "positions", "cell", "pbc", …}], "features": false, "feature_forces": false}
     ← {"results": [{"energy", "forces", …} or {"error"}]}
 
-until standard input ends. What the potential prints goes to standard error.
+until standard input ends. What the potential prints goes to standard error. An interrupt is the parent's to handle.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import importlib.util
 import json
 import os
 import sys
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,17 @@ def written(frame: Atoms) -> dict[str, Any]:
         "positions": frame.positions.tolist(),
         "cell": frame.cell.array.tolist(),
         "pbc": frame.pbc.tolist(),
-        "info": {key: frame.info[key] for key in ("charge", "spin") if isinstance(frame.info.get(key), int | float)},
+        "info": {key: _plain(frame.info[key]) for key in ("charge", "spin") if isinstance(frame.info.get(key), Real)},
     }
     for key in ("initial_charges", "initial_magmoms"):
         if key in frame.arrays:
             message[key] = frame.arrays[key].tolist()
     return message
+
+
+def _plain(number: Any) -> Any:
+    """A number as JSON has it."""
+    return number.item() if isinstance(number, np.generic) else number
 
 
 def read(message: dict[str, Any]) -> Atoms:

@@ -31,7 +31,7 @@ from assay.sources import Source
 from assay.sources.ase_committee import AseCommittee
 from assay.sources.corrector import Corrector
 from assay.sources.features_file import Features, goes_by_order
-from assay.sources.linear_sources import LINEAR, linear_source_from_state, only_energies
+from assay.sources.linear_sources import LINEAR, linear_source, only_energies
 from assay.sources.python_callable import PythonCallable
 from assay.sources.registry import FeatureSource, feature_source, parse_spec
 from assay.survey import Survey
@@ -205,7 +205,7 @@ def build(
             workers=workers, progress=stage("features", int(fitted_frames.sum())), failed=left_out,
         )  # fmt: skip
     elif settings["source"] in LINEAR:
-        rows = linear_source_from_state(settings, allow_import).for_species(survey.species)
+        rows = linear_source(settings, allow_import).for_species(survey.species)
         potential, fitted_scores = fit_potential(
             lambda: frames(train, train_members), survey, rows, choice, bar_score=bar_score, chosen=fitted_frames,
             weights=weights, posterior=drawn_from, seed=seed, workers=workers, stage=stage, failed=left_out,

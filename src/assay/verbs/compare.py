@@ -194,8 +194,8 @@ def compare(
         "remarks": [*(sentence for *_, sentence in sets.shared()), *sets.outliers(), *_few(sets)],
         "splits": [_training(sets), *(_described(name, split, sets) for name, split in splits.items())],
         "source_cost": {
-            "fit_seconds": fitted.seconds,
-            "evaluation_microseconds_per_atom": 1e6 * source_seconds,
+            "fit_seconds": None if source_seconds is None else fitted.seconds,
+            "evaluation_microseconds_per_atom": None if source_seconds is None else 1e6 * source_seconds,
             "posteriors": dict(fitted.posteriors),
         },
         "methods": {each.name: _told(each) for each in (*methods, RANDOM, CONSTANT)},

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from assay.distillation.cutoffs import cutoff_for_share
 from assay.distillation.errors import errors
 from assay.distillation.label_check import check_labels
+from assay.distillation.label_keys import keys_of_labels
 from assay.distillation.labels import Mixed, jobs, mix
 from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
 from assay.frames import Frame, LabelKeys, Skipped, content_hash, file_hash
@@ -45,10 +46,13 @@ class Distilled:
     | field | meaning |
     |---|---|
     | models, weights | the K teachers, and their weights `(K,)` |
-    | uncertainty, natoms | U `(F,)` eV/Å and atoms of each frame of the pool |
+    | rmse, rmse_frames | what weights come from, `None`: all are equal; over how many labelled frames of the pool, \
+`None`: given |
+    | uncertainty, natoms | U `(F,)` eV/Å, infinite where a teacher failed, and atoms of each frame of the pool |
     | students | for each cut-off, the largest first: a row of `summary.json` |
     | jobs | how many frames wait for a DFT calculation, in `OUT/dft-jobs.extxyz` |
     | noisy | DFT labels that were dropped: (origin, reason) |
+    | failed | frames of the pool on which a teacher failed, which need DFT: (origin, reason) |
     | skipped | frames left out: (origin, reason) |
     | unmatched | labelled frames that are not in the pool |
     """
@@ -56,24 +60,29 @@ class Distilled:
     models: tuple[str, ...]
     weights: tuple[float, ...]
     rmse: tuple[float, ...] | None
+    rmse_frames: int | None
     uncertainty: Array
     natoms: NDArray[np.int64]
     students: tuple[dict[str, Any], ...]
     jobs: int
     noisy: Skipped = field(default_factory=list)
+    failed: Skipped = field(default_factory=list)
     skipped: Skipped = field(default_factory=list)
     unmatched: int = 0
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """What `summary.json` holds."""
+        certain = self.uncertainty[np.isfinite(self.uncertainty)]
         quantiles = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
         return {
             "provenance": self.provenance,
             "teachers": dict(zip(self.models, self.weights, strict=True)),
             "teachers_rmse_eV_per_A": None if self.rmse is None else list(self.rmse),
+            "teachers_rmse_frames": self.rmse_frames,
             "pool": {"frames": len(self.natoms), "atoms": int(self.natoms.sum())},
-            "uncertainty_quantiles_eV_per_A": {str(q): float(np.quantile(self.uncertainty, q)) for q in quantiles},
+            "teachers_failed": [{"frame": origin, "reason": reason} for origin, reason in self.failed],
+            "uncertainty_quantiles_eV_per_A": {str(q): float(np.quantile(certain, q)) for q in quantiles},
             "dft_jobs": self.jobs,
             "noisy_labels": [{"frame": origin, "reason": reason} for origin, reason in self.noisy],
             "skipped": [{"frame": origin, "reason": reason} for origin, reason in self.skipped],
@@ -131,7 +140,8 @@ def distil(
     members, test_members
         members files of recorded teachers, one for each file of the pool and of the test frames
     labels
-        files of frames with DFT labels, found by structure; or `pool`
+        files of frames with DFT labels, found by structure, under `keys` or where a file has none there, as results of
+        ASE's calculator; or `pool`
     rmse
         force RMSEs of the teachers, from which their weights follow; without, those of the TOML file, or over the
         frames with labels in the first call (they are kept for later ones, so that U stays what it was), or equal
@@ -177,9 +187,10 @@ def distil(
     if isinstance(source, AseCommittee):
         record(source, lambda: given, workers=workers, total=len(given), stage=stage)
     progress = stage("uncertainty", len(given))
-    frames, told = Teachers.evaluate(source, names, given, progress=progress, failed=left_out)
-    known, unmatched = _known(frames, labels, keys, left_out)
-    weights, used_rmse = _weights(folder, source, told, rmse, known)
+    failed: Skipped = []
+    frames, told = Teachers.evaluate(source, names, given, progress=progress, failed=failed)
+    known, unmatched, found_under = _known(frames, labels, keys, left_out)
+    weights, used_rmse, rmse_frames = _weights(folder, source, told, rmse, known)
     which: TeacherLabel = teacher_label or ("best" if len(set(weights)) > 1 else "mean")
     if which == "best" and len(set(weights)) == 1:
         raise ValueError("which teacher is best? All have the same weight: give --rmse, or --teacher-label mean")
@@ -201,8 +212,9 @@ def distil(
     judged = None if test is None else StudentTest.read(source, test, test_members, keys, left_out, workers, stage)
     files = (*listed(pool), *(() if labels == "pool" else listed(labels)), *listed(heldout), *listed(test))
     result = Distilled(
-        models=names, weights=weights, rmse=used_rmse, uncertainty=uncertainty, natoms=told.natoms, students=(),
-        jobs=waiting, noisy=dropped, skipped=skipped, unmatched=unmatched,
+        models=names, weights=weights, rmse=used_rmse, rmse_frames=rmse_frames, uncertainty=uncertainty,
+        natoms=told.natoms, students=(), jobs=waiting, noisy=dropped, failed=failed, skipped=skipped,
+        unmatched=unmatched,
         provenance={
             **versions(),
             "command": command or "assay.distil(...)",
@@ -210,6 +222,7 @@ def distil(
             "student": spec,
             "teacher_label": which,
             "files": {str(path): file_hash(path) for path in files},
+            "labels_under": found_under,
         },
     )  # fmt: skip
     options = {
@@ -250,56 +263,73 @@ def _write_jobs(path: Path, frames: Sequence[Frame], mixed: Sequence[Mixed], unc
 
 def _known(
     frames: Sequence[Frame], labels: Paths | None, keys: LabelKeys, skipped: Skipped | None
-) -> tuple[PoolLabels, int]:
-    """DFT labels of the pool's frames, and how many labelled frames are of none of them."""
+) -> tuple[PoolLabels, int, dict[str, list[str]]]:
+    """DFT labels of the pool's frames, how many labelled frames are of none of them, and each file's keys."""
     if labels is None:
-        return PoolLabels.of(frames, lambda frame: None), 0
+        return PoolLabels.of(frames, lambda frame: None), 0, {}
     if labels == "pool":
-        return PoolLabels.of(frames, lambda frame: frame), 0
-    given = {content_hash(frame.atoms): frame for frame in labelled(labels, None, keys, skipped)}
+        return PoolLabels.of(frames, lambda frame: frame), 0, {}
+    under = {path: keys_of_labels(path, keys, skipped) for path in listed(labels)}
+    given = {
+        content_hash(frame.atoms): frame
+        for path, used in under.items()
+        for frame in labelled(path, None, used, skipped)
+    }
     hashes = {content_hash(frame.atoms) for frame in frames}
-    return PoolLabels.of(frames, lambda frame: given.get(content_hash(frame.atoms))), len(given.keys() - hashes)
+    return (
+        PoolLabels.of(frames, lambda frame: given.get(content_hash(frame.atoms))),
+        len(given.keys() - hashes),
+        {str(path): [used.energy, used.forces] for path, used in under.items()},
+    )
 
 
 def _weights(
     folder: Path, source: AseCommittee | Recorded, told: Teachers, rmse: Sequence[float], known: PoolLabels
-) -> tuple[tuple[float, ...], tuple[float, ...] | None]:
-    """Weights of the teachers, and the RMSEs they come from: those of an earlier call, where none are given."""
+) -> tuple[tuple[float, ...], tuple[float, ...] | None, int | None]:
+    """Weights of the teachers, the RMSEs they come from, and over how many labelled frames these are.
+
+    Those of an earlier call, where none are given.
+    """
     kept = folder / "teachers.json"
     if not rmse and kept.is_file():
         found = json.loads(kept.read_text(encoding="utf-8"))
         if tuple(found["models"]) == told.models:
-            return tuple(found["weights"]), None if found["rmse"] is None else tuple(found["rmse"])
+            return tuple(found["weights"]), None if found["rmse"] is None else tuple(found["rmse"]), found.get("frames")
     of_members = [getattr(member, "rmse", None) for member in getattr(source, "members", ())]
     if not rmse and of_members and None not in of_members:
         rmse = [float(value) for value in of_members if value is not None]
     if rmse and len(rmse) != len(told.models):
         raise ValueError(f"{len(rmse)} RMSEs of {len(told.models)} teachers ({', '.join(told.models)})")
-    if not rmse and known.known.any():
-        rmse = told.force_rmse(known.forces).tolist()
+    measured = None
+    if not rmse and (known.known & told.answered).any():
+        rmse, measured = told.force_rmse(known.forces).tolist(), int((known.known & told.answered).sum())
     weights = weights_of_rmse(rmse) if len(rmse) else tuple([1 / len(told.models)] * len(told.models))
     used = tuple(map(float, rmse)) or None
-    write_json(
-        kept, {"models": list(told.models), "weights": list(weights), "rmse": None if used is None else list(used)}
-    )
-    return weights, used
+    found = {"models": list(told.models), "weights": list(weights), "rmse": used and list(used), "frames": measured}
+    write_json(kept, found)
+    return weights, used, measured
 
 
 def _labels_of(one: Mixed, frames: Sequence[Frame], told: Teachers, known: PoolLabels) -> dict[str, Any]:
-    """What the labels at one cut-off are, and their errors against the DFT labels that are known."""
+    """What the labels at one cut-off are, and their errors against the DFT labels that are known.
+
+    Where teachers' labels are in use and DFT's is known of none of them, no error is: DFT's own labels have none.
+    """
 
     def size(which: NDArray[np.bool_]) -> dict[str, Any]:
         atoms = int(told.natoms[which].sum())
         return {"frames": int(which.sum()), "atoms": atoms, "share_of_atoms": atoms / int(told.natoms.sum())}
 
     taught = np.where(one.taught, one.labels.energy, np.nan)
-    here = np.where(one.pending, np.nan, one.labels.energy)
+    judged = one.taught & known.known
+    here = np.where(one.pending | (one.taught.any() & ~judged.any()), np.nan, one.labels.energy)
     return {
         "cutoff_eV_per_A": one.cutoff if isfinite(one.cutoff) else None,
         "dft_needed": size(one.dft | one.pending),
         "dft": size(one.dft),
         "pending": size(one.pending),
         "teachers_labels": size(one.taught),
+        "teachers_labels_judged": size(judged),
         "for_the_reference": one.tied,
         "references": one.references.summary(),
         "label_errors": errors(frames, replace(one.labels, energy=here), known),

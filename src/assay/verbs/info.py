@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from assay.gauge import Gauge
+from assay.sources.linear_sources import LINEAR
 
 
 def info(gauge: Gauge | str | Path) -> dict[str, Any]:
@@ -23,5 +25,15 @@ def info(gauge: Gauge | str | Path) -> dict[str, Any]:
         "error_bar": gauge.bar,
         "calibrated": sorted(gauge.calibrators),
         "calibration": {q: getattr(c, "alpha", None) for q, c in gauge.calibrators.items()},
-        "provenance": {key: value for key, value in gauge.provenance.items() if not key.endswith("_hashes")},
+        "provenance": _used(gauge.provenance),
     }
+
+
+def _used(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Provenance without hashes, and without what only the fit of a linear potential or of features reads."""
+    unused = {key for key, value in provenance.items() if key.endswith("_hashes")}
+    if provenance.get("source", {}).get("source") not in LINEAR:
+        unused |= {"posterior", "weights"}
+    if not any(provenance.get("fitted_to", {}).values()):
+        unused.add("fitted_to")
+    return {key: value for key, value in provenance.items() if key not in unused}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from assay.frames import Frame, LabelKeys, Skipped
+from assay.frames import Frame, FrameError, LabelKeys, Skipped
 from assay.gauge_file import require_folders
 from assay.inputs import Paths, Stage, labelled
 from assay.sources import Evaluation
@@ -42,6 +43,14 @@ class Members:
     computed: int
     gaps: tuple[Gap, ...]
     skipped: Skipped
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user's interrupt; `kept` evaluations of this run need not be computed again."""
+
+    def __init__(self, kept: int) -> None:
+        super().__init__()
+        self.kept = kept
 
 
 def members(
@@ -76,7 +85,10 @@ def members(
     ValueError
         a name that is not known, labels that are equal
     FrameError
-        frames that can't be read (without `skip_bad`), or that a members file does not hold
+        frames that can't be read (without `skip_bad`), or that a members file does not hold; a member that failed on
+        all of them
+    Interrupted
+        the user's interrupt, while potentials compute
     """
     require_folders(out)
     given = [models] if isinstance(models, str | Mapping) else list(models)
@@ -110,9 +122,14 @@ def members(
                 gaps = record(
                     committee, structures, cache=cache, identities=names, workers=workers, total=total, stage=stage
                 )
+                _require_evaluations(committee, structures, cache, names, gaps)
             computed = cache.count(names) - before
-            evaluations = (_evaluation(frame, i, files, cache, names) for i, frame in enumerate(structures()))
-            write_members(out, labels, (frame.atoms for frame in structures()), evaluations)
+            one, other = tee(structures())
+            evaluations = (_evaluation(frame, i, files, cache, names) for i, frame in enumerate(one))
+            write_members(out, labels, (frame.atoms for frame in other), evaluations)
+        except KeyboardInterrupt:
+            staying = [name for name in known if name] if kept else []
+            raise Interrupted(cache.count(staying) - before if staying else 0) from None
         finally:
             for name in {*names} - {*known}:
                 cache.forget(name)
@@ -135,25 +152,38 @@ def _committee(given: Sequence[str | Mapping[str, Any]], allow_import: tuple[str
     return AseCommittee.from_toml({"member": members}, allow) if members else None
 
 
+def _require_evaluations(
+    committee: AseCommittee,
+    structures: Callable[[], Iterator[Frame]],
+    cache: EvaluationCache,
+    names: Sequence[str],
+    gaps: Sequence[Gap],
+) -> None:
+    failed = {gap.member: gap.reason for gap in reversed(gaps)}
+    for member, name in zip(committee.members, names, strict=True):
+        if member.label in failed and not any(cache.has(name, frame_key(frame.atoms)) for frame in structures()):
+            raise FrameError(f"member {member.label!r} failed on every frame; the first reason: {failed[member.label]}")
+
+
 def _evaluation(
     frame: Frame, index: int, files: Sequence[MembersFile], cache: EvaluationCache, names: Sequence[str]
 ) -> Evaluation:
     """What all members say of a frame; NaN where one says nothing."""
-    a = len(frame.atoms)
+    a, none = len(frame.atoms), np.full(6, np.nan)
     energy, forces, stress = [], [], []
     for file in files:
         row = file.row(frame, index)
         energy += file.energy[:, row].tolist()
         forces += list(file.forces[:, file.rows.atoms(row)])
-        stress += [None] * len(file.models) if file.stress is None else list(file.stress[:, row])
+        stress += [none] * len(file.models) if file.stress is None else list(file.stress[:, row])
     for name in names:
-        gap = {"energy": np.nan, "forces": np.full((a, 3), np.nan), "stress": np.full(6, np.nan)}
+        gap = {"energy": np.nan, "forces": np.full((a, 3), np.nan)}
         found = cache.get(name, frame_key(frame.atoms)) or gap
         energy.append(found["energy"])
         forces.append(found["forces"])
-        stress.append(found.get("stress"))
+        stress.append(found.get("stress", none))
     return Evaluation(
         energy_members=np.array(energy),
         forces_members=np.array(forces),
-        stress_members=None if any(each is None for each in stress) else np.array(stress),
+        stress_members=None if np.isnan(stress).all() else np.array(stress),
     )

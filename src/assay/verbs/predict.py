@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -295,6 +295,20 @@ def write_json(path: str | Path, content: dict[str, Any]) -> None:
     write_atomically(path, lambda file: file.write(data))
 
 
+def _of_members(told: Mapping[str, Any]) -> dict[str, str]:
+    """A line a member: its error and weight, and what shifts per element left of the difference of its energies."""
+    lines = {}
+    for found in told.get("members", ()):
+        said = [f"weight {found['weight']:.3g}" if found["used"] else "left out"]
+        if found["force_rmse_eV_per_A"] is not None:
+            said.append(f"force RMSE on the training frames {found['force_rmse_eV_per_A']:.3g} eV/Å")
+        if "before_meV_per_atom" in found:
+            before, after = (found[f"{key}_meV_per_atom"] for key in ("before", "after"))
+            said.append(f"energies {before:.3g} meV/atom from {told['references']}, shifted per element {after:.3g}")
+        lines[f"Member {found['name']}"] = ", ".join(said)
+    return lines
+
+
 def provenance(gauge: Gauge, frames: Paths, command: str | None) -> dict[str, str]:
     """How a report was made, for people."""
     made = gauge.provenance
@@ -306,6 +320,7 @@ def provenance(gauge: Gauge, frames: Paths, command: str | None) -> dict[str, st
         "Gauge built on": str(made.get("created", "")),
         "Training": "{frames} frames, {atoms} atoms".format(**made["training"]) if "training" in made else "",
         "Calibration": "{frames} frames, {atoms} atoms".format(**made["held_out"]) if "held_out" in made else "",
+        **_of_members(made.get("members", {})),
         **{f"SHA-256 of {path}": digest for path, digest in made.get("files", {}).items()},
         **{f"SHA-256 of {path}": file_hash(path) for path in listed(frames)},
         "Versions": ", ".join(f"{name} {version}" for name, version in versions().items()),

@@ -1,10 +1,8 @@
 """Universal potentials by name, one file for each package, which is its only importer.
 
 A worker process in another environment loads such a file by its path: it imports the standard library, numpy, ase and,
-when it is used, its package, and nothing of Assay. Each has
-
-* `PACKAGE`: the distribution whose version says which code ran;
-* `Potential(what, **arguments)` with `predict(frames, features=False)`, which returns for each frame a dictionary:
+when it is used, its package, and nothing of Assay. Each has `Potential(what, **arguments)` with
+`predict(frames, features=False)`, which returns for each frame a dictionary:
 
 | key | meaning | shape, unit |
 |---|---|---|

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-PACKAGE = "chgnet"
 VACUUM = 12.0
 """Å between images where a frame is not periodic: twice the cut-off."""
 GPA = 0.006241509125883258

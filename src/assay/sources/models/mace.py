@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-PACKAGE = "mace-torch"
-
 
 class Potential:
     """Energies, forces and stress of a MACE model."""

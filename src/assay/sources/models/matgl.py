@@ -7,12 +7,13 @@ MatPES). The energy of an atom is not linear in them: the readout is a network w
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-PACKAGE = "matgl"
+FILES = ("model.json", "model.pt", "state.pt")
 
 
 class Potential:
@@ -23,6 +24,8 @@ class Potential:
     """
 
     def __init__(self, what: str, incompatible: bool = False) -> None:
+        if lacking := [name for name in FILES if not (Path(what) / name).is_file()]:  # it would ask the network
+            raise ValueError(f"{what} is not the folder of a matgl potential: no {', '.join(lacking)} in it")
         import matgl
         from matgl.ext.ase import PESCalculator
 

@@ -9,7 +9,6 @@ import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
-PACKAGE = "nequix"
 GROWTH = 1.25
 """Numbers of atoms and edges are padded to powers of this: one compilation serves all frames between two of them."""
 

@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-PACKAGE = "sevenn"
-
 
 class Potential:
     """Energies, forces and stress of a SevenNet model; batches of frames go through it together."""
