@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.geometry import complete_cell
 from numpy.typing import NDArray
-from vesin import NeighborList
 
 from assay.prediction import Array
 
@@ -21,9 +21,7 @@ WIDEST = 1e4
 
 def close_pairs(atoms: Atoms, cutoff: float) -> tuple[NDArray[np.int64], Array]:
     """Each pair of atoms within `cutoff` (Å) once, `(N, 2)`, and its distance in Å, `(N,)`; raises as `pair_blocks`."""
-    pairs, distances = NeighborList(cutoff=cutoff, full_list=False).compute(
-        atoms.positions, _box(atoms, cutoff), True, "Pd"
-    )
+    pairs, distances = _list(cutoff=cutoff, full_list=False).compute(atoms.positions, _box(atoms, cutoff), True, "Pd")
     return pairs.view(np.int64), distances
 
 
@@ -37,7 +35,7 @@ def pair_blocks(atoms: Atoms, cutoff: float) -> Iterator[tuple[NDArray[np.int64]
     ValueError
         atoms or cell extend over more than `WIDEST`
     """
-    owner = NeighborList(cutoff=cutoff, full_list=False)
+    owner = _list(cutoff=cutoff, full_list=False)
     (pairs,) = owner.compute(atoms.positions, _box(atoms, cutoff), True, "P", copy=False)
     for start in range(0, len(pairs), BLOCK):
         i, j = np.array(pairs[start : start + BLOCK].view(np.int64).T, order="C")  # always a copy
@@ -57,7 +55,7 @@ def neighbour_images(atoms: Atoms, cutoff: float) -> tuple[NDArray[np.int64], ND
         Å
     """
     box = _box(atoms, cutoff)
-    pairs, shifts = NeighborList(cutoff=cutoff, full_list=True, sorted=True).compute(atoms.positions, box, True, "PS")
+    pairs, shifts = _list(cutoff=cutoff, full_list=True, sorted=True).compute(atoms.positions, box, True, "PS")
     return pairs.astype(np.int64), shifts.astype(np.int64), box
 
 
@@ -76,3 +74,10 @@ def _box(atoms: Atoms, cutoff: float) -> Array:
     if extent > WIDEST:
         raise ValueError(f"the frame extends over {extent:.3g} Å (more than {WIDEST:g} Å): has it exploded?")
     return np.asarray(box)
+
+
+def _list(**settings: Any) -> Any:
+    """vesin's neighbour list, imported when it is needed: it imports torch where that is installed."""
+    from vesin import NeighborList
+
+    return NeighborList(**settings)

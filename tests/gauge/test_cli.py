@@ -110,7 +110,7 @@ def test_a_bad_frame_costs_neither_the_others_nor_goes_unsaid(gauge_file: Path, 
     ase.io.write(tmp_path / "new.extxyz", frames)
     strict = assay("predict", gauge_file, "new.extxyz", "-o", "p.extxyz", cwd=tmp_path)
     assert strict.returncode == 1
-    assert "new.extxyz:2: atom 0 is Au" in strict.stderr
+    assert "new.extxyz:2: no reference energy of Au" in strict.stderr
     assert len(ase.io.read(tmp_path / "p.extxyz", ":")) == 8
     assert assay("predict", gauge_file, "new.extxyz", "--skip-bad", cwd=tmp_path).returncode == 0
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from reference_metatrain import FILE, FITTED, REGULARISERS, frames
 
-from assay.scores.last_layer import RATIOS, LastLayerRigidity, chosen_ratio, frame_rows, inverse_root
+from assay.scores.last_layer import RATIOS, LastLayerForce, LastLayerRigidity, chosen_ratio, frame_rows, inverse_root
 from assay.scores.leverage import RIDGE
 from assay.scores.prediction_rigidity import ComponentPredictionRigidity
 from assay.scores.registry import fit_scores
@@ -142,3 +142,18 @@ def test_errors_of_the_training_frames_choose_and_those_not_known_are_left_out()
     assert score.ratio == chosen_ratio(ROWS, errors) > RIDGE
     again = LastLayerRigidity.from_state(score.state())
     assert value(again, *FRAMES[-1]) == value(score, *FRAMES[-1])
+
+
+def test_a_species_that_training_lacks_has_no_finite_variance():
+    """Though its features may look like those of another: the last layer was never asked for it."""
+    score = LastLayerRigidity(inverse_root(ROWS, 1e-3), (MO, W), 1e-3)
+    features, numbers = FRAMES[0]
+    assert np.isfinite(value(score, features, numbers))
+    other = numbers.copy()
+    other[0] = 29
+    assert value(score, features, other) == np.inf
+    derivatives = RNG.normal(size=(features.shape[1], len(numbers), 3))
+    told = Evaluation(features=features, feature_forces=derivatives)
+    of_atoms = LastLayerForce(score).values(told, other)
+    assert of_atoms[0] == np.inf
+    assert np.isfinite(LastLayerForce(score).values(told, numbers)).all()

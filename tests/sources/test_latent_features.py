@@ -24,7 +24,7 @@ M3GNET = pytest.param(
 )
 TENSORNET = pytest.param(
     "matgl",
-    {"what": "TensorNet-MatPES-PBE-v2025.1-PES"},
+    {"what": "TensorNet-MatPES-PBE-v2025.1-PES", "incompatible": True},
     128,
     marks=[pytest.mark.matgl, pytest.mark.models],
     id="tensornet",
