@@ -52,7 +52,7 @@ def potential(request: pytest.FixtureRequest) -> Any:
         key = json.dumps([family, arguments])
         if key not in loaded:
             if family == "matgl":
-                arguments = {"what": str(request.getfixturevalue("models") / arguments["what"])}
+                arguments = {**arguments, "what": str(request.getfixturevalue("models") / arguments["what"])}
             module = pytest.importorskip(f"{models.__name__}.{family}")
             loaded[key] = module.Potential(**arguments)
         return loaded[key]
