@@ -28,7 +28,7 @@ class Potential:
         self.model = CHGNet.load(model_name=what, use_device=device, verbose=False)
         self.entered = {"last layer": self.model.mlp.layers[-1], "readout": self.model.mlp}[entering]
         self.model.graph_converter.set_isolated_atom_response("ignore")
-        self.batch_atoms = 128 if next(self.model.parameters()).device.type == "cpu" else 4096
+        self.batch_atoms = 64 if next(self.model.parameters()).device.type == "cpu" else 4096
 
     def predict(
         self, frames: list[Atoms], features: bool = False, feature_forces: bool = False
