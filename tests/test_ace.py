@@ -25,6 +25,8 @@ from assay.linear.potential import LinearPotential
 from assay.scores.d_optimality import ExtrapolationGrade
 from assay.sources import LARGEST
 from assay.sources.ace import FEW, Ace
+from assay.sources.corrector import Corrector
+from assay.sources.feature_axes import FeatureAxes
 from assay.sources.linear_sources import LINEAR, linear_source_from_state
 from assay.sources.snap import Snap
 from assay.verbs.build import build
@@ -457,7 +459,11 @@ def test_a_potential_of_another_kind_is_not_exported(tmp_path):
     with pytest.raises(ValueError, match="only a SNAP potential has these files, and this is ACE"):
         write_snap(potential(alloy()), tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
-    assert set(LINEAR) == {"snap", "ace"}
+    assert set(LINEAR) == {"snap", "ace", "corrector"}
+    corrector = Corrector("chgnet:0.3.0", species=("W",), axes=FeatureAxes(np.eye(2), np.zeros((1, 2))))
+    gauge = Gauge(LinearPotential(corrector, np.zeros(3), np.zeros((2, 3)), 1e-8), (), 5.0, "", ("W",))
+    with pytest.raises(ValueError, match=r"only a fitted SNAP or ACE potential can be exported; this gauge has"):
+        export(gauge, tmp_path / "x")
 
 
 @pytest.mark.data

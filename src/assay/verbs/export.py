@@ -41,7 +41,7 @@ def export(
     if file_format not in (None, *FORMATS.values()):
         raise ValueError(f"unknown format {file_format!r}; there are {', '.join(FORMATS.values())}")
     source = gauge.source
-    if not isinstance(source, LinearPotential):
+    if not isinstance(source, LinearPotential) or source.rows.kind not in FORMATS:
         raise ValueError(f"only a fitted SNAP or ACE potential can be exported; this gauge has {source.label}")
     count = len(source.members) if members == "all" else members
     if not 0 <= count <= len(source.members):
