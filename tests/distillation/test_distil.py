@@ -202,6 +202,21 @@ def test_weights_come_from_the_labels_where_no_rmse_is_given(files):
     assert found.students[0]["dft"]["frames"] == 0  # labels that U does not ask for are not used
 
 
+def test_rmse_of_a_later_file_of_teachers_counts(files):
+    """More than what an earlier call kept."""
+    members = [
+        {"label": f"lj-{i}", "calculator": "ase.calculators.lj.LennardJones", "arguments": {"sigma": sigma, "rc": 5.0}}
+        for i, sigma in enumerate((2.3, 2.4))
+    ]
+    for rmse, weights in (((), (0.5, 0.5)), ((0.1, 0.3), (0.75, 0.25))):
+        told = [{**member, "rmse": value} for member, value in zip(members, rmse, strict=True)] if rmse else members
+        found = assay.distil(
+            {"source": "ase_committee", "member": told}, files / "pool.extxyz", STUDENT, files / "of-toml",
+            cutoffs=(1e9,), ensemble_size=4,
+        )  # fmt: skip
+        np.testing.assert_allclose(found.weights, weights)
+
+
 def test_given_held_out_frames_calibrate_and_uncertain_labels_weigh_less(files):
     def fit(name, **more):
         return assay.distil(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -585,3 +586,44 @@ def test_one_by_one_as_together() -> None:
         predict_frames(Fussy(), copper(2), True, True)
         == [{"energy": 0.0, "features": True, "feature_forces": True}] * 2
     )
+
+
+def test_without_a_cache_no_program_is_asked_for_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSAY_CACHE", "off")
+    committee = AseCommittee.from_toml({"member": [{"model": TWO[0]}]})
+    committee.evaluate(bulk("Cu"))
+    assert committee._identities == {}
+
+
+def test_a_cache_that_takes_no_more_says_so(cache: Path) -> None:
+    committee = AseCommittee.from_toml({"member": [{"model": TWO[0]}]})
+    full = EvaluationCache(cache)
+    full._file.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(OSError, match=r"can't be kept \(database or disk is full\).*ASSAY_CACHE"):
+        record(committee, lambda: as_frames(copper(40)), cache=full)
+
+
+def test_paths_of_interpreters_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = {"member": [{"model": TWO[0], "python": "here/python"}]}
+    committee = AseCommittee.from_toml(table)
+    assert committee.members[0].python == str(tmp_path / "here/python") == committee.allow_import[-1]
+
+
+def test_what_a_worker_says_is_looked_at(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Families of potentials give back NaN where ASE's calculators are stopped before."""
+    true = WorkerProcess.predict
+
+    def broken(self: WorkerProcess, frames: list[Atoms], *rest: bool) -> list[dict[str, Any]]:
+        told = true(self, frames, *rest)
+        return [{**one, "energy": np.nan} if len(frame) == 8 else one for one, frame in zip(told, frames, strict=True)]
+
+    monkeypatch.setattr(WorkerProcess, "predict", broken)
+    committee = AseCommittee.from_toml({"member": [{"model": TWO[0]}]})
+    gaps = record(committee, lambda: as_frames(copper(2)), workers=2)
+    assert [(gap.origin, gap.reason) for gap in gaps] == [
+        ("made:1", "values that are not finite, or of the wrong shape")
+    ]
+    opened = opened_cache()
+    assert opened is not None
+    assert opened.count([str(committee.identity(0))]) == 1

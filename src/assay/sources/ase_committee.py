@@ -39,14 +39,11 @@ python = "/opt/mace/bin/python"            # the environment that it runs in
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout, suppress
-from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -59,11 +56,12 @@ from assay.frames import FrameError
 from assay.prediction import Array
 from assay.sources import Evaluation, worker
 from assay.sources.calculators import LAMMPSLIB, Member, calculator_class, make_calculator, refusal, require_known
+from assay.sources.committee_table import read_member, require_known_keys
 from assay.sources.frame_calculator import FrameCalculator
 from assay.sources.lammps_wheel import MARGIN, forget_shared_memory
-from assay.sources.model_names import PACKAGES, identity, needs_permission, parse_member
+from assay.sources.model_names import identity, needs_permission, parse_member
 from assay.sources.models import ase_calculator
-from assay.sources.recording import recalled, sound
+from assay.sources.recording import recalled, refused
 from assay.sources.worker_process import WorkerProcess
 
 
@@ -114,13 +112,13 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
             raise ValueError(f"{where}: not TOML: {error}") from error
         if table.get("source", cls.kind) != cls.kind:
             raise ValueError(f"{where}: source is {table['source']!r}, needed {cls.kind!r}")
-        _only(table, {"source", "allow", "member", "features"}, where)
+        require_known_keys(table, {"source", "allow", "member", "features"}, where)
         allow, members, features = table.get("allow", []), table.get("member", []), table.get("features", "")
         if not (isinstance(allow, list) and all(isinstance(module, str) for module in allow)):
             raise ValueError(f"{where}: allow is a list of module names, got {allow!r}")
         if not isinstance(members, list):
             raise ValueError(f"{where}: members are given as [[member]], with two brackets")
-        read = tuple(_member(m, f"{where}, member {i}") for i, m in enumerate(members))
+        read = tuple(read_member(m, f"{where}, member {i}") for i, m in enumerate(members))
         if features and features not in {member.label for member in read}:
             with suppress(ValueError):  # a name instead of a label
                 features = parse_member(features).label
@@ -270,10 +268,7 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
             results = [{"error": str(error)}]
         if "." in self.members[key[1]].calculator and any("error" in result for result in results):
             self._running.pop(key, None)  # what an ASE calculator is left with is not to be trusted
-        for result, frame in zip(results, frames, strict=True):
-            if "error" not in result and not sound(result, len(frame)):
-                result["error"] = "values that are not finite, or of the wrong shape"
-        return results
+        return refused(results, frames)
 
     def _made(self, index: int) -> Any:
         """The potential of a member, with `predict` as in `assay.sources.models`, if it is allowed to run."""
@@ -307,46 +302,8 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
     @classmethod
     def from_state(cls, state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> AseCommittee:
         """The same members; imports nothing, and allows only what is allowed now."""
-        members = tuple(_member(m, f"member {i}") for i, m in enumerate(state["members"]))
+        members = tuple(read_member(m, f"member {i}") for i, m in enumerate(state["members"]))
         return cls(members, tuple(allow_import), state.get("features", ""), state.get("derivatives", False))
-
-
-def _member(table: Any, where: str) -> Member:
-    if isinstance(table, str):
-        table = {"model": table}
-    if not isinstance(table, Mapping):
-        raise ValueError(f"{where}: needs a model, or label, calculator and arguments, got {table!r}")
-    _only(table, {"model", "label", "calculator", "arguments", "python", "rmse"}, where)
-    label, calculator, arguments = table.get("label"), table.get("calculator"), table.get("arguments", {})
-    python, rmse = table.get("python", ""), table.get("rmse")
-    if not isinstance(python, str):
-        raise ValueError(f"{where}: python is the path of an interpreter, got {python!r}")
-    if rmse is not None and not (isinstance(rmse, int | float) and rmse > 0):
-        raise ValueError(f"{where}: rmse is a positive number (eV/Å), got {rmse!r}")
-    if "model" in table:
-        if calculator is not None:
-            raise ValueError(f"{where}: give either a model or a calculator")
-        named = parse_member(str(table["model"]))
-        label, calculator, python = label or named.label, named.calculator, python or named.python
-        arguments = {**named.arguments, **arguments} if isinstance(arguments, Mapping) else arguments
-    if not (isinstance(label, str) and label):
-        raise ValueError(f"{where}: needs a label, got {label!r}")
-    if not (isinstance(calculator, str) and (calculator in PACKAGES or re.fullmatch(r"\w+(\.\w+)+", calculator))):
-        raise ValueError(f"{where} ({label}): calculator is an import path such as {LAMMPSLIB}, got {calculator!r}")
-    if not isinstance(arguments, Mapping):
-        raise ValueError(f"{where} ({label}): arguments is a table, got {arguments!r}")
-    try:
-        json.dumps(arguments, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where} ({label}): arguments can't be saved: {error}") from error
-    if calculator == LAMMPSLIB and (not arguments.get("atom_types") or arguments.get("keep_alive") is False):
-        raise ValueError(f"{where} ({label}): LAMMPSlib needs atom_types, and can't use keep_alive = false")
-    return Member(label, calculator, deepcopy(dict(arguments)), python, None if rmse is None else float(rmse))
-
-
-def _only(table: Mapping[str, Any], known: set[str], where: str) -> None:
-    if unknown := sorted(set(table) - known):
-        raise ValueError(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
 
 
 def _boxed(frame: Atoms) -> Atoms:

@@ -12,7 +12,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
@@ -66,7 +66,8 @@ def opened_cache() -> EvaluationCache | None:
 
 def recalled(committee: AseCommittee, index: int, frame: Atoms, features: bool) -> dict[str, Any] | None:
     """What is kept of a member's evaluation of a frame; `None` if nothing."""
-    cache, model = opened_cache(), committee.identity(index)
+    cache = opened_cache()
+    model = None if cache is None else committee.identity(index)
     if cache is None or model is None:
         return None
     try:
@@ -117,16 +118,19 @@ def record(
         try:
             for chunk, results in _computed(committee, index, new, featured, workers):
                 for frame, result in zip(chunk, results, strict=True):
-                    if "error" not in result and not sound(result, len(frame.atoms)):
-                        result["error"] = "values that are not finite, or of the wrong shape"
                     if "error" in result:
                         gaps.append(Gap(member.label, frame.origin, result["error"]))
                     else:
                         cache.put(model, frame_key(frame.atoms), result)
                     counted(frame)
                 cache.commit()
+        except sqlite3.Error as error:
+            raise OSError(
+                f"evaluations can't be kept ({error}): is the disk full? ASSAY_CACHE names another folder"
+            ) from error
         finally:
-            cache.commit()
+            with suppress(sqlite3.Error):  # told already
+                cache.commit()
     return gaps
 
 
@@ -210,7 +214,7 @@ class _Processes:
         if self._ended:  # while it was made
             process.kill()
         try:
-            results = process.predict(frames, features)
+            results = refused(process.predict(frames, features), frames)
         except FrameError as error:  # the process ended: a crash in the potential's own code, or not enough memory
             if len(frames) == 1 or self._ended:
                 return [{"error": str(error)}] * len(frames)
@@ -231,11 +235,11 @@ class _Processes:
             self._idle.get().close()
 
 
-def sound(result: dict[str, Any], atoms: int) -> bool:
-    """Whether values are finite and of the right shapes."""
-    shapes = {"energy": (), "forces": (atoms, 3), "stress": (6,)}
-    return all(
-        np.shape(result[key]) == shape and np.isfinite(result[key]).all()
-        for key, shape in shapes.items()
-        if key in result
-    )
+def refused(results: Results, frames: list[Atoms]) -> Results:
+    """The results, with an error for those whose values are not finite or of the wrong shapes."""
+    for result, frame in zip(results, frames, strict=True):
+        shapes = {"energy": (), "forces": (len(frame), 3), "stress": (6,)}
+        found = {key: shape for key, shape in shapes.items() if key in result}
+        if not all(np.shape(result[key]) == s and np.isfinite(result[key]).all() for key, s in found.items()):
+            result.setdefault("error", "values that are not finite, or of the wrong shape")
+    return results

@@ -290,14 +290,14 @@ def _weights(
 
     Those of an earlier call, where none are given.
     """
+    of_members = [getattr(member, "rmse", None) for member in getattr(source, "members", ())]
+    if not rmse and of_members and None not in of_members:
+        rmse = [float(value) for value in of_members if value is not None]
     kept = folder / "teachers.json"
     if not rmse and kept.is_file():
         found = json.loads(kept.read_text(encoding="utf-8"))
         if tuple(found["models"]) == told.models:
             return tuple(found["weights"]), None if found["rmse"] is None else tuple(found["rmse"]), found.get("frames")
-    of_members = [getattr(member, "rmse", None) for member in getattr(source, "members", ())]
-    if not rmse and of_members and None not in of_members:
-        rmse = [float(value) for value in of_members if value is not None]
     if rmse and len(rmse) != len(told.models):
         raise ValueError(f"{len(rmse)} RMSEs of {len(told.models)} teachers ({', '.join(told.models)})")
     measured = None
