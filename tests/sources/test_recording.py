@@ -36,6 +36,7 @@ from assay.sources.registry import parse_spec
 from assay.sources.worker import load, written
 from assay.sources.worker import predict as predict_frames
 from assay.sources.worker import read as read_message
+from assay.sources.worker_process import WorkerProcess
 
 LENNARD_JONES = "ase.calculators.lj.LennardJones"
 TWO = ("ase.calculators.emt.EMT", f"{LENNARD_JONES}(sigma=2.3, epsilon=0.4, rc=6.0)")
