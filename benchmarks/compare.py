@@ -66,7 +66,7 @@ def entropies(train: np.ndarray, test: np.ndarray, threads: int, quick: bool) ->
     from quests.entropy import delta_entropy
     from threadpoolctl import threadpool_limits
 
-    from assay.scores.kernel_entropy import differential_entropy
+    from assay.scores.density.kernel_entropy import differential_entropy
 
     numba.set_num_threads(threads)
     some = test[: max(BATCHES) * threads]
@@ -103,9 +103,9 @@ def neighbours_and_mixtures(train: np.ndarray, test: np.ndarray, threads: int, q
     from sklearn.mixture import GaussianMixture
     from sklearn.neighbors import NearestNeighbors
 
-    from assay.scores.distance import Environments
-    from assay.scores.gaussian_mixture import REGULARISATION, Mixture
-    from assay.scores.knn_density import Density
+    from assay.scores.density.distance import Environments
+    from assay.scores.density.gaussian_mixture import REGULARISATION, Mixture
+    from assay.scores.density.knn_density import Density
 
     train, test = train[::2], test[::2]
     name, repeats = f"{len(test)} × {len(train)}, threads: {threads}", 2 if quick else 3

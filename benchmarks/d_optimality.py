@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from timing import ROOT, case, child, limit, main, missing, paired, peak_memory, timed
 
-from assay.scores.maxvol import MaxVol, active_set, grades
+from assay.scores.d_optimality.maxvol import MaxVol, active_set, grades
 
 BASIS = {
     "deltaSplineBins": 0.001,

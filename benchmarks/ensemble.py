@@ -36,12 +36,13 @@ from ase import Atoms
 from ase.build import bulk
 from timing import case, limit, main, missing, paired
 
-from assay.frames import Frame, read_frames
-from assay.scores.member_deviations import member_deviations
-from assay.scores.member_errors import weights_of_rmse
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.evaluation_cache import EvaluationCache
-from assay.sources.recording import record
+from assay.ensembles.weights import weights_of_rmse
+from assay.frames.frame import Frame
+from assay.frames.reading import read_frames
+from assay.scores.members.deviations import member_deviations
+from assay.sources.committees.cache import EvaluationCache
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.committees.recording import record
 
 MEMBERS, ATOMS, OF_A_FRAME = 11, 1_000_000, 100
 PASSES, MEMORY_GB = 3.0, 0.016
@@ -135,7 +136,7 @@ def running(quick: bool) -> list[dict[str, Any]]:
 
     def one_by_one() -> None:
         for frame in frames:
-            committee.evaluate(frame.atoms)
+            committee.predict(frame.atoms)
 
     def kept(folder: str) -> None:
         potentials = dict(committee._running)  # `record` lets go of them; loading is not what is measured

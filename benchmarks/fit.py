@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from timing import Seconds, case, main, peak_memory, timed
 
 from assay.linear.normal_equations import NormalEquations, choose_ridge
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 LIMIT = 1.3
 P = 1596

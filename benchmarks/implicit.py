@@ -26,16 +26,17 @@ from ase.build import bulk
 from timing import case, limit, main, missing, timed
 
 import assay
-from assay.frames import Frame, file_hash, read_frames
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, file_hash
+from assay.frames.reading import read_frames
 from assay.linear.fit import fit_linear
-from assay.linear.posteriors import posterior_from_spec
+from assay.linear.posteriors.registry import posterior_from_spec
 from assay.linear.potential import LinearPotential
-from assay.propagation.implicit import Response, stationary_states
 from assay.propagation.members import member_calculator
-from assay.propagation.quantities import State, Stationary
-from assay.propagation.relaxation import relaxed
-from assay.sources.snap import Snap
-from assay.survey import Survey
+from assay.propagation.methods.implicit import Response, stationary_states
+from assay.propagation.properties.relaxation import relaxed
+from assay.propagation.property import State, Stationary
+from assay.sources.snap.rows import Snap
 
 SPEED, DEVIATION = 50.0, 0.04
 MEMBERS = 500

@@ -28,11 +28,11 @@ from ase.build import bulk
 from timing import Seconds, case, limit, main, peak_memory, timed
 
 import assay
-from assay.gauge import Gauge
-from assay.scoring import values_of
-from assay.sources import Evaluation
+from assay.frames.writing import frames_out
+from assay.gauge.gauge import Gauge
+from assay.gauge.scorer import values_of
+from assay.results.prediction import Prediction
 from assay.verbs.demo import SOURCE, demo_data
-from assay.verbs.frames_out import frames_out
 
 MEMORY_GB = 2.0
 SPEED = 1.2
@@ -62,7 +62,7 @@ def whole(folder: Path) -> dict[str, Any]:
 
     def evaluate() -> None:
         features = gauge.source.features(frame.atoms)
-        values_of(scores, Evaluation(features=features), frame.atoms.numbers)
+        values_of(scores, Prediction(features=features), frame.atoms.numbers)
 
     return {"seconds": timed(evaluate), "main_GB": peak_memory()}
 

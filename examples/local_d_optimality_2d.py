@@ -14,7 +14,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from assay.scores.maxvol import active_set, grades
+from assay.scores.d_optimality.maxvol import active_set, grades
 
 CENTRES = {"a": (1.5, 0.15), "b": (1.4, 0.8), "c": (0.15, 1.5)}
 NEW = {"A": (0.75, 1.1), "B": (1.9, 1.1)}

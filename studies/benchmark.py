@@ -34,8 +34,8 @@ from benchmark_page import BAR, CONSTANT, RANKING, write_pages
 from result import write_result
 
 import assay
-from assay.scores import FittedScore
-from assay.scores.training import TrainingFeatures
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import FittedScore
 
 METHODS = Path(__file__).parent / "benchmark" / "methods"
 DOCS = Path(__file__).parents[1] / "docs"

@@ -43,9 +43,10 @@ import numpy as np
 from ase import Atoms
 from sklearn.model_selection import GroupKFold
 
-from assay.frames import Frame, content_hash, file_hash, read_frames
-from assay.sources import Evaluation
-from assay.sources.members_file import write_members
+from assay.frames.frame import Frame, content_hash, file_hash
+from assay.frames.reading import read_frames
+from assay.results.prediction import Prediction
+from assay.sources.recorded.members_file import write_members
 from assay.verbs.demo import demo_data
 
 DATASETS = Path(__file__).parent / "benchmark" / "datasets"
@@ -69,9 +70,9 @@ class Recording:
             starts = np.concatenate([[0], np.cumsum(file["natoms"])])
             return cls(tuple(map(str, file["models"])), starts, file["energy"], file["forces"])
 
-    def of(self, row: int, keep: Sequence[int]) -> Evaluation:
+    def of(self, row: int, keep: Sequence[int]) -> Prediction:
         forces = self.forces[keep, self.starts[row] : self.starts[row + 1]]
-        return Evaluation(energy_members=self.energy[keep, row], forces_members=forces)
+        return Prediction(energy_members=self.energy[keep, row], forces_members=forces)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Chosen:
     """A frame of a split; `recorded` where its selection names members."""
 
     frame: Frame
-    recorded: Evaluation | None = None
+    recorded: Prediction | None = None
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,6 @@ def aligned(splits: Mapping[str, list[Chosen]]) -> dict[str, list[Chosen]]:
     def put(chosen: Chosen) -> Chosen:
         assert chosen.recorded is not None
         energies = chosen.recorded.energy_members + counts(chosen) @ shift
-        return Chosen(chosen.frame, Evaluation(energy_members=energies, forces_members=chosen.recorded.forces_members))
+        return Chosen(chosen.frame, Prediction(energy_members=energies, forces_members=chosen.recorded.forces_members))
 
     return {name: [put(each) for each in split] for name, split in splits.items()}

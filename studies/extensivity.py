@@ -44,16 +44,18 @@ from perez_fits import Stored, designs
 from result import write_result
 
 from assay.calibration.extensive import Extensive
-from assay.frames import Frame, content_hash, file_hash, read_frames
-from assay.linear.bootstrap import Bootstrap
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, content_hash, file_hash
+from assay.frames.reading import read_frames
 from assay.linear.fit import fit_linear
-from assay.linear.pops_posterior import Pops
+from assay.linear.posteriors.bootstrap import Bootstrap
+from assay.linear.posteriors.pops_posterior import Pops
 from assay.metrics import coverage, gaussian_nll
 from assay.metrics.extensivity import ensemble_growth, error_growth, size_growth
-from assay.neighbours import close_pairs
-from assay.prediction import Array, Gaussian
-from assay.sources.snap import Snap
-from assay.survey import Survey
+from assay.regions.neighbours import close_pairs
+from assay.results.arrays import Array
+from assay.results.error_bars import Gaussian
+from assay.sources.snap.rows import Snap
 
 DIVISIONS = 5
 MEMBERS = 16

@@ -33,11 +33,11 @@ from result import write_result
 
 import assay
 from assay.calibration.scale import Scale
-from assay.evaluation import evaluation
-from assay.frames import file_hash
-from assay.inputs import labelled
+from assay.evaluation.summary import evaluation
+from assay.frames.frame import file_hash
+from assay.gauge.batch import Batch
 from assay.metrics import rmse
-from assay.scoring import Batch
+from assay.sources.frame_files import labelled
 
 # ruff: noqa: E501 (the lines of LAMMPS below)
 
@@ -224,7 +224,7 @@ def silicon(data: Path, folder: Path, quick: bool, workers: int) -> dict[str, An
 
 def published_silicon(test: Path) -> dict[str, float]:
     """Errors of the potential of Zuo et al. on the test frames, run by LAMMPS's `pair_style snap`."""
-    from assay.sources.ase_committee import AseCommittee
+    from assay.sources.committees.committee import AseCommittee
 
     stem = "{lammps_potentials}/Si_Zuo_JPCA2020.quadratic"
     commands = ["pair_style snap", f"pair_coeff * * {stem}.snapcoeff {stem}.snapparam Si"]
@@ -236,7 +236,7 @@ def published_silicon(test: Path) -> dict[str, float]:
     potential = AseCommittee.from_toml({"source": "ase_committee", "member": [member]})
     forces, energies = [], []
     for frame in assay.read_frames(test, labels="needed"):
-        evaluated = potential.evaluate(frame.atoms)
+        evaluated = potential.predict(frame.atoms)
         forces.append(evaluated.forces - frame.forces)
         energies.append((evaluated.energy - (frame.energy or 0.0)) / len(frame.atoms))
     return {

@@ -34,19 +34,20 @@ from ase import Atoms
 from perez_fits import Stored, designs
 from result import write_result
 
-from assay.aggregate import frame_max, frame_mean, neighbourhood_mean
-from assay.frames import Frame, content_hash, file_hash, read_frames
-from assay.linear.bootstrap import Bootstrap
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, content_hash, file_hash
+from assay.frames.reading import read_frames
 from assay.linear.fit import fit_linear
-from assay.linear.pops_posterior import Pops
-from assay.linear.posterior import Posterior
+from assay.linear.posteriors.bootstrap import Bootstrap
+from assay.linear.posteriors.pops_posterior import Pops
+from assay.linear.posteriors.protocol import Posterior
 from assay.metrics import FrameBootstrap, ause, interval, mae, spearman
 from assay.metrics.committees import mean_of_ratios, published_ratio, ratio_of_means
 from assay.metrics.decomposition import error_ratio, labels_needed, ratio_curve, split_error
-from assay.prediction import Array
-from assay.regions import radius_curve
-from assay.sources.snap import Snap
-from assay.survey import Survey
+from assay.regions.neighbourhoods import frame_max, frame_mean, neighbourhood_mean
+from assay.regions.radius import radius_curve
+from assay.results.arrays import Array
+from assay.sources.snap.rows import Snap
 
 R_CUT = 5.0
 MEMBERS = 10

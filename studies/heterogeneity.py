@@ -33,23 +33,24 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
-from assay.frames import Frame, file_hash, read_frames
-from assay.linear.bootstrap import Bootstrap
+from assay.execution.workers import Failure, map_frames
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, file_hash
+from assay.frames.reading import read_frames
 from assay.linear.fit import fit_linear
+from assay.linear.posteriors.bootstrap import Bootstrap
 from assay.metrics import roc_auc, worst_decile
-from assay.parallel import Failure, map_frames
-from assay.prediction import Array
-from assay.scores.leverage import LeverageFold
-from assay.scores.local import LocalGrade
-from assay.scores.maxvol import active_set, grades
-from assay.scores.outlier_factor import FrameOutlierFactor, OutlierFactor, distances
-from assay.scores.partition import partition
-from assay.scores.training import TrainingFeatures, signature
-from assay.selection.training import source_of_features
-from assay.sources import Evaluation, Source
-from assay.sources.linear_sources import LINEAR
-from assay.sources.registry import parse_spec
-from assay.survey import Survey
+from assay.results.arrays import Array
+from assay.results.prediction import Prediction
+from assay.scores.d_optimality.local import LocalGrade
+from assay.scores.d_optimality.maxvol import active_set, grades
+from assay.scores.d_optimality.partition import partition
+from assay.scores.density.outlier_factor import FrameOutlierFactor, OutlierFactor, distances
+from assay.scores.features.training import TrainingFeatures, signature
+from assay.scores.rigidity.leverage import LeverageFold
+from assay.selection.starting_set import source_of_features
+from assay.sources.capabilities import Source
+from assay.sources.registry import LINEAR, parse_spec
 
 SOURCE = (
     "ace:number_of_functions_per_element=945,nradmax_by_orders=[15,6,4,3,2,2],lmax_by_orders=[0,4,3,2,1,0],"
@@ -71,7 +72,7 @@ class _Evaluated:
 
     def __call__(self, frame: Frame) -> tuple[Array, Array | None]:
         if self.coefficients is None:
-            features = self.source.evaluate(frame.atoms).features
+            features = self.source.predict(frame.atoms).features
             assert features is not None
             return features, None
         told = self.source.rows.predictions(frame.atoms, self.coefficients)  # type: ignore[attr-defined]
@@ -218,7 +219,7 @@ def methods(pool: Pool, training: TrainingFeatures) -> dict[str, Scored]:
         majority = np.array([np.bincount(cluster[pool.frame == f] + 1).argmax() for f in range(len(pool.kind))])
         found[f"gamma_local, {how} (K = {len(local.names)})"] = Scored(gamma, pool.largest(gamma), majority)
     found["outlier_factor"] = atoms(
-        OutlierFactor.fit(training).values(Evaluation(features=pool.features), pool.numbers)
+        OutlierFactor.fit(training).values(Prediction(features=pool.features), pool.numbers)
     )
     factor = FrameOutlierFactor.fit(training)
     points = np.array(

@@ -32,11 +32,11 @@ from liu_members import (
 )
 
 import assay
-from assay.energy_references import ReferenceFold
-from assay.frames import Frame, file_hash
+from assay.frames.frame import Frame, file_hash
 from assay.metrics import rmse, spearman
-from assay.scores.member_deviations import member_deviations
-from assay.sources import Source
+from assay.scores.members.deviations import member_deviations
+from assay.sources.capabilities import Source
+from assay.sources.energy_references import ReferenceFold
 from assay.verbs.distil import distil
 
 STUDENT, QUICK = "snap:twojmax=6,rcut=4.7", "snap:twojmax=4,rcut=4.7"
@@ -47,7 +47,7 @@ SHARES = (1.0, 0.75, 0.5)
 
 def evaluated(source: Source, frames: Sequence[Frame]) -> Predictions:
     """A student's predictions, as those of one member."""
-    told = [source.evaluate(frame.atoms) for frame in frames]
+    told = [source.predict(frame.atoms) for frame in frames]
     energy, forces = np.array([[each.energy for each in told]]), np.concatenate([each.forces for each in told])[None]
     return Predictions(("student",), energy, forces, np.array([len(frame.atoms) for frame in frames]))
 

@@ -27,19 +27,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.envelope import Envelope
-from assay.frames import Frame, Skipped, file_hash, read_frames
-from assay.linear.bayesian_ridge import BayesianRidge
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, Skipped, file_hash
+from assay.frames.reading import read_frames
 from assay.linear.fit import fit_linear
-from assay.linear.pops_posterior import Pops
+from assay.linear.posteriors.bayesian_ridge import BayesianRidge
+from assay.linear.posteriors.pops_posterior import Pops
+from assay.linear.posteriors.several import Several
 from assay.linear.residual import residual_of
-from assay.linear.several import Several
 from assay.metrics import FrameBootstrap, error_ratio_quantiles, interval, mae, rmse
-from assay.prediction import Array
+from assay.results.arrays import Array
+from assay.results.envelope import Envelope
+from assay.sources.committees.recording import record
 from assay.sources.corrector import Corrector
-from assay.sources.linear_sources import linear_source_from_state
-from assay.sources.recording import record
-from assay.survey import Survey
+from assay.sources.registry import linear_source_from_state
 
 MODELS = ('chgnet:0.3.0(entering="readout")', "chgnet:0.3.0", "sevennet:7net-0")
 PUBLISHED = {"model": "MACE-MPA-0", "features": 256, "frames": "MPtrj, 50:50", "envelope_violation": 0.01}
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def one_model(name: str, frames: list[Frame], components: Sequence[int], splits: int) -> dict[str, Any]:
     """Errors of a potential as it is, and of its correctors."""
-    rows = linear_source_from_state({"source": Corrector.kind, "model": name})
+    rows = linear_source_from_state({"kind": Corrector.kind, "model": name})
     assert isinstance(rows, Corrector)
     gaps = record(rows.potential, lambda: frames, total=len(frames), stage=_told)
     lost = {gap.origin for gap in gaps}

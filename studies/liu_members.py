@@ -30,13 +30,13 @@ import numpy as np
 from ase.io import write
 
 import assay
-from assay.energy_references import ReferenceFold
-from assay.frames import Frame, content_hash, file_hash
-from assay.member_choice import choose_members
+from assay.ensembles.choice import choose_members
+from assay.ensembles.weights import weights_of_rmse
+from assay.frames.frame import Frame, content_hash, file_hash
+from assay.frames.splits import contiguous_blocks
 from assay.metrics import rmse, roc_auc, spearman, worst_decile
-from assay.scores.member_deviations import member_deviations
-from assay.scores.member_errors import weights_of_rmse
-from assay.survey import contiguous_blocks
+from assay.scores.members.deviations import member_deviations
+from assay.sources.energy_references import ReferenceFold
 from assay.verbs.demo import demo_data
 
 PUBLISHED = {"chosen": 11, "of": 21, "spearman_tungsten_eleven": 0.959}

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from liu_tungsten import RMSE, pool
 
-from assay.distillation.label_check import check_labels
+from assay.distillation.noise import check_labels
 from assay.distillation.teachers import PoolLabels
-from assay.scores.member_errors import weights_of_rmse
-from assay.sources.snap import Snap
+from assay.ensembles.weights import weights_of_rmse
+from assay.sources.snap.rows import Snap
 
 SHARES = (0.02, 0.05, 0.1)
 REPEATS = 3

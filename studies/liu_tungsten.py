@@ -30,15 +30,14 @@ from assay.distillation.cutoffs import cutoff_for_share
 from assay.distillation.errors import errors
 from assay.distillation.labels import Mixed, mix
 from assay.distillation.teachers import PoolLabels, Teachers
-from assay.frames import Frame, LabelKeys, file_hash
-from assay.inputs import labelled
+from assay.ensembles.weights import weights_of_rmse
+from assay.frames.frame import Frame, LabelKeys, file_hash
 from assay.linear.normal_equations import NormalEquations, choose_ridge
-from assay.prediction import Array
-from assay.scores.member_errors import weights_of_rmse
-from assay.sources import LinearSource
-from assay.sources.linear_sources import LINEAR
-from assay.sources.recorded import Recorded
-from assay.sources.registry import parse_spec
+from assay.results.arrays import Array
+from assay.sources.capabilities import LinearSource
+from assay.sources.frame_files import labelled
+from assay.sources.recorded.recorded import Recorded
+from assay.sources.registry import LINEAR, parse_spec
 
 RMSE = (0.23719, 0.243286, 0.24351, 0.253712, 0.2643, 0.27751, 0.350226, 0.48766, 0.49757, 0.50635, 0.5111)
 """Of the first eleven models on OMat24, eV/Å: Liu et al."""

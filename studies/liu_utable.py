@@ -23,14 +23,15 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from assay.aggregate import frame_max
-from assay.frames import FrameError, LabelKeys, Skipped, file_hash, read_frames
-from assay.member_choice import still_frames
+from assay.ensembles.choice import still_frames
+from assay.ensembles.weights import MemberErrors, weights_of_rmse
+from assay.frames.frame import FrameError, LabelKeys, Skipped, file_hash
+from assay.frames.reading import read_frames
 from assay.metrics import FrameBootstrap, interval, spearman
-from assay.prediction import Array
-from assay.scores.member_deviations import member_deviations
-from assay.scores.member_errors import MemberErrors, weights_of_rmse
-from assay.sources.attached import FrameRows, attach
+from assay.regions.neighbourhoods import frame_max
+from assay.results.arrays import Array
+from assay.scores.members.deviations import member_deviations
+from assay.sources.recorded.attached import FrameRows, attach
 
 PUBLISHED_RMSE = (
     0.23719, 0.243286, 0.24351, 0.253712, 0.2643, 0.27751, 0.350226, 0.48766, 0.49757, 0.50635, 0.5111,
@@ -65,7 +66,9 @@ class Members:
                 raise
             raise FrameError(f"{path}: not a members file (.npz without pickled objects): {error}") from error
         models = tuple(map(str, np.ravel(models)))
-        rows = FrameRows.of(path, "members", "assay.sources.members_file.write_members", np.ravel(natoms), hashes)
+        rows = FrameRows.of(
+            path, "members", "assay.sources.recorded.members_file.write_members", np.ravel(natoms), hashes
+        )
         needed = (len(models), int(rows.starts[-1]), 3)
         if forces.shape != needed or forces.dtype.kind != "f":
             raise FrameError(

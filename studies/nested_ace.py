@@ -16,18 +16,19 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 
-from assay.aggregate import frame_max
-from assay.frames import Frame, content_hash, file_hash, read_frames
-from assay.linear.bootstrap import Bootstrap
+from assay.execution.workers import Failure, map_frames
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, content_hash, file_hash
+from assay.frames.reading import read_frames
+from assay.gauge.thresholds import tukey_fence
 from assay.linear.fit import fit_linear
-from assay.parallel import Failure, map_frames
-from assay.prediction import Array
-from assay.scores.committee import largest_deviation
-from assay.scores.maxvol import active_set, grades
-from assay.sources import Design, Predictions
-from assay.sources.ace import Ace
-from assay.survey import Survey
-from assay.thresholds import tukey_fence
+from assay.linear.posteriors.bootstrap import Bootstrap
+from assay.regions.neighbourhoods import frame_max
+from assay.results.arrays import Array
+from assay.results.design import Design, Predictions
+from assay.scores.d_optimality.maxvol import active_set, grades
+from assay.scores.members.committee import largest_deviation
+from assay.sources.ace.rows import Ace
 
 TRAINING = ("A-elastic", "B-bulk-and-defects")
 TEST = ("C-periodic-defects",)

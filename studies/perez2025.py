@@ -36,11 +36,12 @@ from perez_properties import ANEW, QUICK, QUICK_ANEW, RELAXED, TABLES, Groups, a
 from perez_references import Dft, dft
 from result import write_result
 
-from assay.frames import Frame, file_hash, read_frames
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, file_hash
+from assay.frames.reading import read_frames
 from assay.linear.potential import LinearPotential
-from assay.sources import Design
-from assay.sources.snap import Snap
-from assay.survey import Survey
+from assay.results.design import Design
+from assay.sources.snap.rows import Snap
 
 PUBLISHED = {"energy": 0.021, "force": 0.033}
 """Envelope violation on the paper's test set, Fig. 3."""

@@ -21,24 +21,24 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 
-from assay.envelope import Envelope
-from assay.frames import Frame, content_hash
-from assay.linear.bayesian_ridge import BayesianRidge
-from assay.linear.bootstrap import Bootstrap
+from assay.execution.workers import Failure, map_frames
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, content_hash
 from assay.linear.fit import fit_linear
 from assay.linear.normal_equations import NormalEquations, choose_ridge
-from assay.linear.pops import Corrections, Hypercube
-from assay.linear.posterior import Fit
+from assay.linear.posteriors.bayesian_ridge import BayesianRidge
+from assay.linear.posteriors.bootstrap import Bootstrap
+from assay.linear.posteriors.pops import Corrections, Hypercube
+from assay.linear.posteriors.protocol import Fit
 from assay.linear.potential import LinearPotential
 from assay.linear.rows_file import RowsFile
 from assay.linear.weights import Weights
 from assay.metrics import envelope_violation, envelope_violation_interval
 from assay.metrics.envelope import error_ratio_histogram, error_ratio_quantiles, error_ratios
-from assay.parallel import Failure, map_frames
-from assay.prediction import Array
-from assay.sources import Design
-from assay.sources.snap import Snap
-from assay.survey import Survey
+from assay.results.arrays import Array
+from assay.results.design import Design
+from assay.results.envelope import Envelope
+from assay.sources.snap.rows import Snap
 
 DEFAULTS = ("pops", "pops-published", "pops-corrections", "bayesian", "bootstrap")
 ALL_ROWS = "pops-all-rows"

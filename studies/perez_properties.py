@@ -10,12 +10,12 @@ import numpy as np
 from perez_references import Curve, Dft
 
 from assay.linear.potential import LinearPotential
-from assay.prediction import Array
-from assay.propagation.energies import Energies
-from assay.propagation.methods import Method, propagated
+from assay.propagation.methods.choice import Method, propagated
+from assay.propagation.properties.energies import Energies
+from assay.propagation.properties.registry import property_from_spec
 from assay.propagation.references import against, mean_ratios
-from assay.propagation.registry import property_from_spec
 from assay.propagation.result import Propagated, PropertyResult
+from assay.results.arrays import Array
 
 CELL = "structure=bcc,size=3"
 """53 atoms with a vacancy, as in B."""

@@ -19,8 +19,8 @@ from math import isclose, sqrt
 import numpy as np
 from ase import units
 
-from assay.frames import Frame
-from assay.prediction import Array
+from assay.frames.frame import Frame
+from assay.results.arrays import Array
 
 MILLERS = ("100", "110", "111", "210", "211", "221", "310", "311", "320", "321", "322", "331", "332")
 VACUUM = 1.5

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assay.provenance import versions
+from assay.storage.provenance import versions
 
 
 def write_result(target: str | Path | None, command: Sequence[str], result: Mapping[str, Any]) -> None:

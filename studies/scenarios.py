@@ -21,9 +21,10 @@ import numpy as np
 from heterogeneity import Pool, judged, methods
 from result import write_result
 
-from assay.frames import file_hash, read_frames
-from assay.scores.training import TrainingFeatures
-from assay.selection.training import source_of_features
+from assay.frames.frame import file_hash
+from assay.frames.reading import read_frames
+from assay.scores.features.training import TrainingFeatures
+from assay.selection.starting_set import source_of_features
 from assay.sources.registry import parse_spec
 
 FILES = {
@@ -66,7 +67,7 @@ def featured(data: Path, name: str, spec: str) -> tuple[list[np.ndarray], list[n
     frames = list(read_frames([data / f"{path}.extxyz.gz" for path in FILES[name]]))
     species = sorted({symbol for frame in frames for symbol in frame.atoms.symbols})
     source = source_of_features(parse_spec(spec), species)
-    features = [source.evaluate(frame.atoms).features for frame in frames]
+    features = [source.predict(frame.atoms).features for frame in frames]
     return features, [frame.atoms.numbers for frame in frames], np.array([frame.config_type for frame in frames])
 
 

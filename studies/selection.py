@@ -30,10 +30,10 @@ from ase.io import read, write
 from result import write_result
 
 import assay
-from assay.frames import file_hash
+from assay.frames.frame import file_hash
 from assay.linear.potential import LinearPotential
 from assay.metrics import rmse
-from assay.sources.snap import Snap
+from assay.sources.snap.rows import Snap
 
 CASES = {
     "molybdenum-tungsten": (

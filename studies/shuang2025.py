@@ -38,9 +38,9 @@ import numpy as np
 from nested_ace import COMMITTEES, LARGEST, Laboratory
 from result import write_result
 
+from assay.gauge.thresholds import tukey_fence
 from assay.metrics import flagged_fraction, rmse, roc_auc, spearman, worst_decile
-from assay.prediction import Array
-from assay.thresholds import tukey_fence
+from assay.results.arrays import Array
 
 CRITERIA = ("CBE", "CBF", "ABF")
 LEVELS = ("frames", "atoms")

@@ -26,9 +26,9 @@ from ase.io import read, write
 from result import write_result
 
 import assay
-from assay.frames import file_hash
+from assay.evaluation.transferability import GroupBy, Transferability, group_of
+from assay.frames.frame import file_hash
 from assay.verbs.demo import demo_data
-from assay.verbs.transferability import GroupBy, Transferability, group_of
 
 SOURCES = {
     "molybdenum-tungsten": "snap:twojmax=6,rcut=4.6",

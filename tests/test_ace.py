@@ -6,6 +6,8 @@ import pickle
 from functools import cache
 from pathlib import Path
 
+import assay.sources.ace_engine
+import assay.sources.pyace_wheel
 import numpy as np
 import pytest
 from ase import Atoms
@@ -14,21 +16,20 @@ from ase.io import write
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-import assay.sources.ace_engine
-import assay.sources.pyace_wheel
-from assay.active_set_file import by_atomic_number, by_symbol, read_asi, write_asi
-from assay.frames import FrameError, read_frames
-from assay.gauge import Gauge
-from assay.linear.lammps_files import write_snap
-from assay.linear.pace_files import write_pace
+from assay.frames.frame import FrameError
+from assay.frames.reading import read_frames
+from assay.gauge.gauge import Gauge
+from assay.linear.export.lammps import write_snap
+from assay.linear.export.pacemaker import write_pace
 from assay.linear.potential import LinearPotential
-from assay.scores.d_optimality import ExtrapolationGrade
-from assay.sources import LARGEST
-from assay.sources.ace import FEW, Ace
+from assay.results.design import LARGEST
+from assay.scores.d_optimality.active_set_file import by_atomic_number, by_symbol, read_asi, write_asi
+from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.sources.ace.rows import FEW, Ace
 from assay.sources.corrector import Corrector
-from assay.sources.feature_axes import FeatureAxes
-from assay.sources.linear_sources import LINEAR, linear_source_from_state
-from assay.sources.snap import Snap
+from assay.sources.features.axes import FeatureAxes
+from assay.sources.registry import LINEAR, linear_source_from_state
+from assay.sources.snap.rows import Snap
 from assay.verbs.build import build
 from assay.verbs.export import export
 
@@ -71,7 +72,7 @@ def alloy() -> Ace:
 @cache
 def uneven() -> str:
     """A pacemaker potential with two densities, a core repulsion and more functions on W than on Mo, as YAML."""
-    pyace = assay.sources.pyace_wheel.import_pyace()
+    pyace = assay.sources.ace.wheel.import_pyace()
     few = {"nradmax_by_orders": [4, 2], "lmax_by_orders": [0, 1]}
     embedding = {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1, 1, 0.5], "ndensity": 2}
     bond = {"radbase": "ChebExpCos", "radparameters": [5.25], "rcut": 4.4, "dcut": 0.01, "NameOfCutoffFunction": "cos"}
@@ -90,7 +91,7 @@ def uneven() -> str:
     )
     coefficients = np.random.default_rng(5).normal(size=len(configuration.get_func_coeffs()))
     configuration.set_func_coeffs(coefficients.tolist())
-    return assay.sources.pyace_wheel._saved(configuration.save)
+    return assay.sources.ace.wheel._saved(configuration.save)
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def uneven_yaml(tmp_path: Path) -> Path:
 
 def pacemaker(yaml: Path, asi: Path | None = None):
     """pacemaker's calculator of a potential, with an active set."""
-    calculator = assay.sources.pyace_wheel.import_pyace().PyACECalculator(str(yaml))
+    calculator = assay.sources.ace.wheel.import_pyace().PyACECalculator(str(yaml))
     if asi is not None:
         calculator.set_active_set(str(asi))
     return calculator
@@ -168,7 +169,7 @@ def test_predictions_are_those_of_pacemaker(name, tmp_path):
     """The same coefficients in its calculator, which has no constants of the species."""
     fitted, atoms = potential(alloy()), frame(name)
     yaml, yace, _ = write_pace(fitted, tmp_path / "mow")
-    told = fitted.evaluate(atoms)
+    told = fitted.predict(atoms)
     atoms.calc = pacemaker(yaml)
     constants = sum(fitted.theta[fitted.rows.species.index(symbol)] for symbol in atoms.symbols)
     assert told.energy - constants == pytest.approx(atoms.get_potential_energy(), rel=1e-12, abs=1e-12)
@@ -195,13 +196,13 @@ def test_predictions_by_evaluation_are_those_by_rows(name, core, uneven_yaml):
 
 def test_many_predictions_go_by_the_rows_and_few_by_evaluations(monkeypatch):
     """The same numbers both ways."""
-    linear, evaluated = assay.sources.ace_engine.Engine.linear, []
+    linear, evaluated = assay.sources.ace.engine.Engine.linear, []
 
     def counted(self, atoms, coefficients):
         evaluated.append(len(coefficients))
         return linear(self, atoms, coefficients)
 
-    monkeypatch.setattr(assay.sources.ace_engine.Engine, "linear", counted)
+    monkeypatch.setattr(assay.sources.ace.engine.Engine, "linear", counted)
     source, atoms = alloy(), frame("triclinic")
     coefficients = np.array([theta(source, seed) for seed in range(FEW + 1)])
     many, few = source.predictions(atoms, coefficients), source.predictions(atoms, coefficients[:FEW])
@@ -214,7 +215,7 @@ def test_many_predictions_go_by_the_rows_and_few_by_evaluations(monkeypatch):
 
 def test_rows_do_not_depend_on_the_size_of_the_blocks(monkeypatch):
     whole = alloy().design(frame("triclinic"))
-    monkeypatch.setattr(assay.sources.ace_engine, "BLOCK", 5)
+    monkeypatch.setattr(assay.sources.ace.engine, "BLOCK", 5)
     blocks = alloy().design(frame("triclinic"))
     assert blocks.force_rows == pytest.approx(whole.force_rows, rel=1e-10, abs=1e-11)
     assert blocks.stress_rows == pytest.approx(whole.stress_rows, rel=1e-10, abs=1e-12)
@@ -341,7 +342,7 @@ def test_frames_that_are_refused():
         alloy().features(Atoms("WCu", [[0, 0, 0], [2, 0, 0]]))
     lost = frame("cubic")
     lost.positions[4, 1] = np.nan
-    for method in (alloy().features, alloy().design, potential(alloy()).evaluate):
+    for method in (alloy().features, alloy().design, potential(alloy()).predict):
         with pytest.raises(FrameError, match="atom 4: position is not finite"):
             method(lost)
         with pytest.raises(FrameError, match="very small distance"):
@@ -485,7 +486,7 @@ def test_a_gauge_of_tungsten_from_fit_to_files(real_data, tmp_path):
     assert names == ["w.yaml", "w.yace", "w.pace", "w.asi"]
     atoms = frames[-1].atoms.copy()
     atoms.rattle(0.05)
-    told = gauge.source.evaluate(atoms)
+    told = gauge.source.predict(atoms)
     atoms.calc = pacemaker(tmp_path / "w.yaml", tmp_path / "w.asi")
     assert atoms.get_forces() == pytest.approx(told.forces, rel=1e-9, abs=1e-10)
     (grade,) = (score for score in gauge.scores if isinstance(score, ExtrapolationGrade))

@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from assay.aggregate import frame_max, frame_mean, neighbourhood_mean
+from assay.regions.neighbourhoods import frame_max, frame_mean, neighbourhood_mean
 
 R_CUT = 3.7
 

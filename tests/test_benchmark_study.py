@@ -15,9 +15,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from assay.frames import Frame, content_hash
-from assay.scores.training import TrainingFeatures
-from assay.sources import Evaluation
+from assay.frames.frame import Frame, content_hash
+from assay.results.prediction import Prediction
+from assay.scores.features.training import TrainingFeatures
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "studies"
@@ -119,7 +119,7 @@ def test_zeros_of_energy_of_members_are_those_of_the_training_labels(data: Modul
     def chosen(symbols: str, energy: float) -> Any:
         atoms = Atoms(symbols)
         zeros = np.array([[3.0, -1.0], [0.5, 0.0]]) @ [symbols.count("H"), symbols.count("O")]
-        members = Evaluation(energy_members=energy + zeros, forces_members=np.zeros((2, len(atoms), 3)))
+        members = Prediction(energy_members=energy + zeros, forces_members=np.zeros((2, len(atoms), 3)))
         return data.Chosen(Frame(atoms, "file:0", "", energy), members)
 
     splits = {"train": [chosen("HHO", -9.0), chosen("HO", -5.0), chosen("OO", -4.0)], "test": [chosen("HHHO", -12.0)]}
@@ -136,11 +136,11 @@ def test_an_own_method_tells_outside_from_inside():
         training.append(inside, np.full(16, 14))
     score = fit(training)
     rows = np.vstack([np.r_[np.zeros(3), 1.0], np.full(4, 6.0), np.r_[np.zeros(3), 1.0]])
-    values = score.values(Evaluation(features=rows), np.array([14, 14, 6]))
+    values = score.values(Prediction(features=rows), np.array([14, 14, 6]))
     assert values[1] > values[0]
     assert values[2] == np.inf
     order = np.array([2, 0, 1])
-    assert (score.values(Evaluation(features=rows[order]), np.array([6, 14, 14])) == values[order]).all()
+    assert (score.values(Prediction(features=rows[order]), np.array([6, 14, 14])) == values[order]).all()
 
 
 @pytest.fixture(scope="module")

@@ -14,24 +14,26 @@ from ase.build import bulk
 from ase.io import read
 from click.testing import CliRunner
 
-from assay.block_scoring import Blocks, score_in_blocks
-from assay.blocks import blocks, surroundings
 from assay.calibration import HeldOut, fit_calibrator
 from assay.cli.main import cli
-from assay.frames import Frame, read_frames
-from assay.gauge import Gauge
+from assay.execution.workers import Failure
+from assay.frames.frame import Frame
+from assay.frames.reading import read_frames
+from assay.frames.writing import frames_out
+from assay.gauge.gauge import Gauge
+from assay.gauge.risk import risk_summary
+from assay.gauge.scorer import FrameScorer
+from assay.gauge.tiled_scorer import Blocks, score_in_blocks
 from assay.linear.potential import LinearPotential
-from assay.neighbours import neighbour_images
-from assay.parallel import Failure
-from assay.scores.committee import CommitteeEnergy, CommitteeForce
-from assay.scores.d_optimality import ExtrapolationGrade
-from assay.scores.leverage import Leverage
-from assay.scoring import FrameScorer
-from assay.sources.python_callable import PythonCallable
-from assay.sources.snap import Snap
-from assay.sources.soap import Soap
-from assay.verbs.frames_out import frames_out
-from assay.verbs.predict import predict, risk_summary
+from assay.regions.neighbours import neighbour_images
+from assay.regions.tiles import blocks, surroundings
+from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.rigidity.leverage import Leverage
+from assay.sources.features.callable import PythonCallable
+from assay.sources.features.soap import Soap
+from assay.sources.snap.rows import Snap
+from assay.verbs.predict import predict
 
 CUTOFF = 4.0
 
@@ -247,7 +249,7 @@ def test_forces_and_all_scores_of_atoms_in_blocks_are_those_of_the_whole_frame(g
 
 
 def of_ace():
-    from assay.sources.ace import Ace
+    from assay.sources.ace.rows import Ace
 
     return Ace(species=("Mo", "W"), rcut=CUTOFF, nradmax_by_orders=(3, 2), lmax_by_orders=(0, 2))
 
@@ -271,7 +273,7 @@ def test_features_of_the_first_atoms_are_theirs_among_all(make_source):
 def test_soap_in_blocks(make):
     source = Soap(cutoff=CUTOFF, max_radial=2, max_angular=2).for_species(("Mo", "W"))
     frame = Frame(rattled(make), "f:0")
-    features = source.evaluate(frame.atoms).features
+    features = source.predict(frame.atoms).features
     scorer = FrameScorer(source, (Leverage.fit([(features, frame.atoms.numbers)]),), 5.0, "", ("Mo", "W"))
     whole, parts = scorer(frame), score_in_blocks(scorer, frame, Blocks(20))
     np.testing.assert_allclose(parts.scores["leverage", "atom"], whole.scores["leverage", "atom"], rtol=1e-6)
@@ -321,7 +323,7 @@ def test_large_frames_among_small_ones(gauge: Gauge, dump: Path, tmp_path: Path,
 @pytest.mark.snap
 def test_predict_on_the_command_line(gauge: Gauge, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A dump without elements, a report and a table of quantiles as for 10⁶ atoms."""
-    monkeypatch.setattr("assay.verbs.predict.MANY", 60)
+    monkeypatch.setattr("assay.gauge.assess.MANY", 60)
     gauge.save(tmp_path / "g.gauge")
     bare = tmp_path / "bare.dump"
     bare.write_text(dump.read_text().replace("element", "name"))

@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from assay.assessment import Assessment, Labels
-from assay.envelope import Envelope
-from assay.evaluation import evaluation
-from assay.prediction import Array, ErrorBar, Gaussian, Interval, Score
+from assay.evaluation.summary import evaluation
+from assay.results.arrays import Array
+from assay.results.assessment import Assessment, Labels
+from assay.results.envelope import Envelope
+from assay.results.error_bars import ErrorBar, Gaussian, Interval
+from assay.results.score import Score
 
 FORCE_ERROR = np.array([[0.3, 0, 0.4], [0, 0, 0], [0.6, -0.8, 0], [0, 0, 2], [1, -2, 2]])  # norms 0.5, 0, 1, 2, 3
 ENERGY_ERROR = np.array([0.02, -0.03, 0.04])  # of 2, 1 and 2 atoms: 10, -30 and 20 meV/atom

@@ -19,12 +19,13 @@ from ase.calculators.lj import LennardJones
 from ase.neighborlist import neighbor_list
 
 import assay
-from assay.frames import Frame, FrameError, read_frames
-from assay.gauge import Gauge
-from assay.sources import Evaluation
-from assay.sources.features_file import ATTACHED, Features, attach_features, write_features
-from assay.sources.python_callable import PythonCallable
-from assay.sources.snap import Snap
+from assay.frames.frame import Frame, FrameError
+from assay.frames.reading import read_frames
+from assay.gauge.gauge import Gauge
+from assay.results.prediction import Prediction
+from assay.sources.features.callable import PythonCallable
+from assay.sources.features.file import ATTACHED, Features, attach_features, write_features
+from assay.sources.snap.rows import Snap
 from assay.verbs.demo import demo_data
 
 HERE = __name__
@@ -218,13 +219,13 @@ class TestCallable:
 
     def test_what_an_allowed_module_merely_imported_is_refused(self):
         with pytest.raises(PermissionError, match=r"code of ase\.neighborlist"):
-            PythonCallable(f"{HERE}:neighbor_list", allow_import=(HERE,)).evaluate(Atoms("Si"))
+            PythonCallable(f"{HERE}:neighbor_list", allow_import=(HERE,)).predict(Atoms("Si"))
 
     def test_what_is_not_there(self):
         with pytest.raises(ValueError, match="nothing"):
-            PythonCallable(f"{HERE}:nothing", allow_import=(HERE,)).evaluate(Atoms("Si"))
+            PythonCallable(f"{HERE}:nothing", allow_import=(HERE,)).predict(Atoms("Si"))
         with pytest.raises(ModuleNotFoundError, match="not on PYTHONPATH"):
-            PythonCallable("no_such:f", allow_import=("no_such",)).evaluate(Atoms("Si"))
+            PythonCallable("no_such:f", allow_import=("no_such",)).predict(Atoms("Si"))
         with pytest.raises(ValueError, match="give function="):
             assay.build("nowhere.xyz", source="callable:cutoff=5.0")
         with pytest.raises(ValueError, match=r"package\.module:name"):
@@ -263,7 +264,7 @@ class TestCallable:
     def test_other_columns_than_in_training(self, built: assay.Built):
         wide = PythonCallable.of(lambda atoms: np.ones((len(atoms), 7)))
         with pytest.raises(FrameError, match="7 features per atom, but 5 in the training frames"):
-            PythonCallable("", columns=5, given=wide.given).evaluate(Atoms("Si"))
+            PythonCallable("", columns=5, given=wide.given).predict(Atoms("Si"))
 
 
 @pytest.fixture(scope="module")
@@ -381,18 +382,18 @@ class TestFile:
             expected = np.concatenate([shells(atoms) for atoms in frames]).astype(np.float32)
             np.testing.assert_array_equal(file["features"], expected)
             assert file["natoms"].tolist() == [len(atoms) for atoms in frames]
-        assert Features(str(path)).evaluate(frames[2]).features.dtype == np.float64
+        assert Features(str(path)).predict(frames[2]).features.dtype == np.float64
         with pytest.raises(ValueError, match=r"frame 1: features of shape \(1, 5\), needed \(\d+, 5\)"):
             write_features(path, frames, [shells(frames[0]), np.ones((1, 5))])
         with pytest.raises(ValueError, match="no frames"):
             write_features(path, [], [])
-        assert Features(str(path)).evaluate(frames[0]).features is not None, "a failed write leaves the old file"
+        assert Features(str(path)).predict(frames[0]).features is not None, "a failed write leaves the old file"
 
     def test_a_file_that_changes_is_read_again(self, tmp_path: Path):
         atoms, path = frames_of("train")[0], tmp_path / "f.npz"
         for columns in (2, 3):
             write_features(path, [atoms], [np.ones((len(atoms), columns))])
-            assert Features(str(path)).evaluate(atoms).features.shape == (len(atoms), columns)
+            assert Features(str(path)).predict(atoms).features.shape == (len(atoms), columns)
 
     @pytest.mark.parametrize("compressed", [False, True])
     def test_rows_stay_on_disk(self, tmp_path: Path, compressed: bool):
@@ -422,7 +423,7 @@ class TestFile:
         atoms = frames[0].copy()
         atoms.arrays["mine"] = np.ones((len(atoms), 4))
         with pytest.raises(FrameError, match="4 features per atom, but 5 in the training frames"):
-            gauge.source.evaluate(atoms)
+            gauge.source.predict(atoms)
 
     def test_bad_frames_are_skipped_where_they_stand(self, files: dict[str, Path], tmp_path: Path):
         frames = ase.io.read(files["pool"], ":4")
@@ -436,7 +437,7 @@ class TestFile:
         kept: list[Frame] = list(attach_features(read, path, skipped=skipped))
         assert len(skipped) == 1
         for frame in kept:
-            evaluation: Evaluation = Features().evaluate(frame.atoms)
+            evaluation: Prediction = Features().predict(frame.atoms)
             np.testing.assert_allclose(evaluation.features, shells(frame.atoms))
 
 

@@ -20,8 +20,10 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from assay.extxyz import frame_texts
-from assay.frames import Frame, FrameError, LabelKeys, Skipped, check_structure, chunks, content_hash, read_frames
+from assay.frames.checks import check_structure
+from assay.frames.formats.extxyz import frame_texts
+from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, chunks, content_hash
+from assay.frames.reading import read_frames
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,

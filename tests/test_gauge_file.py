@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay import gauge_file
-from assay.gauge_file import GaugeFileError, load_state, save_state, write_atomically
+from assay.storage import archive as gauge_file
+from assay.storage.archive import GaugeFileError, load_state, save_state
+from assay.storage.files import write_atomically
 
 STATE: dict[str, Any] = {
     "name": "Å and 「quotes」",

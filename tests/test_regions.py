@@ -7,9 +7,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from assay.aggregate import neighbourhood_mean
-from assay.neighbours import close_pairs
-from assay.regions import _smallest_as_good, neighbourhood_sums, radius_curve
+from assay.regions.neighbourhoods import neighbourhood_mean
+from assay.regions.neighbours import close_pairs
+from assay.regions.radius import _smallest_as_good, neighbourhood_sums, radius_curve
 
 
 def rattled(seed: int, repeat: int = 4) -> Atoms:

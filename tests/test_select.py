@@ -16,15 +16,15 @@ from ase.io import read, write
 from numpy.typing import NDArray
 
 import assay
-from assay.frames import FrameError, content_hash
-from assay.scores.maxvol import active_set, grades
+from assay.frames.frame import FrameError, content_hash
+from assay.scores.d_optimality.maxvol import active_set, grades
+from assay.selection.by_score import Points
+from assay.selection.by_volume import Environments, exchange, extended, maxvol
 from assay.selection.candidates import Candidates, Extends, unspanned
-from assay.selection.farthest import Standard, farthest
-from assay.selection.maxvol import Environments, exchange, extended, maxvol
+from assay.selection.diversity import Standard, farthest
 from assay.selection.pool import Pool
-from assay.selection.score import Points
-from assay.sources.python_callable import PythonCallable
-from assay.sources.snap import Snap
+from assay.sources.features.callable import PythonCallable
+from assay.sources.snap.rows import Snap
 from assay.verbs.demo import demo_data
 
 Z = 14
@@ -336,7 +336,7 @@ def test_results_of_a_calculator_stay_with_the_frame(tmp_path: Path) -> None:
 
 def test_workers_and_seeds_change_nothing_that_they_should_not(paths: dict[str, Path], tmp_path: Path) -> None:
     rows = [distances(atoms) for name in ("train", "pool") for atoms in read(paths[name], ":")]
-    from assay.sources.features_file import write_features
+    from assay.sources.features.file import write_features
 
     write_features(tmp_path / "f.npz", [*read(paths["train"], ":"), *read(paths["pool"], ":")], rows)
     found = [

@@ -9,9 +9,9 @@ from ase.build import bulk, fcc111, molecule
 from ase.io import write
 
 import assay
-from assay.frames import FrameError
-from assay.gauge_file import load_state, save_state
-from assay.sources.soap import Soap, import_featomic
+from assay.frames.frame import FrameError
+from assay.sources.features.soap import Soap, import_featomic
+from assay.storage.archive import load_state, save_state
 from assay.verbs.demo import demo_data
 
 pytestmark = pytest.mark.soap
@@ -20,7 +20,7 @@ ALLOY = Soap(("Al", "Cu"), cutoff=4.5, max_radial=3, max_angular=2)
 
 
 def features(atoms: Atoms, source: Soap = ALLOY) -> np.ndarray:
-    found = source.evaluate(atoms).features
+    found = source.predict(atoms).features
     assert found is not None
     return found
 
@@ -117,7 +117,7 @@ def test_products_of_rows_are_those_of_whole_spectra():
 
 def test_a_strange_species_and_impossible_settings():
     with pytest.raises(FrameError, match="atom 1 is O; this source has Al, Cu"):
-        ALLOY.evaluate(Atoms("CuO", positions=[[0, 0, 0], [0, 0, 2]]))
+        ALLOY.predict(Atoms("CuO", positions=[[0, 0, 0], [0, 0, 2]]))
     for settings, message in (
         ({"cutof": 5.0}, "unknown setting cutof; known are species"),
         ({"max_radial": 2.5}, "max_radial must be a whole number"),

@@ -7,8 +7,9 @@ import pytest
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from assay.frames import Frame, FrameError, LabelKeys, read_frames
-from assay.survey import Survey
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, FrameError, LabelKeys
+from assay.frames.reading import read_frames
 
 
 def frame(symbols: str, energy: float = 0.0, *, kind: str = "", index: int = 0, force: float = 0.0, x: float = 0.0):

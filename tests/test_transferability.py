@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.io import write
 
 import assay
-from assay.verbs.transferability import EVERYTHING, TABLES, group_of
+from assay.evaluation.transferability import EVERYTHING, TABLES, group_of
 
 FACTOR = {"hot": 2.0, "cold": 0.5}
 """Error over spread of the members, of each group."""
@@ -183,7 +183,7 @@ def test_the_heat_map_has_the_numbers() -> None:
     """Every cell is written, in per cent for shares, and a dash where nothing is defined."""
     matplotlib = pytest.importorskip("matplotlib.figure")
     pytest.importorskip("jinja2")
-    from assay.report.transfer_page import heat_map
+    from assay.report.transferability.page import heat_map
 
     table = np.array([[0.951, np.nan, 0.12], [0.0, 1.0, 0.5]])
     for name, wanted in (

@@ -8,20 +8,25 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from assay.assessment import Assessment, Labels
-    from assay.frames import Frame, FrameError, LabelKeys, read_frames
-    from assay.gauge import Gauge
-    from assay.gauge_file import GaugeFileError
-    from assay.guard import Guard, GuardStop
+    from assay.distillation.result import Distilled
+    from assay.evaluation.transferability import Transferability
+    from assay.frames.frame import Frame, FrameError, LabelKeys
+    from assay.frames.reading import read_frames
+    from assay.gauge.gauge import Gauge
+    from assay.gauge.guard import Guard, GuardStop
+    from assay.linear.cross_conformal import CrossConformal
     from assay.linear.weights import Weights
-    from assay.prediction import Ensemble, Gaussian, Interval, Score
-    from assay.selection.selected import Selected, Selection
+    from assay.results.assessment import Assessment, Labels
+    from assay.results.error_bars import Ensemble, Gaussian, Interval
+    from assay.results.score import Score
+    from assay.selection.result import Selected, Selection
+    from assay.storage.archive import GaugeFileError
     from assay.verbs.build import Built, build
     from assay.verbs.calibrate import calibrate
     from assay.verbs.compare import compare
-    from assay.verbs.cross_conformal import CrossConformal, cross_conformal
+    from assay.verbs.cross_conformal import cross_conformal
     from assay.verbs.demo import demo
-    from assay.verbs.distil import Distilled, distil
+    from assay.verbs.distil import distil
     from assay.verbs.evaluate import evaluate
     from assay.verbs.export import export
     from assay.verbs.info import info
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
     from assay.verbs.predict import predict
     from assay.verbs.propagate import propagate
     from assay.verbs.select import select
-    from assay.verbs.transferability import Transferability, transferability
+    from assay.verbs.transferability import transferability
 
 try:
     __version__ = version("assay")
@@ -37,26 +42,26 @@ except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0+unknown"
 
 _HOMES = {
-    "Assessment": "assay.assessment",
+    "Assessment": "assay.results.assessment",
     "Built": "assay.verbs.build",
-    "CrossConformal": "assay.verbs.cross_conformal",
-    "Distilled": "assay.verbs.distil",
-    "Ensemble": "assay.prediction",
-    "Frame": "assay.frames",
-    "FrameError": "assay.frames",
-    "Gauge": "assay.gauge",
-    "GaugeFileError": "assay.gauge_file",
-    "Gaussian": "assay.prediction",
-    "Guard": "assay.guard",
-    "GuardStop": "assay.guard",
-    "Interval": "assay.prediction",
-    "LabelKeys": "assay.frames",
-    "Labels": "assay.assessment",
+    "CrossConformal": "assay.linear.cross_conformal",
+    "Distilled": "assay.distillation.result",
+    "Ensemble": "assay.results.error_bars",
+    "Frame": "assay.frames.frame",
+    "FrameError": "assay.frames.frame",
+    "Gauge": "assay.gauge.gauge",
+    "GaugeFileError": "assay.storage.archive",
+    "Gaussian": "assay.results.error_bars",
+    "Guard": "assay.gauge.guard",
+    "GuardStop": "assay.gauge.guard",
+    "Interval": "assay.results.error_bars",
+    "LabelKeys": "assay.frames.frame",
+    "Labels": "assay.results.assessment",
     "Members": "assay.verbs.members",
-    "Score": "assay.prediction",
-    "Selected": "assay.selection.selected",
-    "Selection": "assay.selection.selected",
-    "Transferability": "assay.verbs.transferability",
+    "Score": "assay.results.score",
+    "Selected": "assay.selection.result",
+    "Selection": "assay.selection.result",
+    "Transferability": "assay.evaluation.transferability",
     "Weights": "assay.linear.weights",
     "build": "assay.verbs.build",
     "calibrate": "assay.verbs.calibrate",
@@ -70,7 +75,7 @@ _HOMES = {
     "members": "assay.verbs.members",
     "predict": "assay.verbs.predict",
     "propagate": "assay.verbs.propagate",
-    "read_frames": "assay.frames",
+    "read_frames": "assay.frames.reading",
     "select": "assay.verbs.select",
     "transferability": "assay.verbs.transferability",
 }

@@ -12,7 +12,7 @@ from assay.calibration.grouped import FEWEST, Grouped
 from assay.calibration.mondrian import FEWEST as FEWEST_FRAMES
 from assay.calibration.mondrian import Mondrian
 from assay.calibration.scale import Scale
-from assay.prediction import ErrorBar
+from assay.results.error_bars import ErrorBar
 
 
 def bar(fitted: Grouped | Mondrian, group: list[str]) -> ErrorBar:

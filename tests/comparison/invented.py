@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from assay.assessment import Labels
 from assay.comparison.methods import Method
 from assay.comparison.split import Split
-from assay.prediction import Array
-from assay.scores.committee import CommitteeForce
-from assay.scores.d_optimality import ExtrapolationGrade
-from assay.scoring import Batch
+from assay.gauge.batch import Batch
+from assay.results.arrays import Array
+from assay.results.assessment import Labels
+from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.members.committee import CommitteeForce
 
 FEATURES = Method("gamma", "features", ExtrapolationGrade({}))
 MEMBERS = Method("committee_force", "ensemble", CommitteeForce(), members=1000)

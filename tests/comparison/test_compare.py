@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 import assay
 from assay import FrameError
 from assay.comparison.sets import CALIBRATION, TRAINING, FrameSets, by_name
-from assay.frames import LabelKeys
-from assay.prediction import Array
-from assay.scores.d_optimality import features_of
-from assay.scores.training import TrainingFeatures
-from assay.sources import Evaluation
+from assay.frames.frame import LabelKeys
+from assay.results.arrays import Array
+from assay.results.prediction import Prediction
+from assay.scores.features.of_evaluation import features_of
+from assay.scores.features.training import TrainingFeatures
 
 SNAP = "snap:twojmax=2,rcut=4.5"
 SCORES = ("committee_force", "committee_energy", "gamma", "leverage", "frame_outlier_factor")
@@ -60,7 +60,7 @@ class Distance:
     def __init__(self, centre: Array) -> None:
         self.centre = centre
 
-    def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
+    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
         return np.asarray(np.linalg.norm(features_of(evaluation, self.name) - self.centre, axis=1))
 
     def state(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ase.io import read, write
 import assay
 from assay import verbs
 from assay.distillation.label_keys import keys_of_labels
-from assay.frames import LabelKeys, content_hash
+from assay.frames.frame import LabelKeys, content_hash
 
 pytestmark = pytest.mark.snap
 

@@ -9,7 +9,7 @@ from ase import Atoms
 from assay.distillation.errors import errors, worse_than
 from assay.distillation.teachers import PoolLabels
 from assay.distillation.weighting import uncertainty_weights
-from assay.frames import Frame
+from assay.frames.frame import Frame
 
 FRAMES = [
     Frame(Atoms(symbols), f"f:{i}", kind)

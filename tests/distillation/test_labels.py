@@ -8,8 +8,8 @@ from alloy import QUALITY, SHIFTS, TEACHERS, alloy
 
 from assay.distillation.labels import DFT, jobs, mix, mixed_frames
 from assay.distillation.teachers import PoolLabels, Teachers
-from assay.frames import Frame, FrameError
-from assay.sources.recorded import Recorded
+from assay.frames.frame import Frame, FrameError
+from assay.sources.recorded.recorded import Recorded
 
 WEIGHTS = np.array([0.6, 0.3, 0.1])
 

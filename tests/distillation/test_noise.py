@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.distillation.label_check import check_labels
-from assay.distillation.noise import noisy_labels
+from assay.distillation.noise import check_labels, noisy_labels
 from assay.distillation.teachers import PoolLabels, Teachers
-from assay.frames import LabelKeys
-from assay.inputs import labelled
-from assay.sources.recorded import Recorded
+from assay.frames.frame import LabelKeys
+from assay.sources.frame_files import labelled
+from assay.sources.recorded.recorded import Recorded
 
 F = 200
 
@@ -78,7 +77,7 @@ def test_too_few_frames_are_refused():
 @pytest.mark.data
 @pytest.mark.snap
 def test_corrupted_labels_of_tungsten_are_found(real_data):
-    from assay.sources.snap import Snap
+    from assay.sources.snap.rows import Snap
 
     stem = real_data / "tungsten" / "umlip-committee"
     every = labelled(stem.with_suffix(".extxyz.gz"), stem.with_suffix(".npz"), LabelKeys(), None)

@@ -11,7 +11,7 @@ from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from assay.sources import Evaluation
+from assay.results.prediction import Prediction
 
 SOURCE = "snap:twojmax=4,rcut=4.5"
 PAIRS = [
@@ -81,7 +81,7 @@ class Says:
     kind: ClassVar[str] = "says"
     label: str = "says"
 
-    def evaluate(self, frame: Atoms) -> Evaluation:
+    def predict(self, frame: Atoms) -> Prediction:
         said = frame.info["says"]
         if isinstance(said, Exception):
             raise said

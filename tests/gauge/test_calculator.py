@@ -17,11 +17,11 @@ from ase.optimize import BFGS, FIRE
 from copper import Says, copper, heat
 
 from assay import FrameError, Gauge
-from assay.calculator import GaugeCalculator
 from assay.calibration.conformal import Conformal
-from assay.prediction import Interval
-from assay.scores.committee import CommitteeForce
-from assay.sources import Evaluation
+from assay.gauge.calculator import GaugeCalculator
+from assay.results.error_bars import Interval
+from assay.results.prediction import Prediction
+from assay.scores.members.committee import CommitteeForce
 
 
 @pytest.mark.snap
@@ -87,7 +87,7 @@ def test_the_envelope_is_of_best_fit_and_members(gauge: Gauge, new: list[Atoms])
         atoms.calc = gauge.calculator()
         atoms.get_potential_energy()
         results = atoms.calc.results
-        told = gauge.source.evaluate(atoms)
+        told = gauge.source.predict(atoms)
         assert ("stress_min" in results) == bool(atoms.pbc.all())
         for name in ("energy", "forces", "stress")[: 2 + atoms.pbc.all()]:
             members, best = getattr(told, f"{name}_members"), getattr(told, name)
@@ -227,7 +227,7 @@ def saying(natoms: int, members: int) -> Atoms:
     rng = np.random.default_rng(0)
     atoms = Atoms(f"Cu{natoms}", positions=2.5 * np.eye(natoms, 3, 0) + 3.0 * np.arange(natoms)[:, None], pbc=True)
     atoms.cell = [30, 30, 30]
-    atoms.info["says"] = Evaluation(
+    atoms.info["says"] = Prediction(
         energy=1.0,
         forces=rng.normal(size=(natoms, 3)),
         stress=rng.normal(size=6),

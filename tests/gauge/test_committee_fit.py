@@ -14,8 +14,9 @@ from copper import COMMITTEE, SOURCE, Files, frames
 
 import assay
 from assay import Gauge, build
-from assay.frames import FrameError, LabelKeys, read_frames
-from assay.sources.recorded import Recorded
+from assay.frames.frame import FrameError, LabelKeys
+from assay.frames.reading import read_frames
+from assay.sources.recorded.recorded import Recorded
 from assay.sources.referenced import Referenced
 from assay.verbs.info import info
 
@@ -115,7 +116,7 @@ def test_the_best_are_kept(paths: dict[str, Path]):
     assert len(weights_of(gauge)) == 2
     frame = next(read_frames(paths["test"]))
     mean = (frame.atoms.arrays["good_forces"] + frame.atoms.arrays["middling_forces"]) / 2
-    np.testing.assert_allclose(gauge.source.evaluate(frame.atoms).forces, mean)
+    np.testing.assert_allclose(gauge.source.predict(frame.atoms).forces, mean)
     swapped = built(paths, best_members=2, rmse=(3.0, 1.0, 1.0, 1.0))
     assert swapped.source.source.models == ("middling", "fair")
 
@@ -170,7 +171,7 @@ def test_members_that_run_keep_their_scale(files: Files, tmp_path: Path):
     """Through the gauge file, as calculators of single members, and in properties."""
     gauge = build(files.train, source=COMMITTEE, heldout=files.held_out, out=tmp_path / "x.gauge").gauge
     atoms: Atoms = ase.io.read(files.test, 0)
-    told = Gauge.load(tmp_path / "x.gauge").source.evaluate(atoms)
+    told = Gauge.load(tmp_path / "x.gauge").source.predict(atoms)
     atoms.calc = gauge.source.calculator(1)
     assert atoms.get_potential_energy() == pytest.approx(told.energy_members[1])
     result = assay.propagate(gauge, f"energies:{files.test},zero=none,per=atom")

@@ -16,11 +16,12 @@ from assay.cli.info import spelt
 from assay.cli.predict import show_risk
 from assay.comparison.methods import timed
 from assay.comparison.reasons import cost
-from assay.frames import Frame
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.recorded import Recorded
+from assay.frames.frame import Frame
+from assay.gauge.risk import risk_summary
+from assay.report.provenance import provenance
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.recorded.recorded import Recorded
 from assay.verbs.info import info
-from assay.verbs.predict import provenance, risk_summary
 
 
 def test_the_table_of_frames_has_u_and_counts_flags(

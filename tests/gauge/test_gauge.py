@@ -12,14 +12,14 @@ from ase import Atoms
 from copper import Says, columns, copper, labelled
 
 from assay import Frame, FrameError, Gauge, GaugeFileError, Gaussian, Interval
-from assay.assessment import Assessment
 from assay.calibration import CALIBRATORS
-from assay.gauge_file import load_state, save_state
-from assay.scores.committee import CommitteeEnergy, CommitteeForce
-from assay.scores.heterogeneous import HeterogeneousEnergy, HeterogeneousForce
-from assay.scores.member_errors import weights_of_rmse
-from assay.scoring import Batch
-from assay.sources import Evaluation
+from assay.ensembles.weights import weights_of_rmse
+from assay.gauge.batch import Batch
+from assay.results.assessment import Assessment
+from assay.results.prediction import Prediction
+from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.members.heterogeneous import HeterogeneousEnergy, HeterogeneousForce
+from assay.storage.archive import load_state, save_state
 
 
 def as_labelled(atoms: Atoms) -> Frame:
@@ -86,7 +86,7 @@ def test_error_bars_are_alpha_times_the_members_spread(committee: Gauge, new: li
         return np.tensordot(weights, (members - members.mean(axis=0)) ** 2, axes=1)
 
     assert np.ptp(weights) > 0.01
-    evaluation = committee.source.evaluate(new[1])
+    evaluation = committee.source.predict(new[1])
     assessment = committee.assess([new[1]])
     alpha = {quantity: calibrator.alpha for quantity, calibrator in committee.calibrators.items()}
     variance = variance_of(evaluation.forces_members).mean(axis=1)
@@ -164,16 +164,16 @@ def test_where_every_frame_fails_the_first_reason_is_told(committee: Gauge):
         committee.assess([])
 
 
-def says(evaluation: Evaluation | Exception) -> Atoms:
+def says(evaluation: Prediction | Exception) -> Atoms:
     atoms = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.5]])
     atoms.info["says"] = evaluation
     return atoms
 
 
-def fine(**changes: np.ndarray) -> Evaluation:
+def fine(**changes: np.ndarray) -> Prediction:
     rng = np.random.default_rng(3)
     members = {"energy_members": rng.normal(size=4), "forces_members": rng.normal(size=(4, 2, 3))}
-    return Evaluation(1.0, np.zeros((2, 3)), **(members | changes))
+    return Prediction(1.0, np.zeros((2, 3)), **(members | changes))
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def saying() -> Gauge:
         (fine(forces_members=np.zeros((1, 2, 3))), "ValueError: committee_force needs at least two members"),
     ],
 )
-def test_a_source_that_fails_on_a_frame(saying: Gauge, said: Evaluation | Exception, reason: str):
+def test_a_source_that_fails_on_a_frame(saying: Gauge, said: Prediction | Exception, reason: str):
     assessment = saying.assess([says(fine()), says(said), says(fine())])
     assert assessment.names == ("atoms:0", "atoms:2")
     assert assessment.failed[0][0] == "atoms:1"
@@ -243,7 +243,7 @@ def test_bars_of_unlike_members_hold(saying: Gauge, members: int, bound: float):
             own = sizes[:, None, None] * rng.normal(size=(members, n, 3))
             forces = labels + scale * (0.5 * rng.normal(size=(n, 3)) + own)
             energies = sizes * rng.normal(size=members)
-            atoms.info["says"] = Evaluation(0.0, forces.mean(axis=0), None, energies, forces)
+            atoms.info["says"] = Prediction(0.0, forces.mean(axis=0), None, energies, forces)
             found.append(Frame(atoms, f"x:{i}", "", rng.normal(), labels))
         return Batch.collect(Gauge.split(gauge.stream(found))[0])
 

@@ -12,12 +12,12 @@ from copper import KINDS, Files, Says, copper
 
 from assay import Frame, Gauge, build, calibrate
 from assay.calibration.grouped import Grouped
-from assay.grouping import groups
-from assay.scores.committee import CommitteeForce
-from assay.scores.heterogeneous import HeterogeneousForce
-from assay.scores.local import LocalGrade
-from assay.scoring import Batch
-from assay.sources import Evaluation
+from assay.gauge.batch import Batch
+from assay.gauge.groups import groups
+from assay.results.prediction import Prediction
+from assay.scores.d_optimality.local import LocalGrade
+from assay.scores.members.committee import CommitteeForce
+from assay.scores.members.heterogeneous import HeterogeneousForce
 
 
 def alloy(symbols: str, kind: str, seed: int) -> Frame:
@@ -28,7 +28,7 @@ def alloy(symbols: str, kind: str, seed: int) -> Frame:
     members = rng.normal(size=(5, n, 3))
     forces = members.mean(axis=0)
     spread = np.sqrt(members.var(axis=0, ddof=1).mean(axis=1))
-    atoms.info["says"] = Evaluation(0.0, forces, energy_members=rng.normal(size=5), forces_members=members)
+    atoms.info["says"] = Prediction(0.0, forces, energy_members=rng.normal(size=5), forces_members=members)
     error = np.where(atoms.numbers == 42, 1.0, 10.0) * spread
     return Frame(atoms, f"{kind}:{seed}", kind, rng.normal(), forces + error[:, None] * rng.choice([-1, 1], (n, 3)))
 
@@ -115,7 +115,7 @@ def test_config_types_from_file_to_calculator(committee: Gauge, files: Files, tm
 
 
 def committee_spread(gauge: Gauge, atoms: Atoms) -> np.ndarray:
-    variance = gauge.source.evaluate(atoms).forces_members.var(axis=0, ddof=1)
+    variance = gauge.source.predict(atoms).forces_members.var(axis=0, ddof=1)
     return np.repeat(np.sqrt(variance.mean(axis=1, keepdims=True)), 3, axis=1)
 
 

@@ -14,8 +14,8 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
 import assay
-from assay.scores.last_layer import LastLayerForce, LastLayerRigidity, chosen_ratio
-from assay.sources import worker
+from assay.scores.rigidity.last_layer import LastLayerForce, LastLayerRigidity, chosen_ratio
+from assay.sources.committees import worker
 
 DECAYS = np.array([0.5, 0.8, 1.3])
 
@@ -79,8 +79,8 @@ def test_one_potential_has_scores_of_its_own_features_and_error_bars(files: tupl
     assert found.force_bar is not None
     for score, before in zip(gauge.scores, built.gauge.scores, strict=True):
         frame = labelled(1, 3, 0.3)[0]
-        values = score.values(gauge.source.evaluate(frame), frame.numbers)
-        np.testing.assert_array_equal(values, before.values(built.gauge.source.evaluate(frame), frame.numbers))
+        values = score.values(gauge.source.predict(frame), frame.numbers)
+        np.testing.assert_array_equal(values, before.values(built.gauge.source.predict(frame), frame.numbers))
 
 
 def test_errors_of_the_training_frames_choose_the_regulariser(files: tuple[Path, Path]):
@@ -174,7 +174,7 @@ def test_atoms_with_large_force_errors_are_left_out_on_request(files: tuple[Path
         )
         counts.append(built.gauge.scores[0])
     wild = frames[3]
-    evaluation = built.gauge.source.evaluate(wild)
+    evaluation = built.gauge.source.predict(wild)
     kept, left_out = (score.values(evaluation, wild.numbers)[2] for score in counts)
     assert left_out > kept
 

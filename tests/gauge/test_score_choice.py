@@ -12,10 +12,10 @@ from ase import Atoms
 from copper import COMMITTEE, SOURCE, Files
 
 from assay import Built, Gauge, build, predict
-from assay.frames import FrameError, LabelKeys
-from assay.scores.cluster_wise import ClusterWiseForce, ClusterWiseGrade
-from assay.scores.local import majority
-from assay.thresholds import tukey_fence
+from assay.frames.frame import FrameError, LabelKeys
+from assay.gauge.thresholds import tukey_fence
+from assay.scores.d_optimality.cluster_wise import ClusterWiseForce, ClusterWiseGrade
+from assay.scores.d_optimality.local import majority
 
 
 def edge(atoms: Atoms) -> np.ndarray:

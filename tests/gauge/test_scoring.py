@@ -11,24 +11,26 @@ from ase import Atoms
 from copper import Says
 
 from assay import Frame, FrameError
-from assay.aggregate import neighbourhood_mean
-from assay.scores.committee import CommitteeEnergy, CommitteeForce
-from assay.scores.d_optimality import ExtrapolationGrade
-from assay.scores.heterogeneous import Heterogeneous, HeterogeneousForce
-from assay.scores.leverage import Leverage
-from assay.scoring import STILL, Batch, FrameScorer
-from assay.sources import Evaluation
+from assay.gauge.batch import Batch
+from assay.gauge.scorer import FrameScorer
+from assay.regions.neighbourhoods import neighbourhood_mean
+from assay.results.prediction import Prediction
+from assay.results.symmetry import STILL
+from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.members.heterogeneous import Heterogeneous, HeterogeneousForce
+from assay.scores.rigidity.leverage import Leverage
 
 R_CUT = 2.6
 GRADE = ExtrapolationGrade({29: np.eye(2)})  # γ is the largest absolute feature
 SCORER = FrameScorer(Says(), (CommitteeForce(), CommitteeEnergy(), GRADE), R_CUT, "committee_force", ("Cu", "Zr"))
 
 
-def chain(seed: int = 0, stress: bool = True) -> tuple[Atoms, Evaluation]:
+def chain(seed: int = 0, stress: bool = True) -> tuple[Atoms, Prediction]:
     """Three atoms in a row, of which the middle one is within `R_CUT` of both ends, and what a committee says."""
     rng = np.random.default_rng(seed)
     atoms = Atoms("Cu3", positions=[[0, 0, 0], [0, 0, 2.5], [0, 0, 5.0]], cell=[9, 9, 9], pbc=stress)
-    said = Evaluation(
+    said = Prediction(
         energy=rng.normal(),
         forces=rng.normal(size=(3, 3)),
         stress=rng.normal(size=6) if stress else None,

@@ -8,12 +8,13 @@ from ase import Atoms
 from copper import Says
 
 from assay import Frame
-from assay.scores.committee import CommitteeEnergy, CommitteeForce
-from assay.scores.d_optimality import ExtrapolationGrade
-from assay.scores.leverage import Leverage
-from assay.scoring import Batch, FrameScorer
-from assay.sources import Evaluation
-from assay.thresholds import thresholds, tukey_fence
+from assay.gauge.batch import Batch
+from assay.gauge.scorer import FrameScorer
+from assay.gauge.thresholds import thresholds, tukey_fence
+from assay.results.prediction import Prediction
+from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.rigidity.leverage import Leverage
 
 
 def test_tukey_fence_by_hand():
@@ -49,7 +50,7 @@ def batch(features: np.ndarray) -> Batch:
         forces = np.zeros((2, 3))
         forces[:, 1] = ERRORS[f]
         members = {"energy_members": np.arange(3.0), "forces_members": np.random.default_rng(f).normal(size=(3, 2, 3))}
-        atoms.info["says"] = Evaluation(ENERGY_ERRORS[f], forces, features=features[f], **members)
+        atoms.info["says"] = Prediction(ENERGY_ERRORS[f], forces, features=features[f], **members)
         frame = Frame(atoms, f"x:{f}", "", 0.0, np.zeros((2, 3)))
         pairs.append((frame, scorer(frame)))
     return Batch.collect(pairs)

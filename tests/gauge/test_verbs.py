@@ -17,10 +17,10 @@ from ase import Atoms
 from copper import COMMITTEE, SOURCE, Files, columns, copper, labelled
 
 from assay import Built, FrameError, Gauge, Weights, build, calibrate, evaluate, export, info, predict, read_frames
-from assay.evaluation import evaluation
-from assay.frames import content_hash
-from assay.sources.members_file import write_members
-from assay.strata import coordination
+from assay.evaluation.summary import evaluation
+from assay.frames.frame import content_hash
+from assay.regions.neighbourhoods import coordination
+from assay.sources.recorded.members_file import write_members
 
 Rewrite = Callable[[Path, str, Callable[[int, Atoms], None]], Path]
 
@@ -307,7 +307,7 @@ def test_the_envelope_is_written_and_summarised(any_gauge: Gauge, files: Files, 
     predict(any_gauge, files.test, out=tmp_path / "o.extxyz", json_file=tmp_path / "j.json")
     rows = {row["frame"]: row for row in json.loads((tmp_path / "j.json").read_text())["by_risk"]}
     for i, atoms in enumerate(ase.io.read(tmp_path / "o.extxyz", ":")):
-        told = any_gauge.source.evaluate(atoms)
+        told = any_gauge.source.predict(atoms)
         for name, store in (("energy", atoms.info), ("forces", atoms.arrays), ("stress", atoms.info)):
             every = np.concatenate([getattr(told, f"{name}_members"), [getattr(told, name)]])
             np.testing.assert_allclose(store[f"{name}_min"], every.min(axis=0), rtol=1e-6, atol=1e-7)
@@ -340,7 +340,7 @@ def test_evaluate_counts_the_labels_outside_of_the_members(committee: Gauge, fil
     result = evaluate(committee, files.test)
     inside = [0, 0]
     for frame in read_frames(files.test):
-        told = committee.source.evaluate(frame.atoms)
+        told = committee.source.predict(frame.atoms)
         inside[0] += told.energy_members.min() <= frame.energy <= told.energy_members.max()
         within = (told.forces_members.min(axis=0) <= frame.forces) & (frame.forces <= told.forces_members.max(axis=0))
         inside[1] += within.sum()
@@ -521,7 +521,7 @@ def recorded(files: Files, committee: Gauge) -> dict[str, Path]:
         frames = [frame.atoms for frame in read_frames(getattr(files, name))]
         paths[name] = files.folder / f"{name}.npz"
         models = [member["label"] for member in COMMITTEE["member"]]
-        write_members(paths[name], models, frames, map(committee.source.source.evaluate, frames))
+        write_members(paths[name], models, frames, map(committee.source.source.predict, frames))
     return paths
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import BayesianRidge as Peer
 
-from assay.linear.bayesian_ridge import BayesianRidge
 from assay.linear.normal_equations import NormalEquations
+from assay.linear.posteriors.bayesian_ridge import BayesianRidge
 
 
 def equations(rows: np.ndarray, targets: np.ndarray) -> NormalEquations:

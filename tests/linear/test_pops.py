@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from assay.linear.normal_equations import Factor, NormalEquations, System
-from assay.linear.pops import Corrections, Hypercube
-from assay.linear.pops_posterior import Pops
+from assay.linear.posteriors.pops import Corrections, Hypercube
+from assay.linear.posteriors.pops_posterior import Pops
 from assay.linear.rows_file import RowsFile
 
 
@@ -73,7 +73,7 @@ def test_the_same_numbers_as_popsregression(percentile: float, clipping: float):
 
 @pytest.mark.parametrize("metric", ["loss", "coefficients"])
 def test_the_box_bounds_every_correction_and_no_more(metric: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("assay.linear.pops.BLOCK", 8)  # axes finish after different numbers of blocks
+    monkeypatch.setattr("assay.linear.posteriors.pops.BLOCK", 8)  # axes finish after different numbers of blocks
     rows, targets = problem(n=5000)
     ours = corrections(rows, targets)
     box = Hypercube.fit(ours, metric=metric)

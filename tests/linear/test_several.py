@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from test_fit import fitted, make
 
-from assay.linear.bayesian_ridge import BayesianRidge
-from assay.linear.bootstrap import Bootstrap
-from assay.linear.pops_posterior import Pops
-from assay.linear.several import Several
+from assay.linear.posteriors.bayesian_ridge import BayesianRidge
+from assay.linear.posteriors.bootstrap import Bootstrap
+from assay.linear.posteriors.pops_posterior import Pops
+from assay.linear.posteriors.several import Several
 
 
 def test_members_deviate_from_the_one_best_fit_as_from_their_own() -> None:

@@ -15,7 +15,7 @@ from assay.metrics import (
     signed_miscalibration_area,
     vector_coverage,
 )
-from assay.prediction import Gaussian
+from assay.results.error_bars import Gaussian
 
 SURE = 5.0  # standard errors that a seeded draw may be off
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from assay import metrics
-from assay.prediction import Score
+from assay.results.score import Score
 
 EMPTY = "no errors: an array of shape"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from assay import metrics
-from assay.prediction import Score
+from assay.results.score import Score
 
 N = 60
 RANKING = {

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from assay.metrics import flagged_fraction, roc_auc, spearman, worst_decile
 from assay.metrics.ranking import expected_in_order
-from assay.prediction import Score
+from assay.results.score import Score
 
 tied_scores = st.sampled_from([-math.inf, -1.0, 0.0, 0.5, 2.0, math.inf])
 laws = settings(max_examples=150, deadline=None, derandomize=True)

@@ -7,7 +7,7 @@ import pytest
 
 from assay.metrics import ence, ence_by_chance, ence_interval, ence_samples, equal_count, mean_by, z_mean_square
 from assay.metrics.bootstrap import FrameBootstrap
-from assay.prediction import Score
+from assay.results.score import Score
 
 FRAMES, ATOMS = 60, 40
 FRAME = np.repeat(np.arange(FRAMES), ATOMS)

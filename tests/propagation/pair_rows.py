@@ -12,9 +12,9 @@ from ase.neighborlist import neighbor_list
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from assay.linear.potential import LinearPotential
-from assay.prediction import Array
-from assay.sources import Design, Predictions
-from assay.sources.row_calculator import row_calculator
+from assay.results.arrays import Array
+from assay.results.design import Design, Predictions
+from assay.sources.frame_calculator import row_calculator
 
 POWERS = np.array([4.0, 6.0, 8.0, 10.0, 12.0])
 R0, CUTOFF = 2.5, 4.2

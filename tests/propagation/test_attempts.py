@@ -18,10 +18,10 @@ from scaled_lj import Several
 
 from assay import propagate
 from assay.cli.propagate import show_propagation
-from assay.frames import FrameError
-from assay.propagation.energies import Energies
-from assay.propagation.quantities import YES_OR_NO, NotConverged, OfStationaryPoints, Property, Quantity
-from assay.propagation.registry import property_from_spec
+from assay.frames.frame import FrameError
+from assay.propagation.properties.energies import Energies
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.property import YES_OR_NO, NotConverged, OfStationaryPoints, Property, Quantity
 from assay.propagation.result import Failed, Propagation, PropertyResult
 from assay.propagation.tables import fixed, write_csv, write_latex, written
 
@@ -91,7 +91,7 @@ def test_the_other_structures_go_on(spec: str, refuses: Callable[[Atoms], bool],
 
 
 def test_a_crystal_without_a_modulus_keeps_its_energy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assay.propagation.crystals.bulk_modulus", refuse)
+    monkeypatch.setattr("assay.propagation.properties.crystals.bulk_modulus", refuse)
     property_ = property_from_spec("crystals:fcc,sc", ("Cu",))
     with pytest.raises(NotConverged, match="no minimum of fcc; no minimum of sc") as error:
         property_.quantities(EMT(), property_.start(EMT()))

@@ -16,9 +16,9 @@ from ase.calculators.calculator import Calculator
 
 from assay import Gauge, propagate
 from assay.linear.potential import LinearPotential
-from assay.prediction import Array
-from assay.propagation.observables import msd, observable_from_spec, rdf
-from assay.sources import Predictions
+from assay.propagation.methods.observables import msd, observable_from_spec, rdf
+from assay.results.arrays import Array
+from assay.results.design import Predictions
 
 K, STIFFER = 2.0, np.array([1.8, 1.9, 2.1, 2.25])
 T = 600.0

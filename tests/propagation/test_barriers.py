@@ -12,12 +12,12 @@ import pytest
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from assay.propagation.barriers import Barrier
-from assay.propagation.minimum_energy_path import minimum_energy_path, one_barrier, saddle_point
-from assay.propagation.prototypes import structure
-from assay.propagation.quantities import NotConverged, OfStationaryPoints, Quantities
-from assay.propagation.registry import property_from_spec
-from assay.propagation.relaxation import relaxed
+from assay.propagation.properties.barriers import Barrier
+from assay.propagation.properties.minimum_energy_path import minimum_energy_path, one_barrier, saddle_point
+from assay.propagation.properties.prototypes import structure
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.properties.relaxation import relaxed
+from assay.propagation.property import NotConverged, OfStationaryPoints, Quantities
 
 pytestmark = pytest.mark.properties
 

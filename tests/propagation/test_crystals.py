@@ -15,11 +15,11 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
-from assay.propagation.crystals import Crystals, bulk_modulus
-from assay.propagation.prototypes import crystal, structure
-from assay.propagation.quantities import NotConverged, OfStationaryPoints, Property, State
-from assay.propagation.registry import property_from_spec
-from assay.propagation.relaxation import relaxed
+from assay.propagation.properties.crystals import Crystals, bulk_modulus
+from assay.propagation.properties.prototypes import crystal, structure
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.properties.relaxation import relaxed
+from assay.propagation.property import NotConverged, OfStationaryPoints, Property, State
 
 
 def numbers(spec: str, calculator: Calculator, *species: str) -> dict[str, float]:

@@ -14,11 +14,11 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from scipy.spatial.transform import Rotation
 
-from assay.propagation.elastic import STRAIN, SYSTEMS, Elastic, averages, elastic_constants, standard
-from assay.propagation.prototypes import PROTOTYPES, crystal
-from assay.propagation.quantities import NotConverged
-from assay.propagation.registry import property_from_spec
-from assay.propagation.relaxation import relaxed
+from assay.propagation.properties.elastic import STRAIN, SYSTEMS, Elastic, averages, elastic_constants, standard
+from assay.propagation.properties.prototypes import PROTOTYPES, crystal
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.properties.relaxation import relaxed
+from assay.propagation.property import NotConverged
 
 pytestmark = pytest.mark.properties
 

@@ -12,9 +12,9 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from assay.propagation.energies import Energies
-from assay.propagation.quantities import OfStationaryPoints, State
-from assay.propagation.registry import property_from_spec
+from assay.propagation.properties.energies import Energies
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.property import OfStationaryPoints, State
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from ase.calculators.calculator import Calculator
 from pair_rows import pairs
 
 from assay.linear.potential import LinearPotential
-from assay.prediction import Array
-from assay.propagation.first_order import first_order, principal_directions
-from assay.propagation.quantities import NotConverged, Quantities, Quantity, Structures
-from assay.propagation.relaxation import relaxed
+from assay.propagation.methods.first_order import first_order, principal_directions
+from assay.propagation.properties.relaxation import relaxed
+from assay.propagation.property import NotConverged, Quantities, Quantity, Structures
+from assay.results.arrays import Array
 
 P = 6  # coefficients of `pairs`
 

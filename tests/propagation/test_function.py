@@ -11,10 +11,10 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 
-from assay.propagation.function import Function
-from assay.propagation.quantities import Quantity
-from assay.propagation.registry import property_from_spec
-from assay.propagation.resume import digest
+from assay.propagation.methods.resume import digest
+from assay.propagation.properties.function import Function
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.property import Quantity
 
 MODULE = """
 from ase.build import bulk

@@ -17,15 +17,15 @@ from ase.io import read
 from pair_rows import pairs
 from scipy.linalg import expm
 
-from assay.frames import read_frames
+from assay.frames.reading import read_frames
 from assay.linear.potential import LinearPotential
-from assay.prediction import Array
-from assay.propagation.hessian import Coordinates, Hessians
-from assay.propagation.implicit import Response, implicit, stationary_states
-from assay.propagation.quantities import Free, NotConverged, Quantities, Quantity, State, Stationary, Structures
-from assay.propagation.relaxation import relaxed
+from assay.propagation.methods.hessian import Coordinates, Hessians
+from assay.propagation.methods.implicit import Response, implicit, stationary_states
+from assay.propagation.properties.relaxation import relaxed
+from assay.propagation.property import Free, NotConverged, Quantities, Quantity, State, Stationary, Structures
 from assay.propagation.result import Failed
-from assay.sources.snap import Snap
+from assay.results.arrays import Array
+from assay.sources.snap.rows import Snap
 
 TIGHT = 1e-5
 

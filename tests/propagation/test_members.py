@@ -15,16 +15,16 @@ from ase.calculators.emt import EMT
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 
-from assay.frames import FrameError
+from assay.frames.frame import FrameError
 from assay.linear.potential import LinearPotential
 from assay.propagation.members import member_calculator
-from assay.sources import LinearSource
-from assay.sources.ace import Ace
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.pyace_wheel import import_pyace
-from assay.sources.recorded import Recorded
-from assay.sources.row_calculator import row_calculator
-from assay.sources.snap import Snap
+from assay.sources.ace.rows import Ace
+from assay.sources.ace.wheel import import_pyace
+from assay.sources.capabilities import LinearSource
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.frame_calculator import row_calculator
+from assay.sources.recorded.recorded import Recorded
+from assay.sources.snap.rows import Snap
 
 SI, SIC, SICGE = ("Si",), ("Si", "C"), ("Si", "C", "Ge")
 ZBL = {"zbl": True, "zbl_inner": 1.9, "zbl_outer": 3.1}
@@ -158,7 +158,7 @@ def test_calculators_do_not_disturb_each_other():
     source = potential(rows)
     several = [member_calculator(source, i) for i in (0, 1)]
     for one, other in pairwise(frames(rows.species).values()):
-        evaluation = source.evaluate(one)
+        evaluation = source.predict(one)
         for i, calculator in enumerate(several):
             calculator.calculate(other if i else one)
         assert evaluation.energy_members is not None
@@ -261,7 +261,7 @@ def test_members_of_ace_are_not_mixed_up_in_the_engine_that_they_share():
     source, atoms = potential(rows), frames(rows.species)["strained"]
     several = [member_calculator(source, i) for i in range(3)]
     for _ in range(2):
-        expected = source.evaluate(atoms)
+        expected = source.predict(atoms)
         for i, calculator in enumerate(several):
             calculator.calculate(atoms)
             assert expected.energy_members is not None
@@ -286,7 +286,7 @@ def test_a_member_is_the_one_of_the_evaluation(rows):
     """Best fit and every member; and again after a way to another process."""
     source = potential(rows or Ace(SIC, number_of_functions_per_element=20, rcut=4.0))
     atoms = frames(source.rows.species)["strained"]
-    told = source.evaluate(atoms)
+    told = source.predict(atoms)
     assert told.energy_members is not None
     assert told.forces_members is not None
     assert told.stress_members is not None
@@ -331,7 +331,7 @@ def test_a_committee_has_its_calculators_and_their_mean():
     )
     atoms = bulk("Cu", cubic=True) * (2, 2, 2)
     atoms.rattle(0.1, seed=1)
-    told = source.evaluate(atoms)
+    told = source.predict(atoms)
     assert told.energy_members is not None
     assert told.stress_members is not None
     assert np.ptp(told.energy_members) > 1.0

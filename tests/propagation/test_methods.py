@@ -15,8 +15,8 @@ from scaled_lj import Fragile, Several
 
 from assay import Gauge, propagate
 from assay.linear.potential import LinearPotential
-from assay.propagation.methods import Method
-from assay.propagation.quantities import NotConverged, Quantities, State, Stationary, Structures
+from assay.propagation.methods.choice import Method
+from assay.propagation.property import NotConverged, Quantities, State, Stationary, Structures
 from assay.propagation.result import Propagation
 
 SPEC = "crystals:fcc"

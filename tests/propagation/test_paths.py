@@ -11,11 +11,11 @@ from ase import Atoms, units
 from ase.calculators.emt import EMT
 from ase.spacegroup.symmetrize import check_symmetry
 
-from assay.propagation.paths import ENDS, POINTS, Paths, along
-from assay.propagation.prototypes import crystal, shortest_distance
-from assay.propagation.quantities import OfStationaryPoints
-from assay.propagation.registry import property_from_spec
-from assay.propagation.relaxation import relaxed
+from assay.propagation.properties.paths import ENDS, POINTS, Paths, along
+from assay.propagation.properties.prototypes import crystal, shortest_distance
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.properties.relaxation import relaxed
+from assay.propagation.property import OfStationaryPoints
 
 pytestmark = pytest.mark.properties
 

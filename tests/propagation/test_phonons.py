@@ -15,9 +15,9 @@ from ase.calculators.lj import LennardJones
 from ase.data import atomic_masses, atomic_numbers
 from bonds import LENGTH, STIFFNESS, bonds
 
-from assay.propagation.phonons import Phonons, path, reach, repeats_apart
-from assay.propagation.quantities import Quantities, Quantity
-from assay.propagation.registry import property_from_spec
+from assay.propagation.properties.phonons import Phonons, path, reach, repeats_apart
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.property import Quantities, Quantity
 
 pytestmark = pytest.mark.properties
 

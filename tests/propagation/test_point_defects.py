@@ -16,12 +16,12 @@ from ase.calculators.emt import EMT
 from ase.spacegroup import crystal as spacegroup_crystal
 from bonds import DEPTH, LENGTH, bonds
 
-from assay.propagation.defect_sites import HOLES, distortion, interstitial
-from assay.propagation.point_defects import PointDefects, strained
-from assay.propagation.prototypes import conventional, crystal
-from assay.propagation.quantities import OfStationaryPoints, State
-from assay.propagation.registry import property_from_spec
-from assay.propagation.relaxation import relaxed
+from assay.propagation.properties.defect_sites import HOLES, distortion, interstitial
+from assay.propagation.properties.point_defects import PointDefects, strained
+from assay.propagation.properties.prototypes import conventional, crystal
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.properties.relaxation import relaxed
+from assay.propagation.property import OfStationaryPoints, State
 
 pytestmark = pytest.mark.properties
 

@@ -27,13 +27,13 @@ from scipy.stats import spearmanr
 
 from assay import propagate
 from assay.propagation.members import member_calculator
-from assay.propagation.quantities import Quantity
+from assay.propagation.methods.workers import Died, as_completed
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.property import Quantity
 from assay.propagation.ranking import alike, ranking, rankings
 from assay.propagation.references import against, mean_ratios
-from assay.propagation.registry import property_from_spec
 from assay.propagation.result import Failed, Propagated, Propagation, PropertyResult, difference
 from assay.propagation.tables import write_csv, write_latex
-from assay.propagation.workers import Died, as_completed
 from assay.verbs.propagate import UnknownReference
 
 ASSAY = str(Path(sys.executable).parent / "assay")
@@ -597,7 +597,7 @@ def test_nothing_breaks_where_every_member_fails(tmp_path: Path) -> None:
     write_latex(tmp_path / "t.tex", whole, {})
     assert "bcc energy" in (tmp_path / "t.tex").read_text()
     pytest.importorskip("jinja2")
-    from assay.report.properties import write_properties_report
+    from assay.report.properties.write import write_properties_report
 
     write_properties_report(tmp_path / "r.html", whole, references={}, provenance={})
     assert "became hcp" in (tmp_path / "r.html").read_text()

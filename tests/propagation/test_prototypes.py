@@ -10,8 +10,7 @@ import pytest
 from ase.build import bulk
 from ase.spacegroup.symmetrize import check_symmetry
 
-from assay.neighbours import close_pairs
-from assay.propagation.prototypes import (
+from assay.propagation.properties.prototypes import (
     PROTOTYPES,
     close_packed_volume,
     conventional,
@@ -21,6 +20,7 @@ from assay.propagation.prototypes import (
     structure,
     the_element,
 )
+from assay.regions.neighbours import close_pairs
 
 pytestmark = pytest.mark.properties
 

@@ -15,11 +15,11 @@ from ase.calculators.lj import LennardJones
 from ase.optimize import BFGS
 from ase.spacegroup.symmetrize import check_symmetry
 
-from assay.frames import FrameError
-from assay.propagation import relaxation
-from assay.propagation.prototypes import crystal
-from assay.propagation.quantities import NotConverged
-from assay.propagation.relaxation import relaxed
+from assay.frames.frame import FrameError
+from assay.propagation.properties import relaxation
+from assay.propagation.properties.prototypes import crystal
+from assay.propagation.properties.relaxation import relaxed
+from assay.propagation.property import NotConverged
 
 V0 = np.zeros(6)
 

@@ -9,9 +9,9 @@ from ase.build import bulk
 from ase.md.langevin import Langevin
 
 from assay.linear.potential import LinearPotential
-from assay.prediction import Array
-from assay.propagation.reweighting import along_trajectory, reweight
-from assay.sources.snap import Snap
+from assay.propagation.methods.reweighting import along_trajectory, reweight
+from assay.results.arrays import Array
+from assay.sources.snap.rows import Snap
 
 T = 300.0
 KT = units.kB * T

@@ -7,9 +7,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from assay.propagation.prototypes import PROTOTYPES, crystal
-from assay.propagation.quantities import NotConverged
-from assay.propagation.same_crystal import CHANGED, change, require_same
+from assay.propagation.properties.prototypes import PROTOTYPES, crystal
+from assay.propagation.properties.same_crystal import CHANGED, change, require_same
+from assay.propagation.property import NotConverged
 
 
 def stretched(atoms: Atoms, ratio: float, volume: float = 1.0) -> Atoms:

@@ -14,12 +14,12 @@ from ase.build import surface as ase_surface
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 
-from assay.neighbours import close_pairs
-from assay.propagation.prototypes import conventional, crystal
-from assay.propagation.quantities import NotConverged, OfStationaryPoints
-from assay.propagation.registry import property_from_spec
-from assay.propagation.relaxation import relaxed
-from assay.propagation.surfaces import Surfaces, slab
+from assay.propagation.properties.prototypes import conventional, crystal
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.properties.relaxation import relaxed
+from assay.propagation.properties.surfaces import Surfaces, slab
+from assay.propagation.property import NotConverged, OfStationaryPoints
+from assay.regions.neighbours import close_pairs
 
 
 def numbers(spec: str, calculator: Calculator, *species: str) -> dict[str, float]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from assay.assessment import Assessment
 from assay.report import write_report
+from assay.results.assessment import Assessment
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
-from assay.assessment import Assessment, Labels
-from assay.envelope import Envelope
-from assay.evaluation import evaluation
-from assay.prediction import ErrorBar, Gaussian, Interval, Score
-from assay.report.quantities import atom_force_bar, riskiest_frame
+from assay.evaluation.summary import evaluation
+from assay.report.evaluation.quantities import atom_force_bar, riskiest_frame
+from assay.results.assessment import Assessment, Labels
+from assay.results.envelope import Envelope
+from assay.results.error_bars import ErrorBar, Gaussian, Interval
+from assay.results.score import Score
 
 GROUPS = {"bulk": 0.03, "surface": 0.08, "liquid": 0.2}
 """Typical force error of each group of frames, eV/Å."""

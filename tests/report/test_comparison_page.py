@@ -17,8 +17,8 @@ from test_report_browser import CHROMIUM, in_browser
 from assay.comparison.overview import Overview
 from assay.comparison.recommendation import bar_name
 from assay.metrics import signed_miscalibration_area
-from assay.report.comparison_page import write_comparison_report
-from assay.report.comparison_tables import bars, memory
+from assay.report.comparison.page import write_comparison_report
+from assay.report.comparison.tables import bars, memory
 
 LARGE = synthetic_comparison.made(28, 5)
 SECTIONS = {"recommendation", "at-a-glance", "compared", "figures", "everything", "made", "words"}

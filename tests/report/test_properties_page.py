@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from report_reader import Page
 
-from assay.propagation.quantities import Quantities, Quantity
+from assay.propagation.property import Quantities, Quantity
 from assay.propagation.result import Failed, Propagation, PropertyResult
-from assay.report.properties import write_properties_report
+from assay.report.properties.write import write_properties_report
 
 X = np.linspace(0.0, 1.0, 6)
 

@@ -10,11 +10,11 @@ import synthetic_report as made
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from assay.prediction import Gaussian
-from assay.report import figures, strata_figures
-from assay.report.parts import number, percent
-from assay.report.quantities import quantities
-from assay.spanned import spanned
+from assay.report.evaluation import figures, strata_figures
+from assay.report.evaluation.quantities import quantities
+from assay.report.kit.parts import number, percent
+from assay.results.error_bars import Gaussian
+from assay.results.residuals import spanned
 
 
 @pytest.fixture

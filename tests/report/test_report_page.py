@@ -12,8 +12,8 @@ import pytest
 import synthetic_report as made
 from report_reader import floats, sound
 
-from assay.prediction import Gaussian, Interval
-from assay.report.verdict import verdict
+from assay.report.evaluation.verdict import verdict
+from assay.results.error_bars import Gaussian, Interval
 
 
 def test_full_report_has_every_figure_and_table(page: Callable[..., str]) -> None:

@@ -16,8 +16,8 @@ import synthetic_report as made
 from ase import Atoms
 from report_reader import Page, sound
 
-from assay.prediction import Score
 from assay.report import write_report
+from assay.results.score import Score
 
 
 def test_names_are_text_never_markup(page: Callable[..., str]) -> None:

@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from assay.scores.committee import CommitteeEnergy, CommitteeForce, largest_deviation
-from assay.sources import Evaluation
+from assay.results.prediction import Prediction
+from assay.scores.members.committee import CommitteeEnergy, CommitteeForce, largest_deviation
 
 M, A = 5, 7
 NUMBERS = np.full(A, 29)
 
 
 @pytest.fixture
-def committee() -> Evaluation:
+def committee() -> Prediction:
     rng = np.random.default_rng(0)
-    return Evaluation(
+    return Prediction(
         energy=123.0,  # the best fit, not the mean of the members: it must not enter
         forces=np.full((A, 3), 45.0),
         energy_members=rng.normal(-3.5 * A, 0.2, M),
@@ -25,7 +25,7 @@ def committee() -> Evaluation:
     )
 
 
-def test_largest_deviation_of_energies(committee: Evaluation):
+def test_largest_deviation_of_energies(committee: Prediction):
     """Shuang et al., Eq. 1: max_k |E^k - ⟨E⟩|, here per atom."""
     energies = committee.energy_members.tolist()
     mean = sum(energies) / M
@@ -33,7 +33,7 @@ def test_largest_deviation_of_energies(committee: Evaluation):
     np.testing.assert_allclose(CommitteeEnergy(largest=True).values(committee, NUMBERS), [expected], rtol=1e-12)
 
 
-def test_largest_deviation_of_forces(committee: Evaluation):
+def test_largest_deviation_of_forces(committee: Prediction):
     """Shuang et al., Eq. 2: max_k ‖F_i^k - ⟨F_i⟩‖ for atom i; Eq. 3, of a frame, is the largest of them."""
     expected = []
     for i in range(A):
@@ -43,7 +43,7 @@ def test_largest_deviation_of_forces(committee: Evaluation):
     np.testing.assert_allclose(values, expected, rtol=1e-12)
 
 
-def test_standard_deviations(committee: Evaluation):
+def test_standard_deviations(committee: Prediction):
     """With M - 1 in the denominator."""
     energies, forces = committee.energy_members, committee.forces_members
     expected = np.sqrt(sum((e - energies.mean()) ** 2 for e in energies) / (M - 1)) / A
@@ -55,7 +55,7 @@ def test_standard_deviations(committee: Evaluation):
 
 def test_by_hand():
     """Two members that differ by the vector (3, 4, 0): each is 2.5 from the mean, and s² sums to 25/2."""
-    two = Evaluation(
+    two = Prediction(
         energy=0.0,
         forces=np.zeros((1, 3)),
         energy_members=np.array([1.0, 2.0]),
@@ -68,7 +68,7 @@ def test_by_hand():
     assert CommitteeEnergy().values(two, one) == pytest.approx(1 / np.sqrt(2), rel=1e-15)
 
 
-def test_the_largest_of_a_committee_is_bounded_by_its_spread(committee: Evaluation):
+def test_the_largest_of_a_committee_is_bounded_by_its_spread(committee: Prediction):
     """Samuelson: no value is farther than (M - 1)/√M standard deviations, and the farthest at least √((M - 1)/M)."""
     largest, spread = CommitteeEnergy(largest=True), CommitteeEnergy()
     for seed in range(50):
@@ -88,7 +88,7 @@ SCORES = [CommitteeEnergy(), CommitteeEnergy(largest=True), CommitteeForce(), Co
 @pytest.mark.parametrize("score", SCORES, ids=lambda score: score.name)
 @pytest.mark.parametrize("members", [None, 0, 1])
 def test_fewer_than_two_members_are_refused(score: CommitteeEnergy | CommitteeForce, members: int | None):
-    evaluation = Evaluation(
+    evaluation = Prediction(
         energy=0.0,
         forces=np.zeros((A, 3)),
         energy_members=None if members is None else np.zeros(members),

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from assay.scores import standardised, whitening
-from assay.scores.convex_hull import ConvexHull, Hull
-from assay.scores.training import TrainingFeatures
+from assay.scores.density.convex_hull import ConvexHull, Hull
+from assay.scores.features import standardised, whitening
+from assay.scores.features.training import TrainingFeatures
 
 
 def cube(columns: int) -> np.ndarray:

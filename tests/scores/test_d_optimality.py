@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.scores.d_optimality import ExtrapolationGrade, GradeFold
-from assay.scores.maxvol import TOLERANCE, MaxVol
-from assay.sources import Evaluation
+from assay.results.prediction import Prediction
+from assay.scores.d_optimality.grade import ExtrapolationGrade, GradeFold
+from assay.scores.d_optimality.maxvol import TOLERANCE, MaxVol
 
 CU, AL, NI = 29, 13, 28
 
@@ -40,7 +40,7 @@ def test_training_grades_of_many_chunks(monkeypatch: pytest.MonkeyPatch, seed: i
     """What one pass costs. A row that was dropped is a combination of rows of which each may be dropped later, so
     that after K flushes no more than TOLERANCE^K D^(K-1) can be promised. On the unit sphere, where every row could
     be in the set, 40 flushes leave the largest grade below 1.1, thanks to rows that are kept."""
-    monkeypatch.setattr("assay.scores.maxvol.BUFFER", 50)
+    monkeypatch.setattr("assay.scores.d_optimality.maxvol.BUFFER", 50)
     features = np.random.default_rng(seed).normal(size=(2000, 10))
     features /= np.linalg.norm(features, axis=1)[:, None]
     training = grades(fit(*np.array_split(features, 77)), features)
@@ -188,7 +188,7 @@ def test_an_unknown_species_is_infinitely_far():
 
 def test_a_scale_seen_later_rescales_what_came_before(monkeypatch: pytest.MonkeyPatch):
     """The first chunk is a thousand times smaller than the second, which fixes the scale."""
-    monkeypatch.setattr("assay.scores.maxvol.BUFFER", 1)
+    monkeypatch.setattr("assay.scores.d_optimality.maxvol.BUFFER", 1)
     rng = np.random.default_rng(3)
     small, large = rng.normal(size=(30, 4)), 1e3 * rng.normal(size=(30, 4))
     whole = grades(fit(np.vstack([small, large])), large)
@@ -198,7 +198,7 @@ def test_a_scale_seen_later_rescales_what_came_before(monkeypatch: pytest.Monkey
 
 def test_the_active_set_is_made_of_environments_whatever_scale_came_later(monkeypatch: pytest.MonkeyPatch):
     """The second chunk is large in one column only: the rows of A, got back from A⁻¹, are rows of the two chunks."""
-    monkeypatch.setattr("assay.scores.maxvol.BUFFER", 1)
+    monkeypatch.setattr("assay.scores.d_optimality.maxvol.BUFFER", 1)
     first, second = np.random.default_rng(4).normal(size=(2, 30, 4))
     second *= [1e3, 0.01, 0.01, 0.01]
     active = np.linalg.inv(fit(first, second).inverses[CU])
@@ -209,7 +209,7 @@ def test_the_active_set_is_made_of_environments_whatever_scale_came_later(monkey
 
 def test_a_source_without_features_is_told_so():
     with pytest.raises(ValueError, match="gamma needs per-atom features, which this source does not have"):
-        fit(np.eye(3)).values(Evaluation(0.0, np.zeros((1, 3))), np.array([CU]))
+        fit(np.eye(3)).values(Prediction(0.0, np.zeros((1, 3))), np.array([CU]))
 
 
 def test_state_round_trip():

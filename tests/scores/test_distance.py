@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from assay.scores import standardised
-from assay.scores.distance import Distance, Environments
-from assay.scores.nearest import Nearest
-from assay.scores.standardised import column_units, distinct
-from assay.scores.training import TrainingFeatures
+from assay.scores.density.distance import Distance, Environments
+from assay.scores.density.nearest import Nearest
+from assay.scores.features import standardised
+from assay.scores.features.standardised import column_units, distinct
+from assay.scores.features.training import TrainingFeatures
 
 
 @pytest.mark.parametrize("queries", [1, 70])

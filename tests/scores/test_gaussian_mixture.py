@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from assay.scores.gaussian_mixture import MOST_DIMENSIONS, Mixture
-from assay.scores.whitening import Whitening
+from assay.scores.density.gaussian_mixture import MOST_DIMENSIONS, Mixture
+from assay.scores.features.whitening import Whitening
 
 
 def mixed(seed: int, n: int, columns: int) -> np.ndarray:

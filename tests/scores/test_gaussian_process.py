@@ -9,7 +9,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RationalQuadratic
 from sklearn.preprocessing import StandardScaler
 
-from assay.scores.gaussian_process import (
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.features.whitening import FLOOR, Whitening
+from assay.scores.rigidity.gaussian_process import (
     DISTINCT,
     ENTRIES,
     MOST,
@@ -21,8 +23,6 @@ from assay.scores.gaussian_process import (
     inducing,
     kernel,
 )
-from assay.scores.training import TrainingFeatures
-from assay.scores.whitening import FLOOR, Whitening
 
 W, MO = 74, 42
 RNG = np.random.default_rng(5)

@@ -10,24 +10,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.aggregate import frame_max
-from assay.frames import read_frames
-from assay.gauge_file import load_state, save_state
-from assay.member_choice import choose_members, still_frames
+from assay.ensembles.choice import choose_members, still_frames
+from assay.ensembles.weights import MemberErrors, weights_of_rmse
+from assay.frames.reading import read_frames
 from assay.metrics import spearman
-from assay.scores import FittedScore
-from assay.scores.committee import CommitteeForce
-from assay.scores.heterogeneous import (
+from assay.regions.neighbourhoods import frame_max
+from assay.results.prediction import Prediction
+from assay.scores.members.committee import CommitteeForce
+from assay.scores.members.deviations import member_deviations
+from assay.scores.members.heterogeneous import (
     OF_WEIGHTED_MEMBERS,
     Heterogeneous,
     HeterogeneousEnergy,
     HeterogeneousForce,
     with_weights,
 )
-from assay.scores.member_deviations import member_deviations
-from assay.scores.member_errors import MemberErrors, weights_of_rmse
+from assay.scores.protocol import FittedScore
 from assay.scores.registry import COMMITTEE, score_from_state
-from assay.sources import Evaluation
+from assay.storage.archive import load_state, save_state
 
 M, A = 4, 6
 WEIGHTS = (0.4, 0.3, 0.2, 0.1)
@@ -48,9 +48,9 @@ def metric(members: np.ndarray, weights: tuple[float, ...]) -> float:
 
 
 @pytest.fixture
-def ensemble() -> Evaluation:
+def ensemble() -> Prediction:
     rng = np.random.default_rng(1)
-    return Evaluation(
+    return Prediction(
         energy=7.0,  # a shifted or best energy: it must not enter
         forces=np.full((A, 3), 45.0),
         energy_members=rng.normal(-8.0, 0.3, M),
@@ -61,7 +61,7 @@ def ensemble() -> Evaluation:
 # the scores
 
 
-def test_the_equations(ensemble: Evaluation):
+def test_the_equations(ensemble: Prediction):
     members, energies = ensemble.forces_members, ensemble.energy_members
     found = Heterogeneous(WEIGHTS).values(ensemble, NUMBERS)
     np.testing.assert_allclose(found, [metric(members, WEIGHTS)], rtol=1e-12)
@@ -75,7 +75,7 @@ def test_the_equations(ensemble: Evaluation):
 def test_by_hand():
     """Two members, (3, 4, 0) apart on the first atom and (0, 0, 12) on the second: 2.5 and 6 from their mean."""
     members = np.array([[[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]], [[3.0, 4.0, 1.0], [0.0, 0.0, 12.0]]])
-    two = Evaluation(0.0, np.zeros((2, 3)), energy_members=np.array([1.0, 2.0]), forces_members=members)
+    two = Prediction(0.0, np.zeros((2, 3)), energy_members=np.array([1.0, 2.0]), forces_members=members)
     numbers = np.array([13, 13])
     assert Heterogeneous((0.9, 0.1)).values(two, numbers) == pytest.approx(6.0, rel=1e-15)
     assert HeterogeneousForce((0.9, 0.1)).values(two, numbers) == pytest.approx([2.5, 6.0], rel=1e-15)
@@ -86,12 +86,12 @@ def test_each_member_has_its_own_worst_atom():
     """U is not the largest of the atoms: three members, of which one is off on one atom and one on another."""
     members = np.zeros((3, 2, 3))
     members[0, 0, 0], members[1, 1, 0] = 3.0, 6.0
-    told = Evaluation(0.0, np.zeros((2, 3)), forces_members=members)
+    told = Prediction(0.0, np.zeros((2, 3)), forces_members=members)
     assert Heterogeneous().values(told, NUMBERS[:2]) == pytest.approx(np.sqrt((2**2 + 4**2 + 2**2) / 3))
     assert HeterogeneousForce().values(told, NUMBERS[:2]) == pytest.approx([np.sqrt(2.0), np.sqrt(8.0)])
 
 
-def test_equal_weights_are_those_of_a_committee(ensemble: Evaluation):
+def test_equal_weights_are_those_of_a_committee(ensemble: Prediction):
     spread = CommitteeForce().values(ensemble, NUMBERS)
     np.testing.assert_allclose(
         HeterogeneousForce().values(ensemble, NUMBERS), np.sqrt((M - 1) / M) * spread, rtol=1e-12
@@ -105,7 +105,7 @@ every = pytest.mark.parametrize("score", [kind(WEIGHTS) for kind in OF_WEIGHTED_
 
 
 @every
-def test_laws(score: FittedScore, ensemble: Evaluation, tmp_path: Path):
+def test_laws(score: FittedScore, ensemble: Prediction, tmp_path: Path):
     """Rotation, order of atoms and (with their weights) of members, save and load; a frame twice over."""
     numbers, members, energies = NUMBERS, ensemble.forces_members, ensemble.energy_members
     before = score.values(ensemble, numbers)
@@ -125,7 +125,7 @@ def test_laws(score: FittedScore, ensemble: Evaluation, tmp_path: Path):
 
 
 @every
-def test_what_is_refused(score: FittedScore, ensemble: Evaluation):
+def test_what_is_refused(score: FittedScore, ensemble: Prediction):
     one = replace(ensemble, forces_members=ensemble.forces_members[:1], energy_members=ensemble.energy_members[:1])
     with pytest.raises(ValueError, match=f"{score.name} needs at least two members; this source has 1$"):
         score.values(one, NUMBERS)
@@ -158,7 +158,7 @@ def test_frames_across_chunks(dtype: type, atoms_at_once: int, tmp_path: Path, m
     offsets = np.concatenate([[0], np.cumsum(natoms)])
     np.save(tmp_path / "m.npy", rng.normal(size=(M, offsets[-1], 3)).astype(dtype))
     members = np.load(tmp_path / "m.npy", mmap_mode="r")
-    monkeypatch.setattr("assay.scores.member_deviations.CHUNK_BYTES", atoms_at_once * 3 * M * np.dtype(dtype).itemsize)
+    monkeypatch.setattr("assay.scores.members.deviations.CHUNK_BYTES", atoms_at_once * 3 * M * np.dtype(dtype).itemsize)
     found = member_deviations(members, offsets, WEIGHTS, with_mean=True)
     expected = [metric(np.asarray(members[:, a:b], float), WEIGHTS) for a, b in pairwise(offsets)]
     rtol = 1e-5 if dtype is np.float32 else 1e-12

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.scores.intrinsic_dimension import dimension, two_nn
-from assay.scores.nearest import Nearest
+from assay.scores.density.intrinsic_dimension import dimension, two_nn
+from assay.scores.density.nearest import Nearest
 
 
 def estimate(points: np.ndarray) -> float:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.neighbors import KernelDensity as Peer
 
-from assay.scores.kernel_density import Kernels, likeliest_bandwidth
+from assay.scores.density.kernel_density import Kernels, likeliest_bandwidth
 
 
 def test_density_is_that_of_scikit_learn():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.scores.kernel_entropy import Surroundings, differential_entropy, diversity, entropy, typical_distance
+from assay.scores.density.kernel_entropy import Surroundings, differential_entropy, diversity, entropy, typical_distance
 
 
 def sets(n: int = 6000) -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,8 @@ from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
-from assay.scores import kernel_sums
-from assay.scores.kernel_sums import KernelSum
+from assay.scores.density import kernel_sums
+from assay.scores.density.kernel_sums import KernelSum
 
 N = kernel_sums.FEW + 2000
 

@@ -9,10 +9,10 @@ import pytest
 from reference_dadapy import FILE, points
 from scipy.stats import spearmanr
 
-from assay.scores import standardised
-from assay.scores.knn_density import MOST_NEIGHBOURS, Density, NeighbourDensity
-from assay.scores.nearest import Nearest
-from assay.scores.training import TrainingFeatures
+from assay.scores.density.knn_density import MOST_NEIGHBOURS, Density, NeighbourDensity
+from assay.scores.density.nearest import Nearest
+from assay.scores.features import standardised
+from assay.scores.features.training import TrainingFeatures
 
 DADAPY = json.loads(FILE.read_text(encoding="utf-8"))
 

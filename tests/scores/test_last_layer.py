@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 from reference_metatrain import FILE, FITTED, REGULARISERS, frames
 
-from assay.scores.last_layer import RATIOS, LastLayerForce, LastLayerRigidity, chosen_ratio, frame_rows, inverse_root
-from assay.scores.leverage import RIDGE
-from assay.scores.prediction_rigidity import ComponentPredictionRigidity
+from assay.results.prediction import Prediction
+from assay.scores.features.training import TrainingFeatures
 from assay.scores.registry import fit_scores
-from assay.scores.training import TrainingFeatures
-from assay.sources import Evaluation
+from assay.scores.rigidity.last_layer import (
+    RATIOS,
+    LastLayerForce,
+    LastLayerRigidity,
+    chosen_ratio,
+    frame_rows,
+    inverse_root,
+)
+from assay.scores.rigidity.leverage import RIDGE
+from assay.scores.rigidity.prediction_rigidity import ComponentPredictionRigidity
 
 W, MO = 74, 42
 FRAMES = frames()
@@ -29,7 +36,7 @@ def training(of: list[tuple[np.ndarray, np.ndarray]]) -> TrainingFeatures:
 
 
 def value(score: LastLayerRigidity, features: np.ndarray, numbers: np.ndarray) -> float:
-    return float(score.values(Evaluation(features=features), numbers)[0])
+    return float(score.values(Prediction(features=features), numbers)[0])
 
 
 def test_the_rows_are_those_of_energies_per_atom_whatever_the_species():
@@ -53,7 +60,7 @@ def test_with_one_species_it_is_the_component_wise_rigidity():
     alone = [(features, np.full(len(features), W)) for features, _ in FRAMES[:FITTED]]
     score, other = (each.fit(training(alone)) for each in (LastLayerRigidity, ComponentPredictionRigidity))
     for features, numbers in alone[:5]:
-        expected = other.values(Evaluation(features=features), numbers)[0]
+        expected = other.values(Prediction(features=features), numbers)[0]
         assert value(score, features, numbers) == pytest.approx(expected, rel=1e-4)
 
 
@@ -153,7 +160,7 @@ def test_a_species_that_training_lacks_has_no_finite_variance():
     other[0] = 29
     assert value(score, features, other) == np.inf
     derivatives = RNG.normal(size=(features.shape[1], len(numbers), 3))
-    told = Evaluation(features=features, feature_forces=derivatives)
+    told = Prediction(features=features, feature_forces=derivatives)
     of_atoms = LastLayerForce(score).values(told, other)
     assert of_atoms[0] == np.inf
     assert np.isfinite(LastLayerForce(score).values(told, numbers)).all()

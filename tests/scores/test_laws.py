@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.gauge_file import load_state, save_state
-from assay.scores import FittedScore
+from assay.results.prediction import Prediction
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import FittedScore
 from assay.scores.registry import FROM_FEATURES, fit_scores, score_from_state
-from assay.scores.training import TrainingFeatures
-from assay.sources import Evaluation
+from assay.storage.archive import load_state, save_state
 
 W, MO, TA = 74, 42, 73
 D = 5
@@ -53,7 +53,7 @@ def fitted(name: str, of: Frames) -> FittedScore:
 
 
 def values(score: FittedScore, features: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    return score.values(Evaluation(features=features), numbers)
+    return score.values(Prediction(features=features), numbers)
 
 
 def new(of: Frames) -> Frames:
@@ -184,4 +184,4 @@ def test_the_units_of_a_column_do_not_count(name: str, training: str):
 def test_a_source_without_features_is_told_so(name: str):
     score = fitted(name, SETS["two species"])
     with pytest.raises(ValueError, match=f"{name} needs per-atom features, which this source does not have"):
-        score.values(Evaluation(0.0, np.zeros((1, 3))), np.array([W]))
+        score.values(Prediction(0.0, np.zeros((1, 3))), np.array([W]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.scores.leverage import RIDGE, Leverage, LeverageFold
-from assay.sources import Evaluation
+from assay.results.prediction import Prediction
+from assay.scores.rigidity.leverage import RIDGE, Leverage, LeverageFold
 
 CU, AL = 29, 13
 
@@ -179,7 +179,7 @@ def test_an_unknown_species_is_infinitely_far():
 
 def test_a_source_without_features_is_told_so():
     with pytest.raises(ValueError, match="leverage needs per-atom features, which this source does not have"):
-        fold(np.eye(3)).result().values(Evaluation(0.0, np.zeros((1, 3))), np.array([CU]))
+        fold(np.eye(3)).result().values(Prediction(0.0, np.zeros((1, 3))), np.array([CU]))
 
 
 def test_state_round_trip():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.scores.local import LocalGrade
-from assay.scores.maxvol import active_set
-from assay.scores.partition import partition
+from assay.results.prediction import Prediction
+from assay.scores.d_optimality.local import LocalGrade
+from assay.scores.d_optimality.maxvol import active_set
+from assay.scores.d_optimality.partition import partition
+from assay.scores.features.training import TrainingFeatures
 from assay.scores.registry import fit_scores, score_from_state
-from assay.scores.training import TrainingFeatures
-from assay.sources import Evaluation
 
 W, MO = 74, 42
 
@@ -55,7 +55,7 @@ def test_a_gap_between_clusters_is_foreign_though_one_active_set_knows_it():
     """The half-way point of two blobs has γ < 1 in the set of all, and γ_local > 1."""
     features = training()
     gamma, local = fit_scores(["gamma", "gamma_local"], features, "config_type")
-    gap = Evaluation(features=np.array([[5.0, 2.0]]))
+    gap = Prediction(features=np.array([[5.0, 2.0]]))
     assert gamma.values(gap, np.array([W]))[0] < 0.9
     assert local.values(gap, np.array([W]))[0] > 1.2
 
@@ -126,7 +126,7 @@ def test_atoms_that_are_left_out_are_not_known():
     kinds = np.repeat(features.kinds, [len(n) for n in features.numbers])
     kept.keep_only(kinds != "along y")
     assert set(kinds) == set(BLOBS)
-    point = Evaluation(features=np.array([[0.0, 10.0]]))
+    point = Prediction(features=np.array([[0.0, 10.0]]))
     for name in ("gamma", "gamma_local", "leverage", "outlier_factor"):
         with_all, without = (fit_scores([name], f)[0].values(point, np.array([W]))[0] for f in (features, kept))
         assert without > 2 * with_all, name

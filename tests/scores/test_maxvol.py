@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from assay.scores import maxvol
-from assay.scores.coarse import Coarse, follow_swaps
-from assay.scores.exchange import Basis, pivots, swaps
-from assay.scores.maxvol import TOLERANCE, MaxVol, active_set, converge, default_floor, grades
-from assay.scores.row_blocks import column_maxima
+from assay.scores.d_optimality import maxvol
+from assay.scores.d_optimality.coarse import Coarse, follow_swaps
+from assay.scores.d_optimality.exchange import Basis, pivots, swaps
+from assay.scores.d_optimality.maxvol import TOLERANCE, MaxVol, active_set, converge, default_floor, grades
+from assay.scores.features.row_blocks import column_maxima
 
 
 def skewed(n: int, d: int, seed: int = 0) -> NDArray[np.float64]:

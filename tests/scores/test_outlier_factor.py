@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from assay.scores.outlier_factor import (
+from assay.results.prediction import Prediction
+from assay.scores.density.outlier_factor import (
     COINCIDENT,
     SHRINKAGE,
     FrameOutlierFactor,
@@ -14,8 +15,7 @@ from assay.scores.outlier_factor import (
     Reference,
     distances,
 )
-from assay.scores.training import TrainingFeatures, signature
-from assay.sources import Evaluation
+from assay.scores.features.training import TrainingFeatures, signature
 
 W, MO = 74, 42
 
@@ -125,10 +125,10 @@ def test_signatures_of_training_frames_are_those_of_frames():
 def test_frames_of_another_spread_are_outliers_though_no_atom_need_be():
     """All atoms at a tenth of the spread lie among the training atoms; the frame does not lie among the frames."""
     score, atoms = FrameOutlierFactor.fit(trained()), OutlierFactor.fit(trained())
-    usual = [score.values(Evaluation(features=f), n)[0] for f, n in frames(9, 20)]
-    narrow = [score.values(Evaluation(features=f), n)[0] for f, n in frames(10, 20, spread=0.1)]
+    usual = [score.values(Prediction(features=f), n)[0] for f, n in frames(9, 20)]
+    narrow = [score.values(Prediction(features=f), n)[0] for f, n in frames(10, 20, spread=0.1)]
     assert min(narrow) > np.quantile(usual, 0.9)
-    assert np.median(atoms.values(Evaluation(features=frames(10, 1, 0.1)[0][0]), frames(10, 1)[0][1])) < 1.5
+    assert np.median(atoms.values(Prediction(features=frames(10, 1, 0.1)[0][0]), frames(10, 1)[0][1])) < 1.5
 
 
 def test_units_of_a_column_that_is_constant_do_not_count_for_frames():
@@ -141,11 +141,11 @@ def test_units_of_a_column_that_is_constant_do_not_count_for_frames():
             some = np.arange(8) < 3 + len(training.kinds) % 5  # means of other numbers of atoms are rounded otherwise
             training.append(f[some], n[some])
         score = FrameOutlierFactor.fit(training)
-        values.append([score.values(Evaluation(features=f), n)[0] for f, n in of[25:]])
+        values.append([score.values(Prediction(features=f), n)[0] for f, n in of[25:]])
     np.testing.assert_allclose(values[0], values[1], rtol=1e-6)
 
 
 def test_unknown_species_are_infinitely_far():
     features = np.zeros((2, 3))
-    assert FrameOutlierFactor.fit(trained()).values(Evaluation(features=features), np.array([W, 29])) == np.inf
-    assert OutlierFactor.fit(trained()).values(Evaluation(features=features), np.array([W, 29]))[1] == np.inf
+    assert FrameOutlierFactor.fit(trained()).values(Prediction(features=features), np.array([W, 29])) == np.inf
+    assert OutlierFactor.fit(trained()).values(Prediction(features=features), np.array([W, 29]))[1] == np.inf

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.scores.prediction_rigidity import (
+from assay.results.prediction import Prediction
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.rigidity.prediction_rigidity import (
     ComponentPredictionRigidity,
     Information,
     LocalPredictionRigidity,
     energy_rows,
     prediction_rigidity,
 )
-from assay.scores.training import TrainingFeatures
-from assay.sources import Evaluation
 
 W, MO, TA = 74, 42, 73
 D = 3
@@ -50,12 +50,12 @@ def test_local_and_component_wise_by_the_pseudoinverse():
     component = ComponentPredictionRigidity.fit(training(FRAMES))
     for features, numbers in FRAMES[:9]:
         g = columns(features, numbers)
-        found = local.values(Evaluation(features=features), numbers)
+        found = local.values(Prediction(features=features), numbers)
         np.testing.assert_allclose(found, np.einsum("ip,pq,iq->i", g, inverse, g), rtol=1e-6)
         shares = {z: g[numbers == z].sum(axis=0) / len(g) for z in (MO, W)}
         expected = {z: x @ inverse @ x for z, x in shares.items()}
         assert component.of_species(features, numbers) == pytest.approx(expected, rel=1e-6)
-        assert component.values(Evaluation(features=features), numbers)[0] == pytest.approx(max(expected.values()))
+        assert component.values(Prediction(features=features), numbers)[0] == pytest.approx(max(expected.values()))
 
 
 @pytest.mark.parametrize("count", [1, 3, 6, 40])
@@ -123,13 +123,13 @@ def test_training_frames_share_the_rank():
     """`Σ_F x_Fᵀ H⁻¹ x_F = rank`; with one species that is the component-wise score of frames."""
     one = [(features, np.full(len(features), W)) for features, _ in FRAMES]
     score = ComponentPredictionRigidity.fit(training(one))
-    assert sum(score.values(Evaluation(features=f), z)[0] for f, z in one) == pytest.approx(D, abs=1e-6)
+    assert sum(score.values(Prediction(features=f), z)[0] for f, z in one) == pytest.approx(D, abs=1e-6)
 
 
 def test_a_frame_of_equal_atoms_knows_their_energy():
     crystal = [(np.tile(f[:1], (4, 1)), np.full(4, W)) for f, _ in FRAMES]
     score = LocalPredictionRigidity.fit(training(crystal))
-    assert max(score.values(Evaluation(features=f), z).max() for f, z in crystal) <= 1.0
+    assert max(score.values(Prediction(features=f), z).max() for f, z in crystal) <= 1.0
 
 
 def test_species_in_one_proportion_have_no_energy_of_their_own():
@@ -137,7 +137,7 @@ def test_species_in_one_proportion_have_no_energy_of_their_own():
     w, mo = np.array([[1.0, 0.2]]), np.array([[0.3, 1.0]])
     same = [(np.concatenate([w] * n + [mo] * n), np.repeat([W, MO], n)) for n in (1, 2, 3)]
     other = (np.concatenate([w, w, mo]), np.array([W, W, MO]))
-    pair = Evaluation(features=np.concatenate([w, mo]))
+    pair = Prediction(features=np.concatenate([w, mo]))
     blind = LocalPredictionRigidity.fit(training(same)).values(pair, np.array([W, MO]))
     seen = LocalPredictionRigidity.fit(training([*same, other])).values(pair, np.array([W, MO]))
     assert blind.min() > 1e6
@@ -147,7 +147,7 @@ def test_species_in_one_proportion_have_no_energy_of_their_own():
 
 
 def test_more_frames_never_raise_a_score():
-    probes = Evaluation(features=np.concatenate([f for f, _ in FRAMES]))
+    probes = Prediction(features=np.concatenate([f for f, _ in FRAMES]))
     numbers = np.concatenate([z for _, z in FRAMES])
     before = np.full(len(numbers), np.inf)
     for count in (2, 5, 6, 20, 40):
@@ -161,7 +161,7 @@ def test_a_species_that_is_only_in_other_frames():
     tantalum = [(RNG.normal(size=(4, D)), np.full(4, TA)) for _ in range(9)]
     features, numbers = FRAMES[0]
     alone, together = (LocalPredictionRigidity.fit(training(each)) for each in (FRAMES, [*FRAMES, *tantalum]))
-    frame = Evaluation(features=features)
+    frame = Prediction(features=features)
     np.testing.assert_allclose(together.values(frame, numbers), alone.values(frame, numbers), rtol=1e-6)
     assert np.isfinite(together.values(frame, np.full(len(features), TA))).all()
 

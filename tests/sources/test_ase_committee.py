@@ -22,10 +22,11 @@ from ase.calculators.morse import MorsePotential
 from ase.constraints import FixAtoms
 from scipy.spatial.transform import Rotation
 
-from assay.frames import FrameError
-from assay.gauge_file import load_state, save_state
-from assay.sources import Evaluation, ase_committee
-from assay.sources.ase_committee import AseCommittee
+from assay.frames.frame import FrameError
+from assay.results.prediction import Prediction
+from assay.sources.committees import committee as ase_committee
+from assay.sources.committees.committee import AseCommittee
+from assay.storage.archive import load_state, save_state
 
 LJ = {"sigma": 2.3, "epsilon": 0.4, "rc": 6.0}
 MORSE = {"epsilon": 0.35, "r0": 2.6, "rho0": 4.0}
@@ -65,7 +66,7 @@ def copper() -> dict[str, Atoms]:
     }
 
 
-def assert_same(a: Evaluation, b: Evaluation, tolerance: float = 0.0) -> None:
+def assert_same(a: Prediction, b: Prediction, tolerance: float = 0.0) -> None:
     for name in ("energy", "forces", "stress", "energy_members", "forces_members", "stress_members"):
         x, y = getattr(a, name), getattr(b, name)
         assert (x is None) == (y is None), name
@@ -76,7 +77,7 @@ def assert_same(a: Evaluation, b: Evaluation, tolerance: float = 0.0) -> None:
 @pytest.mark.parametrize("name", copper())
 def test_members_are_what_the_calculators_say(name: str) -> None:
     frame = copper()[name]
-    result = AseCommittee.from_toml(COMMITTEE).evaluate(frame)
+    result = AseCommittee.from_toml(COMMITTEE).predict(frame)
     for k, calculator in enumerate((EMT(), LennardJones(**LJ), MorsePotential(**MORSE))):
         atoms = frame.copy()
         atoms.calc = calculator
@@ -99,7 +100,7 @@ def test_members_are_what_the_calculators_say(name: str) -> None:
 
 def test_dimer_has_the_closed_form() -> None:
     r, committee = 2.6, AseCommittee.from_toml({"member": COMMITTEE["member"][1:]})
-    result = committee.evaluate(Atoms("Cu2", [[0, 0, 0], [0, 0, r]]))
+    result = committee.predict(Atoms("Cu2", [[0, 0, 0], [0, 0, r]]))
     pair = [4 * 0.4 * ((2.3 / x) ** 12 - (2.3 / x) ** 6) for x in (r, 6.0)]
     np.testing.assert_allclose(result.energy_members, [pair[0] - pair[1], -0.35], atol=1e-12)
     slope = 4 * 0.4 * (12 * (2.3 / r) ** 12 - 6 * (2.3 / r) ** 6) / r
@@ -108,43 +109,43 @@ def test_dimer_has_the_closed_form() -> None:
 
 def test_the_same_frame_gives_the_same_numbers_whatever_came_between() -> None:
     committee = AseCommittee.from_toml(COMMITTEE)
-    first = {name: committee.evaluate(frame) for name, frame in copper().items()}
+    first = {name: committee.predict(frame) for name, frame in copper().items()}
     for name, frame in reversed([*copper().items()]):
-        assert_same(committee.evaluate(frame), first[name])
-        assert_same(AseCommittee.from_toml(COMMITTEE).evaluate(frame), first[name])
+        assert_same(committee.predict(frame), first[name])
+        assert_same(AseCommittee.from_toml(COMMITTEE).predict(frame), first[name])
 
 
 @pytest.mark.parametrize("name", ["bulk", "triclinic"])
 def test_laws(name: str) -> None:
     frame, committee = copper()[name], AseCommittee.from_toml(COMMITTEE)
-    rng, reference = np.random.default_rng(0), committee.evaluate(frame)
+    rng, reference = np.random.default_rng(0), committee.predict(frame)
 
     moved = frame.copy()
     moved.positions += [0.3, -7.0, 11.0]
-    assert_same(committee.evaluate(moved), reference, 1e-9)
+    assert_same(committee.predict(moved), reference, 1e-9)
 
     imaged = frame.copy()
     imaged.positions += rng.integers(-2, 3, (len(frame), 3)) @ frame.cell.array
-    assert_same(committee.evaluate(imaged), reference, 1e-9)
+    assert_same(committee.predict(imaged), reference, 1e-9)
 
     order = rng.permutation(len(frame))
-    permuted = committee.evaluate(frame[order])
+    permuted = committee.predict(frame[order])
     assert permuted.energy == pytest.approx(reference.energy, abs=1e-9)
     np.testing.assert_allclose(permuted.forces_members, reference.forces_members[:, order], atol=1e-9)
 
     turn = Rotation.random(random_state=1).as_matrix()
     turned = Atoms(frame.numbers, frame.positions @ turn, cell=frame.cell.array @ turn, pbc=True)
-    rotated = committee.evaluate(turned)
+    rotated = committee.predict(turned)
     np.testing.assert_allclose(rotated.energy_members, reference.energy_members, atol=1e-9)
     np.testing.assert_allclose(rotated.forces_members, reference.forces_members @ turn, atol=1e-9)
 
 
 def test_the_frame_is_left_alone_and_constraints_do_not_act() -> None:
     frame, committee = copper()["bulk"], AseCommittee.from_toml(COMMITTEE)
-    free = committee.evaluate(frame)
+    free = committee.predict(frame)
     frame.set_constraint(FixAtoms(range(10)))
     before = frame.copy()
-    assert_same(committee.evaluate(frame), free)
+    assert_same(committee.predict(frame), free)
     assert frame == before
     assert frame.calc is None
     assert len(frame.constraints) == 1
@@ -206,22 +207,22 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_failing_member_is_named_and_the_next_frame_works(own: str, mode: str, reason: str) -> None:
     committee = one(f"{own}.Own", {"mode": mode}, label="mine", allow_import=[own])
     frame = bulk("Cu", cubic=True)
-    good = committee.evaluate(frame)
+    good = committee.predict(frame)
     bad = frame.copy()
     bad.info["bad"] = True
     with pytest.raises(FrameError) as caught:
-        committee.evaluate(bad)
+        committee.predict(bad)
     assert str(caught.value) == f"member 'mine' failed: {reason}"
-    assert_same(committee.evaluate(frame), good)
+    assert_same(committee.predict(frame), good)
     assert sys.modules[own].made == 2, "one calculator, and one more after the failure"
 
 
 def test_an_element_that_a_calculator_does_not_know_costs_only_its_frame() -> None:
     committee = AseCommittee.from_toml(COMMITTEE)
-    before = committee.evaluate(copper()["bulk"])
+    before = committee.predict(copper()["bulk"])
     with pytest.raises(FrameError, match=r"member 'emt' failed: NotImplementedError: .*W"):
-        committee.evaluate(bulk("W", cubic=True))
-    assert_same(committee.evaluate(copper()["bulk"]), before)
+        committee.predict(bulk("W", cubic=True))
+    assert_same(committee.predict(copper()["bulk"]), before)
 
 
 def test_a_calculator_is_made_once_and_its_prints_stay_out_of_stdout(
@@ -229,7 +230,7 @@ def test_a_calculator_is_made_once_and_its_prints_stay_out_of_stdout(
 ) -> None:
     committee = one(f"{own}.factory", {"mode": "fine"}, allow_import=[own])
     for frame in copper().values():
-        committee.evaluate(frame)
+        committee.predict(frame)
     assert sys.modules[own].made == 1
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -238,7 +239,7 @@ def test_a_calculator_is_made_once_and_its_prints_stay_out_of_stdout(
 
 def test_without_stress_from_every_member_there_is_none(own: str) -> None:
     table = {"member": [*COMMITTEE["member"], {"label": "mine", "calculator": f"{own}.Own"}], "allow": [own]}
-    result = AseCommittee.from_toml(table).evaluate(copper()["bulk"])
+    result = AseCommittee.from_toml(table).predict(copper()["bulk"])
     assert result.stress is None
     assert result.stress_members is None
     assert result.energy_members.shape == (4,)
@@ -251,7 +252,7 @@ REFUSED = [
     ("ase.calculators.vasp.Vasp", "ase.calculators.vasp"),
     ("ase.calculators.eam.os", "ase.calculators.eam"),  # a module that a known one imports
     ("ase.calculators.eam.spline", "scipy.interpolate"),  # a class that a known module imports
-    ("assay.frames.content_hash", "assay.frames"),  # a function
+    ("assay.frames.frame.content_hash", "assay.frames.reading"),  # a function
     ("assayer.Calculator", "assayer"),
 ]
 
@@ -260,16 +261,16 @@ REFUSED = [
 def test_unknown_code_is_refused(path: str, hint: str) -> None:
     committee = one(path, label="odd")
     with pytest.raises(PermissionError, match=rf"member 'odd': .*--allow-import {hint}"):
-        committee.evaluate(copper()["atom"])
+        committee.predict(copper()["atom"])
 
 
 def test_refused_code_is_not_imported(own: str) -> None:
     with pytest.raises(PermissionError, match="--allow-import own_calculators"):
-        one(f"{own}.Own").evaluate(copper()["atom"])
+        one(f"{own}.Own").predict(copper()["atom"])
     with pytest.raises(PermissionError):
-        one(f"{own}.Own", allow_import=["own_calc"]).evaluate(copper()["atom"])
+        one(f"{own}.Own", allow_import=["own_calc"]).predict(copper()["atom"])
     assert own not in sys.modules
-    one(f"{own}.Own", allow_import=[own]).evaluate(copper()["atom"])
+    one(f"{own}.Own", allow_import=[own]).predict(copper()["atom"])
     assert own in sys.modules
 
 
@@ -292,20 +293,20 @@ def test_refused_code_is_not_imported(own: str) -> None:
 def test_lammps_commands_beyond_a_potential_are_refused(arguments: dict[str, Any]) -> None:
     committee = one(LAMMPSLIB, {"atom_types": {"Cu": 1}, **arguments})
     with pytest.raises(PermissionError, match=r"--allow-import ase\.calculators\.lammpslib"):
-        committee.evaluate(copper()["atom"])
+        committee.predict(copper()["atom"])
 
 
 def test_what_is_missing_or_can_not_be_made_is_no_fault_of_the_frame(tmp_path: Path) -> None:
     atom = copper()["atom"]
     with pytest.raises(ModuleNotFoundError, match=r"'it': never_installed\.Some needs the module never_installed"):
-        one("never_installed.Some", allow_import=["never_installed"]).evaluate(atom)
+        one("never_installed.Some", allow_import=["never_installed"]).predict(atom)
     for committee, message in (
         (one("ase.calculators.emt.Missing"), "'it': .*no attribute 'Missing'"),
         (one("ase.calculators.tersoff.Tersoff", {"skin": 1}), "'it': ase.calculators.tersoff.Tersoff can't be made"),
         (one("ase.calculators.eam.EAM", {"potential": str(tmp_path / "no.alloy")}), "FileNotFoundError"),
     ):
         with pytest.raises(ValueError, match=message) as caught:
-            committee.evaluate(atom)
+            committee.predict(atom)
         assert not isinstance(caught.value, FrameError)
 
 
@@ -358,23 +359,23 @@ def test_a_toml_file_and_its_content_mean_the_same(tmp_path: Path) -> None:
 def test_saved_and_loaded_it_is_the_same_without_what_was_allowed(tmp_path: Path) -> None:
     committee = AseCommittee.from_toml(COMMITTEE, allow_import=["mine"])
     frame = copper()["slab"]
-    before = committee.evaluate(frame)
+    before = committee.predict(frame)
     save_state(tmp_path / "it.gauge", committee.state())
     loaded = AseCommittee.from_state(load_state(tmp_path / "it.gauge"))
     assert loaded.members == committee.members
     assert loaded.allow_import == ()
     assert "mine" not in json.dumps(committee.state())
-    assert_same(loaded.evaluate(frame), before)
+    assert_same(loaded.predict(frame), before)
     assert AseCommittee.from_state(committee.state(), allow_import=("mine",)) == committee
 
 
 def test_a_used_committee_can_be_pickled_and_used_in_another_process() -> None:
     committee = AseCommittee.from_toml(COMMITTEE)
     frame = copper()["triclinic"]
-    before = committee.evaluate(frame)
+    before = committee.predict(frame)
     assert pickle.loads(pickle.dumps(committee)) == committee
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        assert_same(pool.submit(committee.evaluate, frame).result(timeout=120), before)
+        assert_same(pool.submit(committee.predict, frame).result(timeout=120), before)
 
 
 def test_loading_imports_nothing() -> None:
@@ -391,7 +392,7 @@ late = {{"ase.calculators.morse", "ase.calculators.lammpslib", "lammps", "chgnet
 assert not late & set(sys.modules), late & set(sys.modules)
 first = AseCommittee.from_state({{"members": [{member!r}]}})
 from ase import Atoms
-first.evaluate(Atoms("Cu"))
+first.predict(Atoms("Cu"))
 assert "ase.calculators.morse" in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
@@ -469,7 +470,7 @@ def tungsten() -> dict[str, Atoms]:
 @pytest.mark.parametrize("name", tungsten())
 def test_lammps_and_ase_agree_on_the_same_file(name: str) -> None:
     # The two interpolate the last interval of the table, up to the cut-off, differently.
-    result = AseCommittee.from_toml(TUNGSTEN).evaluate(tungsten()[name])
+    result = AseCommittee.from_toml(TUNGSTEN).predict(tungsten()[name])
     assert result.energy_members[0] == pytest.approx(result.energy_members[3], abs=1e-7)
     np.testing.assert_allclose(result.forces_members[0], result.forces_members[3], rtol=0, atol=1e-5)
     if result.stress_members is not None:
@@ -481,9 +482,9 @@ def test_lammps_and_ase_agree_on_the_same_file(name: str) -> None:
 def test_lammps_gives_the_same_numbers_whatever_came_between() -> None:
     committee, frames = AseCommittee.from_toml(TUNGSTEN), tungsten()
     names = np.random.default_rng(0).permutation([*frames] * 2)
-    fresh = {name: AseCommittee.from_toml(TUNGSTEN).evaluate(frame) for name, frame in frames.items()}
+    fresh = {name: AseCommittee.from_toml(TUNGSTEN).predict(frame) for name, frame in frames.items()}
     for name in names:
-        assert_same(committee.evaluate(frames[name]), fresh[name])
+        assert_same(committee.predict(frames[name]), fresh[name])
 
 
 @pytest.mark.snap
@@ -503,7 +504,7 @@ def test_lammps_has_the_closed_form_in_any_cell(handedness: str) -> None:
         if handedness == "left":
             frame.set_cell(frame.cell.array[[1, 0, 2]])
         frame.positions += 30.0
-        result = committee.evaluate(frame)
+        result = committee.predict(frame)
         np.testing.assert_allclose(result.energy_members[0], result.energy_members[1], rtol=1e-9)
         np.testing.assert_allclose(*result.forces_members, rtol=1e-9, atol=1e-8)
         np.testing.assert_allclose(*result.stress_members, rtol=1e-7, atol=1e-8)
@@ -515,20 +516,20 @@ def test_the_example_in_the_documentation_runs() -> None:
     text = ase_committee.__doc__.split("```toml\n")[1].split("```")[0]
     committee = AseCommittee.from_toml(tomllib.loads(text))
     assert committee.allow_import == ("my_package",)
-    assert committee.evaluate(tungsten()["bulk"]).stress_members.shape == (2, 6)
+    assert committee.predict(tungsten()["bulk"]).stress_members.shape == (2, 6)
 
 
 @pytest.mark.snap
 @pytest.mark.snap
 def test_lammps_goes_on_after_a_failure() -> None:
     committee, frame = AseCommittee.from_toml({"member": TUNGSTEN["member"][:1]}), tungsten()["bulk"]
-    before = committee.evaluate(frame)
+    before = committee.predict(frame)
     with pytest.raises(FrameError, match="member 'zhou' failed: KeyError: 'Cu'"):
-        committee.evaluate(bulk("Cu"))
-    assert_same(committee.evaluate(frame), before)
+        committee.predict(bulk("Cu"))
+    assert_same(committee.predict(frame), before)
     missing = one(LAMMPSLIB, {"lmpcmds": ["pair_style eam/alloy", "pair_coeff * * no W"], "atom_types": {"W": 1}})
     with pytest.raises(FrameError, match=r"member 'it' failed: .*cannot open.* no"):
-        missing.evaluate(frame)
+        missing.predict(frame)
 
 
 @pytest.mark.snap
@@ -543,5 +544,5 @@ def test_charges_do_not_stay_in_lammps() -> None:
     frame = Atoms("Cu2", [[0, 0, 0], [0, 0, r]])
     charged = frame.copy()
     charged.set_initial_charges([1.0, -1.0])
-    assert committee.evaluate(charged).energy == pytest.approx(-14.399645 / r, abs=1e-5)
-    assert committee.evaluate(frame).energy == 0.0
+    assert committee.predict(charged).energy == pytest.approx(-14.399645 / r, abs=1e-5)
+    assert committee.predict(frame).energy == 0.0

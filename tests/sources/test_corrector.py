@@ -18,18 +18,18 @@ from ase.io import write
 from toy_model import READOUT, evaluated
 
 import assay
-from assay.frames import Frame, FrameError
-from assay.linear.bayesian_ridge import BayesianRidge
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, FrameError
 from assay.linear.fit import fit_linear
-from assay.linear.pops_posterior import Pops
+from assay.linear.posteriors.bayesian_ridge import BayesianRidge
+from assay.linear.posteriors.pops_posterior import Pops
 from assay.linear.potential import LinearPotential
 from assay.linear.residual import residual_of
-from assay.sources import model_names, worker
+from assay.sources.committees import model_names, worker
+from assay.sources.committees.cache import opened_cache
 from assay.sources.corrector import Corrector
-from assay.sources.feature_axes import FeatureMoments
-from assay.sources.linear_sources import linear_source, linear_source_from_state
-from assay.sources.recording import opened_cache
-from assay.survey import Survey
+from assay.sources.features.axes import FeatureMoments
+from assay.sources.registry import linear_source, linear_source_from_state
 
 THETA = np.array([0.2, -0.1, 0.3, 0.05, -0.4])
 """What labels have beside the potential, in its features, but for the constant one."""
@@ -149,7 +149,7 @@ def test_finds_a_linear_correction_and_another_reference_scheme(shift: dict[str,
     frames = labelled(60, noise=1e-5, shift=shift)
     potential = fitted(frames[:40], Corrector(MODEL, components=5))
     for frame in frames[40:]:
-        found = potential.evaluate(frame.atoms)
+        found = potential.predict(frame.atoms)
         assert found.energy == pytest.approx(frame.energy, abs=2e-3)
         assert found.energy_members is not None
         assert found.energy_members.shape == (8,)
@@ -161,7 +161,7 @@ def test_equation_10_without_constants() -> None:
     assert potential.rows.species == ()
     assert potential.rows.coefficients == len(potential.theta) == 6
     for frame in frames[40:]:
-        assert potential.evaluate(frame.atoms).energy == pytest.approx(frame.energy, abs=2e-3)
+        assert potential.predict(frame.atoms).energy == pytest.approx(frame.energy, abs=2e-3)
 
 
 def test_a_right_potential_is_left_alone() -> None:
@@ -171,13 +171,13 @@ def test_a_right_potential_is_left_alone() -> None:
     ]
     potential = fitted(right, Corrector(MODEL), BayesianRidge(4))
     for frame in right:
-        assert potential.evaluate(frame.atoms).energy == pytest.approx(frame.energy, abs=1e-4)
+        assert potential.predict(frame.atoms).energy == pytest.approx(frame.energy, abs=1e-4)
     assert np.abs(potential.theta).max() < 0.01
 
 
 def test_forces_and_stress_are_those_of_the_potential_and_have_no_members() -> None:
     frames = labelled(40, noise=1e-4)
-    found = fitted(frames, Corrector(MODEL)).evaluate(frames[0].atoms)
+    found = fitted(frames, Corrector(MODEL)).predict(frames[0].atoms)
     assert found.forces == pytest.approx(np.einsum("d,dai->ai", READOUT, evaluated(frames[0].atoms)[1]))
     assert found.stress is not None
     assert found.forces_members is None
@@ -200,7 +200,7 @@ def test_members_bound_what_no_coefficients_match() -> None:
     potential = fitted(frames[:200], Corrector(MODEL, components=2), Pops(100))
     outside = []
     for frame in frames[200:]:
-        found = potential.evaluate(frame.atoms)
+        found = potential.predict(frame.atoms)
         assert found.energy_members is not None
         outside.append(not found.energy_members.min() <= frame.energy <= found.energy_members.max())
     assert np.mean(outside) < 0.1
@@ -241,7 +241,7 @@ def test_forces_are_the_derivative_of_the_energy_of_every_member() -> None:
     frames = labelled(30, noise=1e-3)
     potential = fitted(frames, Corrector(MODEL, forces=True), Pops(4))
     one = frames[0].atoms
-    found, step = potential.evaluate(one), 1e-5
+    found, step = potential.predict(one), 1e-5
     assert found.energy_members is not None
     assert found.forces_members is not None
     for atom, axis in ((0, 0), (2, 1), (3, 2)):
@@ -249,7 +249,7 @@ def test_forces_are_the_derivative_of_the_energy_of_every_member() -> None:
         for sign in (1, -1):
             moved = one.copy()
             moved.positions[atom, axis] += sign * step
-            told = potential.evaluate(moved)
+            told = potential.predict(moved)
             assert told.energy_members is not None
             ends.append(np.append(told.energy_members, told.energy))
         slope = -(ends[0] - ends[1]) / (2 * step)
@@ -265,7 +265,7 @@ def test_forces_are_the_derivative_of_the_energy_of_every_member() -> None:
 def test_forces_tell_the_correction_where_energies_are_few() -> None:
     frames = labelled(12, noise=1e-6, shift=SHIFT)
     potential = fitted(frames[:3], Corrector(MODEL, components=5, forces=True))
-    errors = [np.abs(potential.evaluate(f.atoms).forces - f.forces).max() for f in frames[3:]]
+    errors = [np.abs(potential.predict(f.atoms).forces - f.forces).max() for f in frames[3:]]
     before = [np.abs(f.forces - np.einsum("d,dai->ai", READOUT, evaluated(f.atoms)[1])).max() for f in frames[3:]]
     assert max(errors) < 0.02 * max(before)
 
@@ -278,8 +278,8 @@ def test_state_is_data_and_gives_the_same_source_again() -> None:
     potential = fitted(frames, Corrector(MODEL, components=3))
     state = potential.state()
     json.dumps({k: v for k, v in state["rows"].items() if not isinstance(v, np.ndarray)})
-    again = LinearPotential.from_state(state)
-    assert again.evaluate(frames[3].atoms).energy == potential.evaluate(frames[3].atoms).energy
+    again = LinearPotential.from_state(state, linear_source_from_state(state["rows"]))
+    assert again.predict(frames[3].atoms).energy == potential.predict(frames[3].atoms).energy
     assert again.label == potential.label
 
 
@@ -310,7 +310,7 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> 
 def test_a_species_without_a_constant_is_refused() -> None:
     potential = fitted(labelled(20, noise=1e-4), Corrector(MODEL))
     with pytest.raises(FrameError, match="atom 0 is Ta"):
-        potential.evaluate(atoms(0, species=("Ta",)))
+        potential.predict(atoms(0, species=("Ta",)))
 
 
 def test_a_fit_without_what_is_learnt_before_is_refused() -> None:

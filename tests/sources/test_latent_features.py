@@ -12,7 +12,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from assay.sources import models
+from assay.sources.committees import models
 
 CHGNET = pytest.param("chgnet", {"what": "0.3.0"}, 64, marks=pytest.mark.chgnet, id="chgnet")
 SEVENNET = pytest.param("sevennet", {"what": "7net-0"}, 64, marks=pytest.mark.sevennet, id="sevennet")

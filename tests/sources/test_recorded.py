@@ -13,12 +13,13 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, read_frames
-from assay.gauge_file import load_state, save_state
-from assay.sources import Evaluation
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.members_file import attach_members, member_models, write_members
-from assay.sources.recorded import Recorded
+from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, content_hash
+from assay.frames.reading import read_frames
+from assay.results.prediction import Prediction
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.recorded.members_file import attach_members, member_models, write_members
+from assay.sources.recorded.recorded import Recorded
+from assay.storage.archive import load_state, save_state
 
 MODELS = ("mace", "7net-omat", "orb_d")
 SIZES = (4, 1, 4, 8, 2, 4)
@@ -63,7 +64,7 @@ def reread(folder: Path, frames: list[Atoms]) -> list[Atoms]:
 
 def assert_members_of(frame: Frame, content: dict[str, Any], f: int) -> None:
     """The members on a frame are those of frame f of a file."""
-    result = Recorded.from_frame(frame.atoms).evaluate(frame.atoms)
+    result = Recorded.from_frame(frame.atoms).predict(frame.atoms)
     start = content["natoms"][:f].sum()
     np.testing.assert_array_equal(result.energy_members, content["energy"][:, f])
     np.testing.assert_array_equal(result.forces_members, content["forces"][:, start : start + len(frame.atoms)])
@@ -81,7 +82,7 @@ def on_frame(models: tuple[str, ...] = MODELS, pbc: bool = True) -> Atoms:
 
 def test_the_mean_of_the_members_is_the_prediction() -> None:
     atoms = on_frame()
-    result = Recorded(MODELS).evaluate(atoms)
+    result = Recorded(MODELS).predict(atoms)
     assert result.energy == pytest.approx(sum(atoms.info[f"{m}_energy"] for m in MODELS) / 3)
     np.testing.assert_allclose(result.forces, sum(atoms.arrays[f"{m}_forces"] for m in MODELS) / 3, atol=1e-15)
     np.testing.assert_allclose(result.stress, sum(atoms.info[f"{m}_stress"] for m in MODELS) / 3, atol=1e-15)
@@ -94,24 +95,24 @@ def test_the_mean_of_the_members_is_the_prediction() -> None:
 def test_a_tensor_of_stress_becomes_voigt() -> None:
     atoms = on_frame(("m",))
     atoms.info["m_stress"] = np.array([[1.0, 6, 5], [6, 2, 4], [5, 4, 3]])
-    np.testing.assert_array_equal(Recorded(("m",)).evaluate(atoms).stress, [1, 2, 3, 4, 5, 6])
+    np.testing.assert_array_equal(Recorded(("m",)).predict(atoms).stress, [1, 2, 3, 4, 5, 6])
 
 
 def test_no_stress_without_that_of_every_model_or_without_periodicity() -> None:
-    assert Recorded(MODELS).evaluate(on_frame(pbc=False)).stress_members is None
+    assert Recorded(MODELS).predict(on_frame(pbc=False)).stress_members is None
     atoms = on_frame()
     del atoms.info["mace_stress"]
-    assert Recorded(MODELS).evaluate(atoms).stress is None
+    assert Recorded(MODELS).predict(atoms).stress is None
 
 
 def test_stress_that_is_nan_throughout_is_none() -> None:
     atoms = on_frame()
     atoms.info["mace_stress"] = np.full(6, np.nan)
-    assert Recorded(MODELS).evaluate(atoms).stress is None
-    assert Recorded(MODELS[1:]).evaluate(atoms).stress_members.shape == (2, 6)
+    assert Recorded(MODELS).predict(atoms).stress is None
+    assert Recorded(MODELS[1:]).predict(atoms).stress_members.shape == (2, 6)
     atoms.info["mace_stress"][0] = 0.0
     with pytest.raises(FrameError, match="recorded stress of mace is not finite"):
-        Recorded(MODELS).evaluate(atoms)
+        Recorded(MODELS).predict(atoms)
 
 
 @pytest.mark.parametrize("suffix", [".extxyz", ".xyz.gz"])
@@ -125,7 +126,7 @@ def test_models_are_found_on_frames_of_a_file(tmp_path: Path, suffix: str) -> No
     first, second = read_frames(tmp_path / f"it{suffix}", keys=keys)
     assert Recorded.from_frame(first.atoms, keys) == Recorded(MODELS)
     assert Recorded.from_frame(first.atoms) == Recorded((*MODELS, "dft"))
-    expected, read = Recorded(MODELS).evaluate(atoms), Recorded(MODELS).evaluate(second.atoms)
+    expected, read = Recorded(MODELS).predict(atoms), Recorded(MODELS).predict(second.atoms)
     np.testing.assert_allclose(read.forces_members, expected.forces_members, atol=1e-7)
     np.testing.assert_allclose(read.energy_members, expected.energy_members, atol=1e-7)
     np.testing.assert_allclose(read.stress_members, expected.stress_members, atol=1e-7)
@@ -140,9 +141,9 @@ def test_a_frame_without_models_is_told_what_it_has() -> None:
 def test_recorded_members_predict_no_other_frame() -> None:
     atoms = on_frame(("mace",))
     with pytest.raises(FrameError, match=r"of 7net-omat, orb_d\. Recorded members can't predict other frames; .*--mem"):
-        Recorded(MODELS).evaluate(atoms)
+        Recorded(MODELS).predict(atoms)
     with pytest.raises(FrameError, match="can't predict other frames"):
-        Recorded(MODELS).evaluate(molecule("H2O"))
+        Recorded(MODELS).predict(molecule("H2O"))
 
 
 @pytest.mark.parametrize(
@@ -158,14 +159,14 @@ def test_members_that_are_no_numbers_are_refused(key: str, value: Any, message: 
     atoms = on_frame()
     atoms.info[key] = value
     with pytest.raises(FrameError, match=message):
-        Recorded(MODELS).evaluate(atoms)
+        Recorded(MODELS).predict(atoms)
 
 
 def test_a_force_that_is_not_finite_is_told_with_its_atom() -> None:
     atoms = on_frame()
     atoms.arrays["7net-omat_forces"][2, 1] = np.nan
     with pytest.raises(FrameError, match="recorded forces of 7net-omat is not finite, atom 2: nan"):
-        Recorded(MODELS).evaluate(atoms)
+        Recorded(MODELS).predict(atoms)
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
@@ -376,11 +377,11 @@ def test_what_a_committee_says_is_written_and_read_back_in_any_order(tmp_path: P
         atoms.pbc = pbc
     source = committee()
     path = tmp_path / "members.npz"
-    write_members(path, ["a", "b"], frames, (source.evaluate(atoms) for atoms in frames))
+    write_members(path, ["a", "b"], frames, (source.predict(atoms) for atoms in frames))
     assert [*tmp_path.iterdir()] == [path], "no temporary file stays"
     recorded = Recorded(member_models(path))
     for frame in attach_members((Frame(atoms, "shuffled") for atoms in reversed(frames)), path):
-        expected, got = source.evaluate(frame.atoms), recorded.evaluate(frame.atoms)
+        expected, got = source.predict(frame.atoms), recorded.predict(frame.atoms)
         np.testing.assert_array_equal(got.energy_members, expected.energy_members)
         np.testing.assert_array_equal(got.forces_members, expected.forces_members)
         assert (got.stress_members is None) == (not pbc)
@@ -392,20 +393,20 @@ def test_a_frame_without_stress_costs_no_other_frame_its_own(tmp_path: Path) -> 
     crystal, molecular = bulk("Cu", cubic=True), molecule("CO")
     crystal.rattle(0.1)
     source, path = committee(), tmp_path / "members.npz"
-    write_members(path, ["a", "b"], [molecular, crystal], map(source.evaluate, (molecular, crystal)))
+    write_members(path, ["a", "b"], [molecular, crystal], map(source.predict, (molecular, crystal)))
     recorded = Recorded(member_models(path))
     read = attach_members((Frame(atoms, "any") for atoms in (crystal, molecular)), path)
-    one, other = (recorded.evaluate(frame.atoms) for frame in read)
-    np.testing.assert_array_equal(one.stress_members, source.evaluate(crystal).stress_members)
+    one, other = (recorded.predict(frame.atoms) for frame in read)
+    np.testing.assert_array_equal(one.stress_members, source.predict(crystal).stress_members)
     assert other.stress is None
 
 
 def test_evaluations_that_can_not_be_written_are_refused(tmp_path: Path) -> None:
     atoms, path = bulk("Cu"), tmp_path / "members.npz"
-    evaluation = committee().evaluate(atoms)
+    evaluation = committee().predict(atoms)
     for models, frames, evaluations, message in (
         (["a"], [atoms], [evaluation], "frame 0: 2 members of 1 models"),
-        (["a", "b"], [atoms], [Evaluation(0.0, np.zeros((1, 3)))], "frame 0: no members"),
+        (["a", "b"], [atoms], [Prediction(0.0, np.zeros((1, 3)))], "frame 0: no members"),
         (["a", "b"], [atoms, atoms], [evaluation], "shorter"),
         (["a", "b"], [], [], "no frames"),
     ):
@@ -432,7 +433,7 @@ def test_universal_potentials_on_tungsten(tungsten: tuple[Path, Path]) -> None:
     assert source.models == tuple(models)
     frames = list(attach_members(read_frames(path, labels="needed"), npz))
     assert source == Recorded.from_frame(frames[0].atoms)
-    results = [source.evaluate(frame.atoms) for frame in frames]
+    results = [source.predict(frame.atoms) for frame in frames]
     assert len(results) == 678
     np.testing.assert_array_equal(np.stack([r.energy_members for r in results], axis=1), energy)
     np.testing.assert_array_equal(np.concatenate([r.forces_members for r in results], axis=1), forces)

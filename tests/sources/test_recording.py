@@ -22,21 +22,21 @@ from ase.calculators.emt import EMT
 from ase.io import write
 
 import assay
-from assay.frames import Frame, FrameError, read_frames
-from assay.gauge import Gauge
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.calculators import Member
-from assay.sources.evaluation_cache import EvaluationCache, frame_key
-from assay.sources.linear_sources import linear_source_from_state
-from assay.sources.members_file import attach_members
-from assay.sources.model_names import identity, needs_permission, parse_member
-from assay.sources.recorded import Recorded
-from assay.sources.recording import opened_cache, record
-from assay.sources.registry import parse_spec
-from assay.sources.worker import load, written
-from assay.sources.worker import predict as predict_frames
-from assay.sources.worker import read as read_message
-from assay.sources.worker_process import WorkerProcess
+from assay.frames.frame import Frame, FrameError
+from assay.frames.reading import read_frames
+from assay.gauge.gauge import Gauge
+from assay.sources.committees.cache import EvaluationCache, frame_key, opened_cache
+from assay.sources.committees.calculators import Member
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.committees.model_names import identity, needs_permission, parse_member
+from assay.sources.committees.recording import record
+from assay.sources.committees.worker import load, written
+from assay.sources.committees.worker import predict as predict_frames
+from assay.sources.committees.worker import read as read_message
+from assay.sources.committees.worker_process import WorkerProcess
+from assay.sources.recorded.members_file import attach_members
+from assay.sources.recorded.recorded import Recorded
+from assay.sources.registry import linear_source_from_state, parse_spec
 
 LENNARD_JONES = "ase.calculators.lj.LennardJones"
 TWO = ("ase.calculators.emt.EMT", f"{LENNARD_JONES}(sigma=2.3, epsilon=0.4, rc=6.0)")
@@ -166,10 +166,10 @@ def test_what_a_gauge_may_not_start() -> None:
     committee = AseCommittee.from_toml(parse_spec("ase_committee:ase.calculators.emt.EMT@/no/python"))
     stored = AseCommittee.from_state(committee.state())
     with pytest.raises(PermissionError, match="--allow-import /no/python"):
-        stored.evaluate(bulk("Cu"))
+        stored.predict(bulk("Cu"))
     assert stored.identity(0) is None  # not even asked for its version
     with pytest.raises(FileNotFoundError, match="/no/python can't be run"):
-        committee.evaluate(bulk("Cu"))
+        committee.predict(bulk("Cu"))
     assert needs_permission(Member("m", "mace", {"what": "w.model"})) == ("mace",)
     assert needs_permission(Member("m", "chgnet", {"what": "0.3.0"})) == ()
 
@@ -178,12 +178,12 @@ def test_a_worker_says_the_same(cache: Path) -> None:
     here = AseCommittee.from_toml({"member": [{"model": name} for name in TWO]})
     there = AseCommittee.from_toml({"member": [{"model": f"{name}@{sys.executable}"} for name in TWO]})
     for atoms in [*copper(2), molecule("CO")]:  # EMT has C and O too, and no cell is given
-        a, b = here.evaluate(atoms), there.evaluate(atoms)
+        a, b = here.predict(atoms), there.predict(atoms)
         np.testing.assert_array_equal(a.forces_members, b.forces_members)
         np.testing.assert_array_equal(a.energy_members, b.energy_members)
     with pytest.raises(FrameError, match="member 'EMT' failed: NotImplementedError"):
-        there.evaluate(bulk("W"))
-    assert there.evaluate(copper(1)[0]).energy is not None
+        there.predict(bulk("W"))
+    assert there.predict(copper(1)[0]).energy is not None
 
 
 def test_nothing_is_computed_twice(cache: Path, calls: list[int]) -> None:
@@ -194,7 +194,7 @@ def test_nothing_is_computed_twice(cache: Path, calls: list[int]) -> None:
     assert record(committee, lambda: frames) == []
     assert len(calls) == len(frames)
     fresh = AseCommittee.from_toml({"member": [{"model": name} for name in TWO]})
-    kept = [fresh.evaluate(frame.atoms) for frame in frames]
+    kept = [fresh.predict(frame.atoms) for frame in frames]
     assert len(calls) == len(frames)
     atoms = frames[3].atoms.copy()
     atoms.calc = EMT()
@@ -211,7 +211,7 @@ def test_an_interrupted_run_goes_on(cache: Path, calls: list[int], monkeypatch: 
         yield from frames[:4]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("assay.sources.recording.BATCH_ATOMS", 1)
+    monkeypatch.setattr("assay.sources.committees.recording.BATCH_ATOMS", 1)
     with pytest.raises(KeyboardInterrupt):
         record(committee, interrupted)
     assert len(calls) == 3  # the fourth waits for a fifth that is not of its batch
@@ -237,7 +237,7 @@ def test_two_processes_share_a_cache(cache: Path) -> None:
 
 def test_single_evaluations_are_not_kept(cache: Path) -> None:
     committee = AseCommittee.from_toml({"member": [{"model": TWO[0]}]})
-    committee.evaluate(copper(1)[0])
+    committee.predict(copper(1)[0])
     opened = opened_cache()
     assert opened is not None
     assert opened.count([str(committee.identity(0))]) == 0
@@ -253,7 +253,7 @@ def test_a_failure_is_a_gap_and_is_tried_again(cache: Path, calls: list[int]) ->
         assert "NotImplementedError" in gaps[0].reason
         assert calls.count(1) >= 1
         assert len(calls) <= asked + 1
-    assert committee.evaluate(frames[0].atoms).energy_members is not None
+    assert committee.predict(frames[0].atoms).energy_members is not None
 
 
 def test_charges_and_spin_are_part_of_a_frame(tmp_path: Path) -> None:
@@ -293,9 +293,9 @@ def test_members_file(tmp_path: Path, cache: Path, workers: int) -> None:
     frames = list(attach_members(read_frames(tmp_path / "a.extxyz"), tmp_path / "m.npz"))
     committee, recorded = AseCommittee.from_toml({"member": [{"model": name} for name in TWO]}), Recorded(made.models)
     for frame in frames:
-        told = recorded.evaluate(frame.atoms)
+        told = recorded.predict(frame.atoms)
         bare = Atoms(frame.atoms.numbers, frame.atoms.positions, cell=frame.atoms.cell, pbc=True)
-        expected = committee.evaluate(bare)
+        expected = committee.predict(bare)
         np.testing.assert_allclose(told.forces_members, expected.forces_members, atol=1e-12)
         np.testing.assert_allclose(told.stress_members, expected.stress_members, atol=1e-14)
     again = assay.members(TWO, tmp_path / "a.extxyz", tmp_path / "m.npz", workers=workers)
@@ -463,7 +463,11 @@ def test_a_gauge_starts_no_program_through_a_class_that_is_no_calculator(
 ) -> None:
     program, mark = evil(tmp_path)
     arguments = {"python": str(program), "calculator": "chgnet", "arguments": {}}
-    member = {"label": "x", "calculator": "assay.sources.worker_process.WorkerProcess", "arguments": arguments}
+    member = {
+        "label": "x",
+        "calculator": "assay.sources.committees.worker_process.WorkerProcess",
+        "arguments": arguments,
+    }
     committee = AseCommittee.from_state({"members": [member]})
     with pytest.raises(PermissionError, match="no class of calculators"):
         record(committee, lambda: as_frames(copper(2)), identities=("x",), workers=workers)
@@ -480,7 +484,7 @@ def test_a_gauge_starts_no_program_through_a_class_that_is_no_calculator(
 def test_weights_that_may_be_code_are_not_loaded_for_a_gauge(member: Member) -> None:
     committee = AseCommittee.from_state(AseCommittee((member,)).state())
     with pytest.raises(PermissionError, match=f"--allow-import {member.calculator.partition('.')[0]}"):
-        committee.evaluate(bulk("Cu"))
+        committee.predict(bulk("Cu"))
 
 
 def test_other_weights_are_another_model(tmp_path: Path, cache: Path) -> None:
@@ -516,12 +520,12 @@ def test_a_cache_that_can_not_be_used_is_told_and_stops_nothing(
     monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "file"))
     committee = AseCommittee.from_toml({"member": [{"model": TWO[0]}]})
     with pytest.warns(UserWarning, match="can't be used"):
-        assert committee.evaluate(bulk("Cu")).energy is not None
+        assert committee.predict(bulk("Cu")).energy is not None
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged/evaluations.sqlite").write_bytes(b"not a database, by far" * 100)
     monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "damaged"))
     with pytest.warns(UserWarning, match="can't be used"):
-        assert committee.evaluate(bulk("Cu")).energy is not None
+        assert committee.predict(bulk("Cu")).energy is not None
 
 
 def test_charges_reach_a_worker() -> None:
@@ -592,7 +596,7 @@ def test_one_by_one_as_together() -> None:
 def test_without_a_cache_no_program_is_asked_for_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSAY_CACHE", "off")
     committee = AseCommittee.from_toml({"member": [{"model": TWO[0]}]})
-    committee.evaluate(bulk("Cu"))
+    committee.predict(bulk("Cu"))
     assert committee._identities == {}
 
 

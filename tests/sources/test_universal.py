@@ -14,8 +14,8 @@ from ase import Atoms
 from ase.build import bulk, molecule
 
 import assay
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.model_names import _asked, identity, parse_member
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.committees.model_names import _asked, identity, parse_member
 from assay.verbs.demo import demo_data
 from assay.verbs.members import members
 
@@ -152,12 +152,12 @@ def test_a_member_that_fails_on_a_frame_leaves_a_gap(cache: Path, counting: str,
 def test_a_gauge_file_alone_starts_no_interpreter(counting: str, tmp_path: Path) -> None:
     committee = AseCommittee.from_toml({"member": [{"model": f"{EMT}@{counting}", "label": "there"}, {"model": EMT}]})
     frame = bulk("Cu")
-    assert np.isfinite(committee.evaluate(frame).energy)  # the user named it
+    assert np.isfinite(committee.predict(frame).energy)  # the user named it
     state = json.loads(json.dumps(committee.state()))
     with pytest.raises(PermissionError, match=f"--allow-import {counting}"):
-        AseCommittee.from_state(state).evaluate(frame)
+        AseCommittee.from_state(state).predict(frame)
     allowed = AseCommittee.from_state(state, allow_import=(counting,))
-    assert allowed.evaluate(frame).energy == committee.evaluate(frame).energy
+    assert allowed.predict(frame).energy == committee.predict(frame).energy
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def silicon(part: str, every: int = 1) -> list[Atoms]:
 
 def assert_alike(here: AseCommittee, there: AseCommittee, frames: list[Atoms], tolerance: float) -> None:
     for frame in frames:
-        a, b = here.evaluate(frame), there.evaluate(frame)
+        a, b = here.predict(frame), there.predict(frame)
         np.testing.assert_allclose(a.energy_members, b.energy_members, rtol=0, atol=tolerance * len(frame))
         np.testing.assert_allclose(a.forces_members, b.forces_members, rtol=0, atol=tolerance)
         np.testing.assert_allclose(a.stress_members, b.stress_members, rtol=0, atol=tolerance)
@@ -206,7 +206,7 @@ def test_real_weights_say_the_same_in_a_worker_and_in_a_batch(name: str, request
     assert_alike(here, there, frames, 1e-6)
     together = here.compute(0, frames)
     for frame, result in zip(frames, together, strict=True):
-        alone = here.evaluate(frame)
+        alone = here.predict(frame)
         np.testing.assert_allclose(result["forces"], alone.forces, atol=1e-4)
         assert result["energy"] == pytest.approx(alone.energy, abs=1e-5 * len(frame))
     frame, step = frames[0], 0.01
@@ -214,9 +214,9 @@ def test_real_weights_say_the_same_in_a_worker_and_in_a_batch(name: str, request
     for sign in (1, -1):
         moved = frame.copy()
         moved.positions[0, 0] += sign * step
-        energies.append(here.evaluate(moved).energy)
+        energies.append(here.predict(moved).energy)
     slope = (energies[0] - energies[1]) / (2 * step)
-    assert -slope == pytest.approx(here.evaluate(frame).forces[0, 0], abs=0.02)
+    assert -slope == pytest.approx(here.predict(frame).forces[0, 0], abs=0.02)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -240,9 +240,9 @@ def test_real_weights_know_molecules_and_single_atoms(name: str, request: pytest
 def test_weights_of_another_version_are_refused(models: Path) -> None:
     name = f"matgl:{models}/TensorNet-MatPES-PBE-v2025.1-PES"
     with pytest.raises(ValueError, match="made for another version of matgl"):
-        AseCommittee.from_toml({"member": [{"model": name}]}).evaluate(bulk("Si"))
+        AseCommittee.from_toml({"member": [{"model": name}]}).predict(bulk("Si"))
     taken = AseCommittee.from_toml({"member": [{"model": f"{name}(incompatible=true)"}]})
-    assert np.isfinite(taken.evaluate(bulk("Si")).energy)
+    assert np.isfinite(taken.predict(bulk("Si")).energy)
 
 
 @pytest.mark.mace

@@ -15,9 +15,9 @@ from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 from ase.calculators.emt import EMT
 
-from assay.frames import FrameError
-from assay.sources import worker
-from assay.sources.worker_process import WorkerProcess
+from assay.frames.frame import FrameError
+from assay.sources.committees import worker
+from assay.sources.committees.worker_process import WorkerProcess
 
 EMT_PATH = "ase.calculators.emt.EMT"
 ODD = """

@@ -1,4 +1,4 @@
-"""A potential as in `assay.sources.models`, small enough to differentiate by hand: a test names it as a family.
+"""A potential as in `sources/committees/models`, small enough to differentiate by hand: a test names it as a family.
 
 `f_ik = c_{s_i} k-th Gaussian of the distances to the neighbours`, `E = Σ_ik w_k f_ik`; the last feature is constant.
 """

@@ -17,13 +17,14 @@ from assay.calibration.binned import Binned
 from assay.calibration.conformal import Conformal
 from assay.calibration.frame_conformal import FrameConformal
 from assay.calibration.grouped import Grouped
-from assay.calibration.held_out import HeldOut
 from assay.calibration.isotonic import Isotonic
 from assay.calibration.mondrian import Mondrian
 from assay.calibration.ratio import Ratio
 from assay.calibration.scale import Scale
 from assay.calibration.simultaneous_conformal import SimultaneousConformal
-from assay.prediction import Array, ErrorBar
+from assay.results.arrays import Array
+from assay.results.error_bars import ErrorBar
+from assay.results.residuals import HeldOut
 
 __all__ = ["CALIBRATORS", "Calibrator", "HeldOut", "fit_calibrator"]
 

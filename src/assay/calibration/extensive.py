@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from assay.metrics.errors import finite_errors, one_for_each
-from assay.prediction import Array, Gaussian
+from assay.results.arrays import Array
+from assay.results.error_bars import Gaussian
 
 
 @dataclass(frozen=True)

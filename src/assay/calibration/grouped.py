@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.calibration.held_out import HeldOut
 from assay.calibration.scale import Scale
-from assay.prediction import Array, Gaussian
+from assay.results.arrays import Array
+from assay.results.error_bars import Gaussian
+from assay.results.residuals import HeldOut
 
 FEWEST = 30
 """Values that a group needs for a scale of its own: from n independent normal errors α is known to 1/√(2n), 13 %."""

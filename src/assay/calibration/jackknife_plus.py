@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 CHUNK = 4_000_000
 """Numbers that are sorted at a time."""

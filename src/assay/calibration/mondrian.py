@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.calibration.frame_conformal import FrameConformal
-from assay.calibration.held_out import HeldOut
-from assay.prediction import Array, Interval
+from assay.results.arrays import Array
+from assay.results.error_bars import Interval
+from assay.results.residuals import HeldOut
 
 FEWEST = 19
 """Held-out frames with values of a group, for an interval of its own: the fewest that promise 95 %."""

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.calibration.held_out import HeldOut
-from assay.prediction import Array, Gaussian
+from assay.results.arrays import Array
+from assay.results.error_bars import Gaussian
+from assay.results.residuals import HeldOut
 
 
 @dataclass(frozen=True)

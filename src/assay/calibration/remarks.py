@@ -12,12 +12,12 @@ from assay.calibration.conformal import Conformal
 from assay.calibration.frame_conformal import FrameConformal
 from assay.calibration.grouped import FEWEST as FEWEST_VALUES
 from assay.calibration.grouped import Grouped
-from assay.calibration.held_out import HeldOut
 from assay.calibration.isotonic import Isotonic
 from assay.calibration.mondrian import FEWEST as FEWEST_FRAMES
 from assay.calibration.mondrian import Mondrian
 from assay.calibration.scale import Scale
 from assay.calibration.simultaneous_conformal import SimultaneousConformal
+from assay.results.residuals import HeldOut
 
 PROMISED = 0.95
 """Coverage that intervals are asked for at most, as in `assay evaluate`."""

@@ -10,10 +10,10 @@ import click
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import envelope, errors_and_bars, flagged, listed, members, note
-from assay.evaluation import evaluation
-from assay.frames import LabelKeys
+from assay.evaluation.summary import evaluation
+from assay.frames.frame import LabelKeys
 from assay.linear.weights import Weights
-from assay.sources.linear_sources import only_energies
+from assay.sources.registry import only_energies
 from assay.verbs.build import build as run
 
 FEW = 50

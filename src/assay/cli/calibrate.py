@@ -9,7 +9,7 @@ import click
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import listed, note
-from assay.frames import LabelKeys
+from assay.frames.frame import LabelKeys
 from assay.verbs.calibrate import calibrate as run
 
 

@@ -18,8 +18,8 @@ from assay.comparison.overview import Cell, Overview
 from assay.comparison.reasons import two
 from assay.comparison.recommendation import bar_name
 from assay.comparison.sets import CALIBRATION, TRAINING
-from assay.frames import LabelKeys
-from assay.gauge_file import require_folders
+from assay.frames.frame import LabelKeys
+from assay.storage.files import require_folders
 from assay.verbs.compare import CALIBRATED_BY, POSTERIORS
 from assay.verbs.compare import compare as run
 

@@ -11,8 +11,8 @@ import click
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, number, percent, show
-from assay.frames import LabelKeys
-from assay.verbs.distil import Distilled
+from assay.distillation.result import Distilled
+from assay.frames.frame import LabelKeys
 from assay.verbs.distil import distil as run
 
 

@@ -20,8 +20,8 @@ from assay.cli.tables import (
     ranking,
     strata,
 )
-from assay.frames import LabelKeys
-from assay.gauge_file import require_folders
+from assay.frames.frame import LabelKeys
+from assay.storage.files import require_folders
 from assay.verbs.evaluate import evaluate as run
 
 

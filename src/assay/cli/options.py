@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from assay.frames import LabelKeys
+from assay.frames.frame import LabelKeys
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -10,16 +10,16 @@ from typing import Any
 import click
 import numpy as np
 
-from assay.assessment import Assessment
-from assay.block_scoring import Blocks
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import LISTED, emit_json, global_bars, listed, note, number, percent, show
-from assay.frames import LabelKeys
-from assay.gauge_file import require_folders
-from assay.prediction import ONE_SIGMA
-from assay.scores.heterogeneous import Heterogeneous
-from assay.verbs.predict import BAR, QUANTILES, risk_summary
+from assay.frames.frame import LabelKeys
+from assay.gauge.risk import BAR, QUANTILES, risk_summary
+from assay.gauge.tiled_scorer import Blocks
+from assay.results.assessment import Assessment
+from assay.results.error_bars import ONE_SIGMA
+from assay.scores.members.heterogeneous import Heterogeneous
+from assay.storage.files import require_folders
 from assay.verbs.predict import predict as run
 
 EXCEEDED = 3

@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from assay.parallel import Progress as Callback
+from assay.execution.workers import Progress as Callback
 
 DELAY = 1.0
 

@@ -12,11 +12,11 @@ import click
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, percent, show
-from assay.propagation.methods import Method
-from assay.propagation.observables import NAMES as OBSERVABLES
-from assay.propagation.registry import NAMES
+from assay.propagation.methods.choice import Method
+from assay.propagation.methods.observables import NAMES as OBSERVABLES
+from assay.propagation.methods.reweighting import Estimator
+from assay.propagation.properties.registry import NAMES
 from assay.propagation.result import Propagated, Propagation, PropertyResult
-from assay.propagation.reweighting import Estimator
 from assay.propagation.tables import decimals, fixed, written
 from assay.verbs.propagate import UnknownReference
 from assay.verbs.propagate import propagate as run

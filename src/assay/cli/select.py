@@ -11,8 +11,8 @@ import click
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, number, show
-from assay.gauge_file import require_folders
-from assay.selection.selected import Selection
+from assay.selection.result import Selection
+from assay.storage.files import require_folders
 from assay.verbs.select import select as run
 
 SHOWN = 50

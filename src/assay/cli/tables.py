@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from assay.prediction import Array, Level
-from assay.verbs.predict import write_json
+from assay.results.arrays import Array, Level
+from assay.storage.files import write_json
 
 LISTED = 10
 """Frames listed one by one before the rest is counted."""

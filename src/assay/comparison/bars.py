@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 
 from assay.calibration import BY_ORDER, fit_calibrator
-from assay.calibration.held_out import HeldOut
 from assay.calibration.remarks import remarks
 from assay.comparison.estimate import Estimate
 from assay.comparison.methods import CONSTANT, Method, base_name
 from assay.comparison.split import Quantity, Split
+from assay.gauge.spreads import sampled
 from assay.metrics import ence, ence_samples, gaussian_crps, gaussian_nll
 from assay.metrics.bootstrap import FrameBootstrap
 from assay.metrics.calibration import signed_miscalibration_area
-from assay.prediction import Array, ErrorBar, Gaussian
+from assay.results.arrays import Array
+from assay.results.error_bars import ErrorBar, Gaussian
+from assay.results.residuals import HeldOut
 from assay.scores.registry import LOGARITHMS
-from assay.scoring import sampled
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 SCORED = 0.9

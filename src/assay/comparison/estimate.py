@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from assay.metrics.bootstrap import interval
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 SIGNIFICANT = 0.05
 

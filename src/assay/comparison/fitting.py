@@ -10,24 +10,25 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.committee_features import FeaturesSeen
-from assay.committee_fit import MemberChoice, fit_members
 from assay.comparison.methods import FitScore, Method, committee_methods, fitted_methods
-from assay.frames import Frame, Skipped
-from assay.inputs import Stage
+from assay.ensembles.fit import MemberChoice, fit_members
+from assay.execution.progress import Stage
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, Skipped
+from assay.gauge.training_pass import FeaturesSeen
 from assay.linear.fit import fit_linear
-from assay.linear.posterior import Posterior
-from assay.linear.several import Several
+from assay.linear.posteriors.protocol import Posterior
+from assay.linear.posteriors.several import Several
 from assay.linear.weights import Weights
-from assay.scores import FittedScore
-from assay.scores.heterogeneous import with_weights
+from assay.results.design import Design
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.members.heterogeneous import with_weights
+from assay.scores.protocol import FittedScore
 from assay.scores.registry import COMMITTEE, FROM_FEATURES, OF_LIKE_MEMBERS, checked_names
-from assay.scores.training import TrainingFeatures
-from assay.sources import Design, LinearSource, Source
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.recorded import Recorded
+from assay.sources.capabilities import LinearSource, Source
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.recorded.recorded import Recorded
 from assay.sources.referenced import member_names
-from assay.survey import Survey
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def fit_committee_methods(
     """The scores of members that a source brings along, with the energy references and weights that `build` gives them,
     and of features where one of the members gives its last layer's.
 
-    Parameters as in `assay.committee_fit.fit_members`; `scores`, `extra`, `clusters` as in `assay.compare`. Raises
+    Parameters as in `assay.ensembles.fit.fit_members`; `scores`, `extra`, `clusters` as in `assay.compare`. Raises
     `ValueError` for a score that needs features where there are none.
     """
     featured = isinstance(source, AseCommittee) and bool(source.features)

@@ -13,16 +13,17 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
-from assay.frames import Frame, FrameError
-from assay.prediction import Array
-from assay.scores import FittedScore
+from assay.frames.frame import Frame, FrameError
+from assay.gauge.spreads import ENERGIES
+from assay.results.arrays import Array
+from assay.results.prediction import Prediction
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import FittedScore
 from assay.scores.registry import COMMITTEE
-from assay.scores.training import TrainingFeatures
-from assay.scoring import ENERGIES
-from assay.sources import Evaluation, Source
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.recorded import Recorded
-from assay.sources.recording import recalled
+from assay.sources.capabilities import Source
+from assay.sources.committees.cache import recalled
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.recorded.recorded import Recorded
 from assay.sources.referenced import Referenced
 
 TIMED_ATOMS = 1_000
@@ -54,7 +55,7 @@ class OfPosterior:
 
     fixed_threshold: ClassVar[float | None] = None
 
-    def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
+    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
         """Of the score, `(A,)` or `(1,)`."""
         energies, forces = evaluation.energy_members, evaluation.forces_members
         own = replace(
@@ -163,11 +164,11 @@ def timed(methods: Sequence[Method], source: Source, frames: Iterable[Frame]) ->
     for frame in frames:
         numbers = frame.atoms.numbers
         try:
-            evaluation = source.evaluate(frame.atoms)
+            evaluation = source.predict(frame.atoms)
         except FrameError:
             continue
         read = read or _is_read(source, frame.atoms)
-        source_seconds += _seconds(partial(source.evaluate, frame.atoms))
+        source_seconds += _seconds(partial(source.predict, frame.atoms))
         for method in methods:
             if method.score is None or method.name in failed:
                 continue

@@ -16,7 +16,7 @@ from assay.comparison.estimate import Estimate
 from assay.comparison.methods import Method
 from assay.comparison.split import Column, Split, Target
 from assay.metrics import roc_auc, spearman, worst_decile
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 ALARMS = 0.05
 FIGURES = ("spearman", "auroc", "detection", "flagged")

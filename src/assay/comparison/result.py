@@ -11,7 +11,7 @@ from assay.comparison.methods import CONSTANT, RANDOM, Method
 from assay.comparison.ranking import FIGURES, badness, rankings
 from assay.comparison.sets import CALIBRATION
 from assay.comparison.split import QUANTITIES, TARGETS, Split
-from assay.parallel import Progress
+from assay.execution.workers import Progress
 
 
 def compared(

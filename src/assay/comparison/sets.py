@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.comparison.reasons import many
-from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash
-from assay.inputs import Paths, labelled, listed
-from assay.survey import Survey
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, content_hash
+from assay.sources.frame_files import Paths, labelled, listed
 
 TRAINING = "training"
 CALIBRATION = "calibration"

@@ -14,14 +14,15 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.aggregate import frame_max, frame_mean
-from assay.assessment import Labels
 from assay.comparison.methods import CONSTANT, RANDOM, Method, base_name
-from assay.grouping import groups
+from assay.gauge.batch import Batch
+from assay.gauge.groups import groups
+from assay.gauge.spreads import ENERGIES, force_spread, proportional_to_errors
 from assay.metrics.bootstrap import FrameBootstrap
-from assay.prediction import Array
-from assay.scores import FittedScore
-from assay.scoring import ENERGIES, Batch, force_spread, proportional_to_errors
+from assay.regions.neighbourhoods import frame_max, frame_mean
+from assay.results.arrays import Array
+from assay.results.assessment import Labels
+from assay.scores.protocol import FittedScore
 
 Target = Literal["force_atom", "force_neighbourhood", "force_frame", "energy_frame"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -146,7 +147,7 @@ class Split:
         return np.asarray(at_home[here])
 
     def group(self, quantity: Quantity, grouping: str) -> NDArray[np.str_] | None:
-        """The group of each value, `(n,)`, of a grouping of `assay.grouping`; `None` without one.
+        """The group of each value, `(n,)`, of a grouping of `assay.gauge.groups`; `None` without one.
 
         Raises `ValueError` for clusters where no score has any.
         """

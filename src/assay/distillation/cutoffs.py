@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 def taught(uncertainty: Array, cutoff: float) -> NDArray[np.bool_]:

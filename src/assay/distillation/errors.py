@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.distillation.teachers import PoolLabels
-from assay.frames import Frame
+from assay.frames.frame import Frame
 from assay.metrics import rmse
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 def errors(frames: Sequence[Frame], predicted: PoolLabels, known: PoolLabels) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from assay.frames import LabelKeys, Skipped, read_frames
+from assay.frames.frame import LabelKeys, Skipped
+from assay.frames.reading import read_frames
 
 RESULTS = LabelKeys("energy", "forces", "stress")
 """The names of a calculator's results, as ASE writes them."""

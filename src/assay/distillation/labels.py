@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
 from assay.distillation.cutoffs import taught
+from assay.distillation.errors import errors
 from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
-from assay.energy_references import LABELS, EnergyReferences, ReferenceFold
-from assay.frames import Frame, LabelKeys
-from assay.prediction import Array
+from assay.frames.frame import Frame, LabelKeys
+from assay.results.arrays import Array
+from assay.sources.energy_references import LABELS, EnergyReferences, ReferenceFold
 
 KEYS = LabelKeys()
 """Keys of the labels of mixed frames."""
@@ -185,3 +187,30 @@ def bare(frame: Frame) -> Atoms:
     )
     atoms.info = {"origin": frame.origin} | ({"config_type": frame.config_type} if frame.config_type else {})
     return atoms
+
+
+def _labels_of(one: Mixed, frames: Sequence[Frame], told: Teachers, known: PoolLabels) -> dict[str, Any]:
+    """What the labels at one cut-off are, and their errors against the DFT labels that are known.
+
+    Where teachers' labels are in use and DFT's is known of none of them, no error is: DFT's own labels have none.
+    """
+
+    def size(which: NDArray[np.bool_]) -> dict[str, Any]:
+        atoms = int(told.natoms[which].sum())
+        return {"frames": int(which.sum()), "atoms": atoms, "share_of_atoms": atoms / int(told.natoms.sum())}
+
+    taught = np.where(one.taught, one.labels.energy, np.nan)
+    judged = one.taught & known.known
+    here = np.where(one.pending | (one.taught.any() & ~judged.any()), np.nan, one.labels.energy)
+    return {
+        "cutoff_eV_per_A": one.cutoff if isfinite(one.cutoff) else None,
+        "dft_needed": size(one.dft | one.pending),
+        "dft": size(one.dft),
+        "pending": size(one.pending),
+        "teachers_labels": size(one.taught),
+        "teachers_labels_judged": size(judged),
+        "for_the_reference": one.tied,
+        "references": one.references.summary(),
+        "label_errors": errors(frames, replace(one.labels, energy=here), known),
+        "teachers_label_errors": errors(frames, replace(one.labels, energy=taught), known),
+    }

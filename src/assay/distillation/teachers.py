@@ -12,12 +12,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.frames import Frame, FrameError, Skipped
-from assay.parallel import Failure, Progress, map_frames
-from assay.prediction import Array
-from assay.scores.member_deviations import member_deviations
-from assay.scores.member_errors import MemberErrors
-from assay.sources import Evaluation, Source
+from assay.ensembles.weights import MemberErrors
+from assay.execution.workers import Failure, Progress, map_frames
+from assay.frames.frame import Frame, FrameError, Skipped
+from assay.results.arrays import Array
+from assay.results.prediction import Prediction
+from assay.scores.members.deviations import member_deviations
+from assay.sources.capabilities import Source
 
 TeacherLabel = Literal["best", "mean"]
 
@@ -89,7 +90,7 @@ class Teachers:
         return np.diff(self.offsets)
 
     def uncertainty(self, weights: Sequence[float] | Array) -> Array:
-        """U of each frame, `(F,)` eV/Å: `assay.scores.heterogeneous`; weights `(K,)`, `()` for equal ones.
+        """U of each frame, `(F,)` eV/Å: `assay.scores.members.heterogeneous`; weights `(K,)`, `()` for equal ones.
 
         Infinite where a teacher failed: nothing says that they agree.
         """
@@ -153,8 +154,8 @@ class PoolLabels:
 class _Evaluate:
     source: Source
 
-    def __call__(self, frame: Frame) -> Evaluation:
-        told = self.source.evaluate(frame.atoms)
+    def __call__(self, frame: Frame) -> Prediction:
+        told = self.source.predict(frame.atoms)
         if told.energy_members is None or told.forces_members is None:
             raise FrameError("the teachers gave no energies and forces of their own")
         if not (np.isfinite(told.energy_members).all() and np.isfinite(told.forces_members).all()):

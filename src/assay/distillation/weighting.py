@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 def uncertainty_weights(uncertainty: Array, taught: NDArray[np.bool_]) -> Array:

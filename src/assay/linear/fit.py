@@ -9,17 +9,19 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.frames import Frame, FrameError, Skipped
+from assay.execution.workers import Failure, Progress, map_frames
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, FrameError, Skipped
+from assay.frames.splits import contiguous_blocks
 from assay.linear.normal_equations import NormalEquations
-from assay.linear.posterior import Posterior
+from assay.linear.posteriors.protocol import Posterior
 from assay.linear.potential import LinearPotential
 from assay.linear.rows_file import RowsFile
 from assay.linear.weights import Weights
-from assay.parallel import Failure, Progress, map_frames
-from assay.prediction import Array
-from assay.sources import Design, LinearSource
+from assay.results.arrays import Array
+from assay.results.design import Design
+from assay.sources.capabilities import LinearSource
 from assay.sources.corrector import Corrector
-from assay.survey import Survey, contiguous_blocks
 
 GRAM_MEMORY = 6e8
 """Bytes that the groups' Gram matrices may take together."""

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.linalg.blas import dsymv, dsyrk, dtrsm
 
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 BUFFER_ROWS = 4096
 RIDGES = 10.0 ** np.arange(-13, -1)

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 
-from assay.prediction import Array
-from assay.sources import Evaluation, LinearSource
-from assay.sources.linear_sources import linear_source_from_state
+from assay.results.arrays import Array
+from assay.results.prediction import Prediction
+from assay.sources.capabilities import LinearSource
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class LinearPotential:
     def label(self) -> str:
         return f"{self.rows.label}, {len(self.members)} members ({self.posterior}), ridge {self.ridge:.0e}"
 
-    def evaluate(self, frame: Atoms) -> Evaluation:
+    def predict(self, frame: Atoms) -> Prediction:
         """Best fit and members in one go."""
         told = self.rows.predictions(frame, np.vstack([self.theta, self.members]))
-        return Evaluation(
+        return Prediction(
             energy=float(told.energies[0]),
             forces=told.forces[0],
             stress=None if told.stresses is None else told.stresses[0],
@@ -53,7 +53,7 @@ class LinearPotential:
         )
 
     def features(self, frame: Atoms, first: int | None = None) -> Array:
-        """The features of `evaluate`, `(A, D)`, and nothing else: cheaper. `first`: as in `LinearSource`."""
+        """The features of `predict`, `(A, D)`, and nothing else: cheaper. `first`: as in `LinearSource`."""
         return self.rows.features(frame, first)
 
     @property
@@ -71,9 +71,8 @@ class LinearPotential:
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> LinearPotential:
-        """The potential that `state()` described."""
-        rows = linear_source_from_state(state["rows"], allow_import)
+    def from_state(cls, state: Mapping[str, Any], rows: LinearSource) -> LinearPotential:
+        """The potential that `state()` described, with the source of its rows."""
         return cls(rows, state["theta"], state["members"], state["ridge"], state.get("posterior", "bootstrap"))
 
 

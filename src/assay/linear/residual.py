@@ -8,22 +8,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.frames import Frame, FrameError
-from assay.inputs import Stage
-from assay.parallel import Failure, map_frames
-from assay.sources import Evaluation, LinearSource
+from assay.execution.progress import Stage
+from assay.execution.workers import Failure, map_frames
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, FrameError
+from assay.frames.species import species_index
+from assay.results.prediction import Prediction
+from assay.sources.capabilities import LinearSource
+from assay.sources.committees.recording import record
 from assay.sources.corrector import Corrector
-from assay.sources.feature_axes import FeatureMoments
-from assay.sources.recording import record
-from assay.sources.species import species_index
-from assay.survey import Survey
+from assay.sources.features.axes import FeatureMoments
 
 
 @dataclass(frozen=True)
 class _Told:
     source: Corrector
 
-    def __call__(self, frame: Frame) -> Evaluation:
+    def __call__(self, frame: Frame) -> Prediction:
         return self.source.told(frame.atoms)
 
 
@@ -40,7 +41,7 @@ def residual_of(
 
     Other sources come back as they are, with no residual. Parameters as in `assay.linear.fit.fit_linear`, but for
     `frames`, which gives them anew: the universal potential evaluates all of them in batches, and what it says is kept
-    (`assay.sources.recording`). Frames that it fails on are passed over here, and found by the fit.
+    (`assay.sources.committees.recording`). Frames that it fails on are passed over here, and found by the fit.
 
     Raises
     ------

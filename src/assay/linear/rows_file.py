@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 class RowsFile:

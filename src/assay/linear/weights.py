@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.frames import Frame, content_hash
-from assay.prediction import Array
-from assay.survey import Survey
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, content_hash
+from assay.results.arrays import Array
 
 
 @dataclass(frozen=True)

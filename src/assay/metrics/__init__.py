@@ -17,7 +17,7 @@
 | Are they both honest and narrow? | `gaussian_nll`, `gaussian_crps`, `interval_score` | error bars |
 
 Errors are prediction − reference, of any sign and any shape (frames, atoms or force components): every value
-counts once. What needs error bars refuses an `assay.prediction.Score`.
+counts once. What needs error bars refuses an `assay.results.score.Score`.
 """
 
 from assay.metrics.bootstrap import FrameBootstrap, interval

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from assay.metrics.errors import one_for_each
-from assay.prediction import Array, Score
+from assay.results.arrays import Array
+from assay.results.score import Score
 
 
 def standard_deviations(std: ArrayLike, shape: tuple[int, ...]) -> Array:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from assay.metrics.errors import finite_errors, one_for_each
 from assay.metrics.ranking import marked, rankable, tied
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 class FrameBootstrap:

@@ -16,7 +16,7 @@ from assay.metrics._bars import half_widths as usable_half_widths
 from assay.metrics._bars import standard_deviations
 from assay.metrics.errors import finite_errors, one_for_each
 from assay.metrics.ranking import expected_in_order
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 def coverage(error: ArrayLike, half_width: ArrayLike) -> float:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from assay.metrics.committees import ratio_of_means
 from assay.metrics.errors import finite_errors, one_for_each
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 @dataclass(frozen=True)

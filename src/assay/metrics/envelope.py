@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from assay.metrics._bars import half_widths
 from assay.metrics.errors import finite_errors, one_for_each
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 def envelope_violation(reference: ArrayLike, low: ArrayLike, high: ArrayLike) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 def rmse(error: ArrayLike) -> float:

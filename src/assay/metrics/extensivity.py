@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assay.metrics.errors import finite_errors, one_for_each
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 EXPONENTS = (-1.0, 3.0)
 """Where growth exponents are looked for."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assay.metrics.errors import finite_errors, one_for_each
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 def spearman(score: ArrayLike, error: ArrayLike) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from assay.metrics.errors import finite_errors
 from assay.metrics.ranking import expected_in_order, rankable
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 def sparsification_curve(score: ArrayLike, error: ArrayLike, points: int = 101) -> tuple[Array, Array]:

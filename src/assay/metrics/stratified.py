@@ -16,7 +16,7 @@ from assay.metrics.bootstrap import FrameBootstrap, interval
 from assay.metrics.calibration import ence
 from assay.metrics.errors import finite_errors, one_for_each
 from assay.metrics.ranking import rankable, ranks
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 
 def equal_count(values: ArrayLike, bins: int) -> NDArray[np.int64]:

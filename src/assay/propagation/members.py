@@ -5,8 +5,8 @@ from __future__ import annotations
 from ase.calculators.calculator import Calculator
 
 from assay.linear.potential import LinearPotential
-from assay.sources import Source
-from assay.sources.ase_committee import AseCommittee
+from assay.sources.capabilities import Source
+from assay.sources.committees.committee import AseCommittee
 from assay.sources.referenced import Referenced
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from assay.metrics.ranking import ranks
-from assay.prediction import Array
+from assay.results.arrays import Array
 
 ORDERED = ("eV", "eV/atom", "J/m²", "meV/Å²", "Å³", "Å³/atom", "GPa")
 """Units of what has an order that means something: energies, volumes and moduli, not lattice parameters."""

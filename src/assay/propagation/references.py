@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from assay.prediction import Array
 from assay.propagation.result import Propagated, Propagation
+from assay.results.arrays import Array
 
 References = Mapping[str, Mapping[str, Array]]
 """By property and quantity: `()`, or `(n,)` of a curve."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from assay.prediction import Array
-from assay.propagation.quantities import Quantities, Quantity
+from assay.propagation.property import Quantities, Quantity
 from assay.propagation.ranking import Ranking, rankings
+from assay.results.arrays import Array
 
 LEVELS = (0.68, 0.95)
 """Central intervals that summaries have."""

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.gauge_file import write_atomically
-from assay.prediction import Array
-from assay.propagation.quantities import YES_OR_NO
+from assay.propagation.property import YES_OR_NO
 from assay.propagation.ranking import alike
 from assay.propagation.references import References, against, mean_ratios
 from assay.propagation.result import LEVELS, Propagated, Propagation, PropertyResult
+from assay.results.arrays import Array
+from assay.storage.files import write_atomically
 
 NO_REFERENCES: References = {}
 _LATEX = {

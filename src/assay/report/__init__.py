@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ase import Atoms
 
-from assay.assessment import Assessment, Labels
-from assay.gauge_file import write_atomically
-from assay.prediction import Array, Level
+from assay.report.kit.plotting import require_plotting
+from assay.results.arrays import Array, Level
+from assay.results.assessment import Assessment, Labels
+from assay.storage.files import write_atomically
 
 __all__ = ["write_report"]
 
@@ -42,7 +42,7 @@ Without predictions, the first atom score under its name |
     are of other frames or come with features that predict nothing, or `worst` lacks what the picture shows.
     """
     with require_plotting():
-        from assay.report import html
+        from assay.report.evaluation import page as html
     page = html.render(
         assessment,
         title=title,
@@ -53,16 +53,3 @@ Without predictions, the first atom score under its name |
         worst=worst,
     )
     write_atomically(path, lambda file: file.write(page.encode()))
-
-
-@contextmanager
-def require_plotting() -> Iterator[None]:
-    """Imports in it that lack a package of the extra `report` say which one to install."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in {"jinja2", "markupsafe", "matplotlib"}:
-            raise
-        message = f'the report needs {package}, which is not installed: pip install "assay[report]"'
-        raise ModuleNotFoundError(message, name=package) from error

@@ -7,26 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from assay.scores import FittedScore
-from assay.scores.cluster_wise import ClusterWiseForce, ClusterWiseGrade
-from assay.scores.committee import CommitteeEnergy, CommitteeForce
-from assay.scores.convex_hull import ConvexHull
-from assay.scores.d_optimality import ExtrapolationGrade
-from assay.scores.distance import Distance
-from assay.scores.gaussian_mixture import MixtureLikelihood
-from assay.scores.gaussian_process import GaussianProcess
-from assay.scores.heterogeneous import OF_WEIGHTED_MEMBERS
-from assay.scores.kernel_density import KernelDensity
-from assay.scores.kernel_entropy import KernelEntropy
-from assay.scores.knn_density import NeighbourDensity
-from assay.scores.last_layer import LastLayerForce, LastLayerRigidity
-from assay.scores.leverage import Leverage, LeverageFold
-from assay.scores.local import LocalGrade
-from assay.scores.maxvol import active_set
-from assay.scores.outlier_factor import FrameOutlierFactor, OutlierFactor
-from assay.scores.partition import partition
-from assay.scores.prediction_rigidity import ComponentPredictionRigidity, LocalPredictionRigidity
-from assay.scores.training import TrainingFeatures
+from assay.scores.d_optimality.cluster_wise import ClusterWiseForce, ClusterWiseGrade
+from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.d_optimality.local import LocalGrade
+from assay.scores.d_optimality.maxvol import active_set
+from assay.scores.d_optimality.partition import partition
+from assay.scores.density.convex_hull import ConvexHull
+from assay.scores.density.distance import Distance
+from assay.scores.density.gaussian_mixture import MixtureLikelihood
+from assay.scores.density.kernel_density import KernelDensity
+from assay.scores.density.kernel_entropy import KernelEntropy
+from assay.scores.density.knn_density import NeighbourDensity
+from assay.scores.density.outlier_factor import FrameOutlierFactor, OutlierFactor
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.members.heterogeneous import OF_WEIGHTED_MEMBERS
+from assay.scores.protocol import FittedScore
+from assay.scores.rigidity.gaussian_process import GaussianProcess
+from assay.scores.rigidity.last_layer import LastLayerForce, LastLayerRigidity
+from assay.scores.rigidity.leverage import Leverage, LeverageFold
+from assay.scores.rigidity.prediction_rigidity import ComponentPredictionRigidity, LocalPredictionRigidity
 
 COMMITTEE: Mapping[str, FittedScore] = {
     score.name: score
@@ -113,7 +113,8 @@ def checked_names(names: Sequence[str]) -> tuple[str, ...]:
 def fit_scores(
     names: Sequence[str], training: TrainingFeatures, clusters: str | None = None
 ) -> tuple[FittedScore, ...]:
-    """The named scores, fitted; `clusters` as in `assay.scores.partition.partition`, for those that need clusters."""
+    """The named scores, fitted; `clusters` as in `assay.scores.d_optimality.partition.partition`, for those that need
+    clusters."""
     return tuple(_fitted(name, training, clusters) for name in checked_names(names))
 
 

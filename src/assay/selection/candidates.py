@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.frames import Frame
-from assay.prediction import Array
-from assay.scores.exchange import NOISE, Indices
-from assay.scores.maxvol import default_floor
-from assay.scores.row_blocks import column_maxima, largest
-from assay.selection.maxvol import Environments, Inverses, exchange
-from assay.sources import Source
-from assay.sources.atom_features import atom_features
+from assay.frames.frame import Frame
+from assay.results.arrays import Array
+from assay.scores.d_optimality.exchange import NOISE, Indices
+from assay.scores.d_optimality.maxvol import default_floor
+from assay.scores.features.row_blocks import column_maxima, largest
+from assay.selection.by_volume import Environments, Inverses, exchange
+from assay.sources.capabilities import Source
+from assay.sources.features.atom_features import atom_features
 
 ROWS = 4096
 """Environments of a species that are kept before frames without a place in the common active set are let go."""

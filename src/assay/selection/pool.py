@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from assay.frames import Frame, Skipped, content_hash
-from assay.parallel import Failure, PerFrame, Progress, T, map_frames
-from assay.scores.exchange import Indices
+from assay.execution.workers import Failure, PerFrame, Progress, T, map_frames
+from assay.frames.frame import Frame, Skipped, content_hash
+from assay.scores.d_optimality.exchange import Indices
 
 
 class Pool:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assay.parallel import PerFrame, T
-from assay.scores import FittedScore
-from assay.scores.exchange import Indices
-from assay.selection.at_random import at_random
+from assay.execution.workers import PerFrame, T
+from assay.scores.d_optimality.exchange import Indices
+from assay.scores.protocol import FittedScore
+from assay.selection.by_random import at_random
+from assay.selection.by_score import Highest, Points, Scores
+from assay.selection.by_volume import maxvol
 from assay.selection.candidates import Candidates, Extends
-from assay.selection.farthest import Standard, farthest, to_nearest
-from assay.selection.maxvol import maxvol
+from assay.selection.diversity import Standard, farthest, to_nearest
 from assay.selection.pool import Pool
-from assay.selection.score import Highest, Points, Scores
-from assay.selection.selected import Selected
-from assay.selection.training import TrainingSet
+from assay.selection.result import Selected
+from assay.selection.starting_set import TrainingSet
 
 
 @dataclass(frozen=True)

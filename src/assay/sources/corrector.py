@@ -15,16 +15,17 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from assay.frames import FrameError
-from assay.prediction import Array
-from assay.sources import Design, Evaluation, Predictions
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.calculators import Member
-from assay.sources.feature_axes import FeatureAxes
-from assay.sources.model_names import parse_member
-from assay.sources.row_calculator import row_calculator
+from assay.frames.frame import FrameError
+from assay.frames.species import species_index
+from assay.results.arrays import Array
+from assay.results.design import Design, Predictions
+from assay.results.prediction import Prediction
+from assay.sources.committees.calculators import Member
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.committees.model_names import parse_member
+from assay.sources.features.axes import FeatureAxes
+from assay.sources.frame_calculator import row_calculator
 from assay.sources.settings import Kinds, checked_settings
-from assay.sources.species import species_index
 
 _KINDS: Kinds = {
     "model": (str, False),
@@ -101,15 +102,15 @@ class Corrector:
         """It is not known how far messages between atoms reach."""
         return None
 
-    def told(self, frame: Atoms) -> Evaluation:
+    def told(self, frame: Atoms) -> Prediction:
         """What the universal potential says, with features; raises `FrameError` where it has none."""
-        found = self.potential.evaluate(frame)
+        found = self.potential.predict(frame)
         if found.features is None:
             raise FrameError(f"{self.model} gives no last-layer features, and without those there is no corrector")
         return found
 
     def design(self, frame: Atoms) -> Design:
-        """Rows of one frame: see `assay.sources.Design`.
+        """Rows of one frame: see `assay.results.design.Design`.
 
         Raises `FrameError` for a species without a constant, and what the universal potential fails on; `ValueError`
         where the axes are not known yet.

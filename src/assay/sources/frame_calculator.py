@@ -1,27 +1,30 @@
-"""Whatever evaluates a frame, as an ASE calculator."""
+"""Whatever predicts a frame, as an ASE calculator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from assay.sources import Evaluation
+from assay.results.arrays import Array
+from assay.results.prediction import Prediction
+from assay.sources.capabilities import LinearSource
 
 
 class FrameCalculator(Calculator):  # type: ignore[misc]
-    """Energy (eV), forces (eV/Å) and, where the evaluation has one, stress (eV/Å³) of `evaluate(frame)`.
+    """Energy (eV), forces (eV/Å) and, where the prediction has one, stress (eV/Å³) of `predict(frame)`.
 
-    It can be sent to other processes if `evaluate` can.
+    It can be sent to other processes if `predict` can.
     """
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012 (ASE's own declaration)
 
-    def __init__(self, evaluate: Callable[[Atoms], Evaluation]) -> None:
+    def __init__(self, predict: Callable[[Atoms], Prediction]) -> None:
         super().__init__()
-        self.evaluate = evaluate
+        self.predict = predict
 
     def calculate(
         self,
@@ -30,6 +33,20 @@ class FrameCalculator(Calculator):  # type: ignore[misc]
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         super().calculate(atoms, properties, system_changes)
-        told = self.evaluate(self.atoms)
+        told = self.predict(self.atoms)
         results = {"energy": told.energy, "free_energy": told.energy, "forces": told.forces, "stress": told.stress}
         self.results: dict[str, Any] = {name: value for name, value in results.items() if value is not None}
+
+
+def row_calculator(rows: LinearSource, coefficients: Array) -> FrameCalculator:
+    """`E = x_E · Θ`, `F = X_F Θ`, `σ = X_σ Θ` for one Θ `(P,)`: for sources that have nothing faster."""
+    return FrameCalculator(partial(_evaluation, rows, coefficients))
+
+
+def _evaluation(rows: LinearSource, coefficients: Array, frame: Atoms) -> Prediction:
+    told = rows.predictions(frame, coefficients[None])
+    return Prediction(
+        energy=float(told.energies[0]),
+        forces=told.forces[0],
+        stress=None if told.stresses is None else told.stresses[0],
+    )

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from ase import Atoms
 
-from assay.energy_references import EnergyReferences
-from assay.sources import Evaluation
-from assay.sources.ase_committee import AseCommittee
+from assay.results.prediction import Prediction
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.energy_references import EnergyReferences
 from assay.sources.frame_calculator import FrameCalculator
-from assay.sources.recorded import Recorded
+from assay.sources.recorded.recorded import Recorded
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Referenced:
     def label(self) -> str:
         return f"{self.source.label}; energies shifted onto {self.references.onto}"
 
-    def evaluate(self, frame: Atoms) -> Evaluation:
+    def predict(self, frame: Atoms) -> Prediction:
         """As of the source; raises `FrameError` for a species without references, too."""
-        return self._shifted(self.source.evaluate(frame), frame, slice(None))
+        return self._shifted(self.source.predict(frame), frame, slice(None))
 
     def calculator(self, index: int | None = None) -> FrameCalculator:
         """Member `index` alone, or with `None` the mean of all, as an ASE calculator.
@@ -49,12 +49,12 @@ class Referenced:
             raise ValueError(f"no potentials to run in this source: {self.label}")
         return FrameCalculator(partial(self._evaluate_member, index))
 
-    def _evaluate_member(self, index: int | None, frame: Atoms) -> Evaluation:
+    def _evaluate_member(self, index: int | None, frame: Atoms) -> Prediction:
         assert isinstance(self.source, AseCommittee)
-        told = self.source.calculator(index).evaluate(frame)
+        told = self.source.calculator(index).predict(frame)
         return self._shifted(told, frame, slice(None) if index is None else slice(index, index + 1))
 
-    def _shifted(self, told: Evaluation, frame: Atoms, members: slice) -> Evaluation:
+    def _shifted(self, told: Prediction, frame: Atoms, members: slice) -> Prediction:
         shifts = self.references.of(frame.numbers)[members]
         assert told.energy is not None
         return replace(

@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from assay.linear.potential import LinearPotential
-from assay.sources import Source
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.features_file import Features
-from assay.sources.linear_sources import LINEAR
-from assay.sources.python_callable import PythonCallable
-from assay.sources.recorded import Recorded
-from assay.sources.referenced import Referenced
-from assay.sources.snap import Snap
-from assay.sources.soap import Soap
+from assay.sources.ace.rows import Ace
+from assay.sources.capabilities import LinearSource
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.committees.model_names import needs_permission
+from assay.sources.corrector import Corrector
+from assay.sources.features.callable import PythonCallable
+from assay.sources.features.file import Features
+from assay.sources.features.soap import Soap
+from assay.sources.snap.rows import Snap
 
+LINEAR: Mapping[str, type[Snap] | type[Ace] | type[Corrector]] = {each.kind: each for each in (Snap, Ace, Corrector)}
+"""Sources of rows that a linear potential is fitted with."""
 FeatureSource = Features | PythonCallable | Soap
 """Sources of features without predictions."""
 FEATURES = (Features.kind, PythonCallable.kind, Soap.kind)
@@ -29,8 +31,8 @@ def parse_spec(spec: str | Mapping[str, Any]) -> dict[str, Any]:
     """`name:key=value,…`, or the path of a TOML file with `source = "name"` and the same keys, or such a table.
 
     `features:FILE.npz` is `features:file=FILE.npz`, and `ase_committee:chgnet:0.3.0,sevennet:7net-0` a committee of
-    named potentials (`assay.sources.model_names`). Values are read as TOML (`8`, `5.0`, `true`, `[0.5, 0.6]`), else as
-    a string. Raises `ValueError` for a name that is not known or a pair without `=`.
+    named potentials (`assay.sources.committees.model_names`). Values are read as TOML (`8`, `5.0`, `true`, `[0.5,
+    0.6]`), else as a string. Raises `ValueError` for a name that is not known or a pair without `=`.
     """
     if not isinstance(spec, str):
         settings = dict(spec)
@@ -92,26 +94,27 @@ def feature_source(settings: Mapping[str, Any], allow_import: tuple[str, ...] = 
     return None
 
 
-def source_state(source: Source) -> dict[str, Any]:
-    """What a gauge file holds of a source."""
-    return {"kind": source.kind, **source.state()}
+def only_energies(settings: Mapping[str, Any]) -> bool:
+    """Whether a source of these settings (`source`, …) leaves forces as they are: a corrector does by default."""
+    return settings["source"] == Corrector.kind and not settings.get("forces", False)
 
 
-def source_from_state(state: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> Source:
-    """The source of a gauge file. Nothing is imported for it until it evaluates a frame."""
-    settings = {key: value for key, value in state.items() if key != "kind"}
-    match state["kind"]:
-        case "linear":
-            return LinearPotential.from_state(settings, allow_import)
-        case "ase_committee":
-            return AseCommittee.from_state(settings, allow_import=allow_import)
-        case "recorded":
-            return Recorded.from_state(settings)
-        case "referenced":
-            return Referenced.from_state(settings, allow_import)
-    if (source := feature_source({"source": state["kind"], **settings}, allow_import)) is not None:
-        return source
-    raise ValueError(f"unknown source {state['kind']!r} in the gauge file")
+def linear_source(settings: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> LinearSource:
+    """The source that a user names, here and now: settings with its name as `source`.
+
+    Raises `ValueError` for settings that it does not have.
+    """
+    own = {key: value for key, value in settings.items() if key != "source"}
+    found = LINEAR[settings["source"]].from_state(own)
+    if isinstance(found, Corrector):
+        return replace(found, allow_import=(*allow_import, *needs_permission(found.member)))
+    return found
 
 
-__all__ = ["NAMES", "Snap", "parse_spec", "source_from_state", "source_state"]
+def linear_source_from_state(state: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> LinearSource:
+    """The source of a gauge file; it may run what `allow_import` names, and nothing because the file says so.
+
+    Raises `ValueError` for settings that it does not have.
+    """
+    found = LINEAR[state["kind"]].from_state({key: value for key, value in state.items() if key != "kind"})
+    return replace(found, allow_import=allow_import) if isinstance(found, Corrector) else found

@@ -13,30 +13,37 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from assay.assessment import NO_PREDICTIONS
 from assay.calibration.bar_name import BarName
-from assay.committee_fit import MemberChoice, keep_evaluations
-from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
-from assay.gauge import Gauge, require_multiples
-from assay.gauge_file import require_folders
-from assay.inputs import Paths, Stage, labelled, listed
-from assay.linear.posteriors import posterior_from_spec
+from assay.ensembles.fit import MemberChoice, keep_evaluations
+from assay.execution.progress import Stage
+from assay.execution.workers import Progress
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
+from assay.gauge.batch import Batch
+from assay.gauge.gauge import Gauge, require_multiples
+from assay.gauge.thresholds import thresholds
+from assay.gauge.training_pass import (
+    ScoreChoice,
+    by_cluster,
+    committee_source,
+    fit_committee,
+    fit_features,
+    fit_potential,
+)
+from assay.linear.posteriors.registry import posterior_from_spec
 from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
-from assay.parallel import Progress
-from assay.provenance import versions
-from assay.scores.local import LocalGrade
-from assay.scoring import Batch
-from assay.sources import Source
-from assay.sources.ase_committee import AseCommittee
+from assay.results.assessment import NO_PREDICTIONS
+from assay.scores.d_optimality.local import LocalGrade
+from assay.sources.capabilities import Source
+from assay.sources.committees.committee import AseCommittee
 from assay.sources.corrector import Corrector
-from assay.sources.features_file import Features, goes_by_order
-from assay.sources.linear_sources import LINEAR, linear_source, only_energies
-from assay.sources.python_callable import PythonCallable
-from assay.sources.registry import FeatureSource, feature_source, parse_spec
-from assay.survey import Survey
-from assay.thresholds import thresholds
-from assay.verbs.fitting import ScoreChoice, by_cluster, committee_source, fit_committee, fit_features, fit_potential
+from assay.sources.features.callable import PythonCallable
+from assay.sources.features.file import Features, goes_by_order
+from assay.sources.frame_files import Paths, labelled, listed
+from assay.sources.registry import LINEAR, FeatureSource, feature_source, linear_source, only_energies, parse_spec
+from assay.storage.files import require_folders
+from assay.storage.provenance import versions
 
 SAMPLE_ATOMS = 10_000
 """Training atoms that are evaluated again for training errors and distributions."""
@@ -129,10 +136,10 @@ def build(
         `leverage:scale` of one potential with features, and none without predictions
     weights, posterior, ensemble_size, seed
         of the fit of a linear potential and its ensemble: `pops` or `bayesian` (100 members) or `bootstrap` (16), with
-        settings as in `pops:leverage_percentile=50` (`assay.linear.pops_posterior.Pops`)
+        settings as in `pops:leverage_percentile=50` (`assay.linear.posteriors.pops_posterior.Pops`)
     references, rmse, best_members
         of a committee or recorded members: onto what their energies are shifted, their force RMSEs, and how many are
-        kept: see `assay.committee_fit.MemberChoice`
+        kept: see `assay.ensembles.fit.MemberChoice`
     r_cut
         radius of a neighbourhood, Å
     skip_bad
@@ -143,7 +150,7 @@ def build(
     Raises
     ------
     FrameError
-        frames that can't be used: see `assay.frames.read_frames`
+        frames that can't be used: see `assay.frames.reading.read_frames`
     ValueError
         unknown source, score, calibrator or setting
     """

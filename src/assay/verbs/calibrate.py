@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from assay.assessment import NO_PREDICTIONS
-from assay.committee_fit import keep_evaluations
-from assay.frames import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
-from assay.gauge import Gauge
-from assay.gauge_file import require_folders
-from assay.inputs import Paths, Stage, labelled, listed
-from assay.scoring import Batch
+from assay.ensembles.fit import keep_evaluations
+from assay.execution.progress import Stage
+from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
+from assay.gauge.batch import Batch
+from assay.gauge.gauge import Gauge
+from assay.results.assessment import NO_PREDICTIONS
+from assay.sources.frame_files import Paths, labelled, listed
+from assay.storage.files import require_folders
 
 
 def calibrate(

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from assay.calibration.bar_name import BarName
-from assay.committee_fit import MemberChoice, keep_evaluations
 from assay.comparison.fitting import fit_committee_methods, fit_linear_methods
 from assay.comparison.methods import CONSTANT, RANDOM, FitScore, Method, timed
 from assay.comparison.reasons import many
@@ -20,21 +19,21 @@ from assay.comparison.recommendation import recommendation
 from assay.comparison.result import compared
 from assay.comparison.sets import CALIBRATION, TRAINING, FrameSets, by_name
 from assay.comparison.split import Split
-from assay.frames import FrameError, LabelKeys, file_hash
-from assay.gauge import Gauge
-from assay.gauge_file import require_folders
-from assay.inputs import Paths, Stage, listed
-from assay.linear.posteriors import posterior_from_spec
+from assay.ensembles.fit import MemberChoice, keep_evaluations
+from assay.execution.progress import Stage
+from assay.frames.frame import FrameError, LabelKeys, file_hash
+from assay.gauge.batch import Batch
+from assay.gauge.gauge import Gauge
+from assay.gauge.training_pass import committee_source
+from assay.linear.posteriors.registry import posterior_from_spec
 from assay.linear.weights import Weights
 from assay.metrics import rmse
-from assay.provenance import versions
-from assay.report import require_plotting
-from assay.scores import FittedScore
-from assay.scoring import Batch
-from assay.sources.linear_sources import LINEAR
-from assay.sources.registry import feature_source, parse_spec
-from assay.verbs.fitting import committee_source
-from assay.verbs.predict import write_json
+from assay.report.kit.plotting import require_plotting
+from assay.scores.protocol import FittedScore
+from assay.sources.frame_files import Paths, listed
+from assay.sources.registry import LINEAR, feature_source, parse_spec
+from assay.storage.files import require_folders, write_json
+from assay.storage.provenance import versions
 
 POSTERIORS = ("pops", "bayesian", "bootstrap")
 CALIBRATED_BY = ("scale", "isotonic", "conformal", "frame_conformal")
@@ -97,7 +96,7 @@ def compare(
         names, from scores to error bars: see `assay.calibration`; those of groups with their grouping, as in
         `mondrian:species`
     extra
-        more scores by name: functions that fit one to `assay.scores.training.TrainingFeatures`
+        more scores by name: functions that fit one to `assay.scores.features.training.TrainingFeatures`
     resamples
         of the frames, for intervals
     allow_overlap
@@ -117,7 +116,7 @@ def compare(
     require_folders(report, json_file)
     if report is not None:
         with require_plotting():
-            import_module("assay.report.comparison_page")
+            import_module("assay.report.comparison.page")
     for each in calibrators:
         BarName.parse(f"SCORE:{each}")
     if resamples < FEWEST_RESAMPLES:
@@ -205,7 +204,7 @@ def compare(
     if json_file is not None:
         write_json(json_file, result)
     if report is not None:
-        from assay.report.comparison_page import write_comparison_report
+        from assay.report.comparison.page import write_comparison_report
 
         write_comparison_report(report, result)
     return result

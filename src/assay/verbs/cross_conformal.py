@@ -2,63 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from assay.calibration.jackknife_plus import jackknife_plus
-from assay.frames import Frame, FrameError, LabelKeys, Skipped
-from assay.inputs import Paths, Stage, labelled
+from assay.execution.progress import Stage
+from assay.execution.workers import Failure, map_frames
+from assay.frames.dataset import Survey
+from assay.frames.frame import FrameError, LabelKeys, Skipped
+from assay.linear.cross_conformal import CrossConformal, _Evaluate
 from assay.linear.fit import fit_linear, groups_of_frames
-from assay.linear.leave_out import LeaveGroupOut
+from assay.linear.posteriors.leave_group_out import LeaveGroupOut
 from assay.linear.weights import Weights
-from assay.parallel import Failure, map_frames
-from assay.prediction import Array
-from assay.scoring import known_species
-from assay.sources import Evaluation, Source
-from assay.sources.linear_sources import LINEAR
-from assay.sources.registry import parse_spec
-from assay.survey import Survey
-
-
-@dataclass(frozen=True)
-class CrossConformal:
-    """Predictions of F frames with A atoms, and the ends of their intervals.
-
-    | field | meaning | shape | unit |
-    |---|---|---|---|
-    | names | `file:index` | `(F,)` | |
-    | offsets | where each frame starts | `(F+1,)` | |
-    | energy, energy_low, energy_high | per atom; of the best fit, and its interval | `(F,)` | eV |
-    | forces, forces_low, forces_high | | `(A, 3)` | eV/Å |
-    | level | nominal coverage of each interval | | |
-    | folds | K, how many fits left out a part of the training frames | | |
-    | failed | frames left out: `file:index` and the reason | | |
-    """
-
-    names: tuple[str, ...]
-    offsets: NDArray[np.int64]
-    energy: Array
-    energy_low: Array
-    energy_high: Array
-    forces: Array
-    forces_low: Array
-    forces_high: Array
-    level: float
-    folds: int
-    failed: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class _Evaluate:
-    source: Source
-    species: tuple[str, ...]
-
-    def __call__(self, frame: Frame) -> Evaluation:
-        known_species(frame.atoms, self.species)
-        return self.source.evaluate(frame.atoms)
+from assay.sources.frame_files import Paths, labelled
+from assay.sources.registry import LINEAR, parse_spec
 
 
 def cross_conformal(

@@ -7,8 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from assay.gauge import Gauge
-from assay.inputs import Stage
+from assay.execution.progress import Stage
+from assay.gauge.gauge import Gauge
 from assay.verbs.build import build
 from assay.verbs.evaluate import evaluate
 

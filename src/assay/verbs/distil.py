@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from math import isfinite
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,81 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.distillation.cutoffs import cutoff_for_share
-from assay.distillation.errors import errors
-from assay.distillation.label_check import check_labels
 from assay.distillation.label_keys import keys_of_labels
-from assay.distillation.labels import Mixed, jobs, mix
+from assay.distillation.labels import Mixed, _labels_of, jobs, mix
+from assay.distillation.noise import check_labels
+from assay.distillation.result import Distilled
+from assay.distillation.student import Student
+from assay.distillation.student_errors import StudentTest
 from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
-from assay.frames import Frame, LabelKeys, Skipped, content_hash, file_hash
-from assay.inputs import Paths, Stage, labelled, listed
-from assay.prediction import Array
-from assay.provenance import versions
-from assay.scores.member_errors import weights_of_rmse
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.linear_sources import LINEAR
-from assay.sources.recorded import Recorded
-from assay.sources.recording import record
+from assay.ensembles.weights import weights_of_rmse
+from assay.execution.progress import Stage
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, LabelKeys, Skipped, content_hash, file_hash
+from assay.frames.writing import frames_out
+from assay.gauge.training_pass import committee_source
+from assay.results.arrays import Array
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.committees.recording import record
+from assay.sources.frame_files import Paths, labelled, listed
+from assay.sources.recorded.recorded import Recorded
 from assay.sources.referenced import member_names
-from assay.sources.registry import parse_spec
-from assay.survey import Survey
+from assay.sources.registry import LINEAR, parse_spec
+from assay.storage.files import write_json
+from assay.storage.provenance import versions
 from assay.verbs.export import FORMATS
-from assay.verbs.fitting import committee_source
-from assay.verbs.frames_out import frames_out
-from assay.verbs.predict import write_json
-from assay.verbs.student import Student
-from assay.verbs.student_test import StudentTest
-
-
-@dataclass(frozen=True)
-class Distilled:
-    """What `distil` made and noticed.
-
-    | field | meaning |
-    |---|---|
-    | models, weights | the K teachers, and their weights `(K,)` |
-    | rmse, rmse_frames | what weights come from, `None`: all are equal; over how many labelled frames of the pool, \
-`None`: given |
-    | uncertainty, natoms | U `(F,)` eV/Å, infinite where a teacher failed, and atoms of each frame of the pool |
-    | students | for each cut-off, the largest first: a row of `summary.json` |
-    | jobs | how many frames wait for a DFT calculation, in `OUT/dft-jobs.extxyz` |
-    | noisy | DFT labels that were dropped: (origin, reason) |
-    | failed | frames of the pool on which a teacher failed, which need DFT: (origin, reason) |
-    | skipped | frames left out: (origin, reason) |
-    | unmatched | labelled frames that are not in the pool |
-    """
-
-    models: tuple[str, ...]
-    weights: tuple[float, ...]
-    rmse: tuple[float, ...] | None
-    rmse_frames: int | None
-    uncertainty: Array
-    natoms: NDArray[np.int64]
-    students: tuple[dict[str, Any], ...]
-    jobs: int
-    noisy: Skipped = field(default_factory=list)
-    failed: Skipped = field(default_factory=list)
-    skipped: Skipped = field(default_factory=list)
-    unmatched: int = 0
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-    def summary(self) -> dict[str, Any]:
-        """What `summary.json` holds."""
-        certain = self.uncertainty[np.isfinite(self.uncertainty)]
-        quantiles = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-        return {
-            "provenance": self.provenance,
-            "teachers": dict(zip(self.models, self.weights, strict=True)),
-            "teachers_rmse_eV_per_A": None if self.rmse is None else list(self.rmse),
-            "teachers_rmse_frames": self.rmse_frames,
-            "pool": {"frames": len(self.natoms), "atoms": int(self.natoms.sum())},
-            "teachers_failed": [{"frame": origin, "reason": reason} for origin, reason in self.failed],
-            "uncertainty_quantiles_eV_per_A": {str(q): float(np.quantile(certain, q)) for q in quantiles},
-            "dft_jobs": self.jobs,
-            "noisy_labels": [{"frame": origin, "reason": reason} for origin, reason in self.noisy],
-            "skipped": [{"frame": origin, "reason": reason} for origin, reason in self.skipped],
-            "labels_not_in_pool": self.unmatched,
-            "students": list(self.students),
-        }
 
 
 def distil(
@@ -241,10 +188,10 @@ def distil(
         result = replace(result, students=(*result.students, row))
         write_json(folder / "summary.json", result.summary())
     if report:
-        from assay.report import require_plotting
+        from assay.report.kit.plotting import require_plotting
 
         with require_plotting():
-            from assay.report.distillation_page import write_distillation_report
+            from assay.report.distillation.page import write_distillation_report
         write_distillation_report(folder / "report.html", result)
     return result
 
@@ -308,30 +255,3 @@ def _weights(
     found = {"models": list(told.models), "weights": list(weights), "rmse": used and list(used), "frames": measured}
     write_json(kept, found)
     return weights, used, measured
-
-
-def _labels_of(one: Mixed, frames: Sequence[Frame], told: Teachers, known: PoolLabels) -> dict[str, Any]:
-    """What the labels at one cut-off are, and their errors against the DFT labels that are known.
-
-    Where teachers' labels are in use and DFT's is known of none of them, no error is: DFT's own labels have none.
-    """
-
-    def size(which: NDArray[np.bool_]) -> dict[str, Any]:
-        atoms = int(told.natoms[which].sum())
-        return {"frames": int(which.sum()), "atoms": atoms, "share_of_atoms": atoms / int(told.natoms.sum())}
-
-    taught = np.where(one.taught, one.labels.energy, np.nan)
-    judged = one.taught & known.known
-    here = np.where(one.pending | (one.taught.any() & ~judged.any()), np.nan, one.labels.energy)
-    return {
-        "cutoff_eV_per_A": one.cutoff if isfinite(one.cutoff) else None,
-        "dft_needed": size(one.dft | one.pending),
-        "dft": size(one.dft),
-        "pending": size(one.pending),
-        "teachers_labels": size(one.taught),
-        "teachers_labels_judged": size(judged),
-        "for_the_reference": one.tied,
-        "references": one.references.summary(),
-        "label_errors": errors(frames, replace(one.labels, energy=here), known),
-        "teachers_label_errors": errors(frames, replace(one.labels, energy=taught), known),
-    }

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.assessment import NO_PREDICTIONS
-from assay.committee_fit import keep_evaluations
-from assay.evaluation import evaluation
-from assay.frames import Frame, LabelKeys, Skipped, content_hash
-from assay.gauge import Gauge
-from assay.gauge_file import require_folders
-from assay.inputs import Paths, Stage, labelled
-from assay.strata import coordination
-from assay.verbs.predict import assess_stream, provenance, write_json
+from assay.ensembles.fit import keep_evaluations
+from assay.evaluation.summary import evaluation
+from assay.execution.progress import Stage
+from assay.frames.frame import Frame, LabelKeys, Skipped, content_hash
+from assay.gauge.assess import assess_stream
+from assay.gauge.gauge import Gauge
+from assay.regions.neighbourhoods import coordination
+from assay.report.provenance import provenance
+from assay.results.assessment import NO_PREDICTIONS
+from assay.sources.frame_files import Paths, labelled
+from assay.storage.files import require_folders, write_json
 
 
 def evaluate(
@@ -35,7 +37,7 @@ def evaluate(
     stage: Stage | None = None,
     command: str | None = None,
 ) -> dict[str, Any]:
-    """Errors, rank correlations, coverage and proper scores on labelled frames: see `assay.evaluation`.
+    """Errors, rank correlations, coverage and proper scores on labelled frames: see `assay.evaluation.summary`.
 
     Frames that were fitted or calibrated on are counted under `training_overlap` and `calibration_overlap`: what is
     measured on them says nothing about new ones. `global_bars` counts the values of each quantity that have the error

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from assay.gauge import Gauge
-from assay.linear.lammps_files import write_guard, write_snap
-from assay.linear.pace_files import write_pace
+from assay.gauge.gauge import Gauge
+from assay.linear.export.lammps import write_guard, write_snap
+from assay.linear.export.pacemaker import write_pace
 from assay.linear.potential import LinearPotential
-from assay.scores.d_optimality import ExtrapolationGrade
-from assay.sources.snap import Snap
+from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.sources.snap.rows import Snap
 
 FORMATS = {"snap": "snap", "ace": "pace"}
 """Kind of potential → the format that it has."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assay.gauge import Gauge
-from assay.sources.linear_sources import LINEAR
+from assay.gauge.gauge import Gauge
+from assay.sources.registry import LINEAR
 
 
 def info(gauge: Gauge | str | Path) -> dict[str, Any]:

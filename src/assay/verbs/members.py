@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from assay.frames import Frame, FrameError, LabelKeys, Skipped
-from assay.gauge_file import require_folders
-from assay.inputs import Paths, Stage, labelled
-from assay.sources import Evaluation
-from assay.sources.ase_committee import AseCommittee
-from assay.sources.evaluation_cache import EvaluationCache, frame_key
-from assay.sources.members_file import MembersFile, write_members
-from assay.sources.recording import Gap, opened_cache, record
+from assay.execution.progress import Stage
+from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped
+from assay.results.prediction import Prediction
+from assay.sources.committees.cache import EvaluationCache, frame_key, opened_cache
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.committees.recording import Gap, record
+from assay.sources.frame_files import Paths, labelled
+from assay.sources.recorded.members_file import MembersFile, write_members
 from assay.sources.registry import parse_spec
+from assay.storage.files import require_folders
 
 UNLABELLED = LabelKeys("none", "none", "none")
 
@@ -66,17 +67,17 @@ def members(
     """Evaluate frames with several potentials and write a members file, for the source `recorded`.
 
     One potential at a time, in batches where its package has them. Evaluations are kept
-    (`assay.sources.evaluation_cache`), so an interrupted run goes on where it was.
+    (`assay.sources.committees.cache`), so an interrupted run goes on where it was.
 
     Parameters
     ----------
     models
-        names as `assay.sources.model_names` reads them (`chgnet:0.3.0`, `sevennet:7net-0@/path/to/python`), TOML files
-        of committees, and members files (`.npz`) made in other environments, which must hold the same frames
+        names as `assay.sources.committees.model_names` reads them (`chgnet:0.3.0`, `sevennet:7net-0@/path/to/python`),
+        TOML files of committees, and members files (`.npz`) made in other environments, which must hold the same frames
     frames
         files of frames; labels play no part
     out
-        the members file (`assay.sources.members_file`); a member that fails on a frame leaves NaN
+        the members file (`assay.sources.recorded.members_file`); a member that fails on a frame leaves NaN
     workers
         processes for each potential
 
@@ -167,7 +168,7 @@ def _require_evaluations(
 
 def _evaluation(
     frame: Frame, index: int, files: Sequence[MembersFile], cache: EvaluationCache, names: Sequence[str]
-) -> Evaluation:
+) -> Prediction:
     """What all members say of a frame; NaN where one says nothing."""
     a, none = len(frame.atoms), np.full(6, np.nan)
     energy, forces, stress = [], [], []
@@ -182,7 +183,7 @@ def _evaluation(
         energy.append(found["energy"])
         forces.append(found["forces"])
         stress.append(found.get("stress", none))
-    return Evaluation(
+    return Prediction(
         energy_members=np.array(energy),
         forces_members=np.array(forces),
         stress_members=None if np.isnan(stress).all() else np.array(stress),

@@ -9,24 +9,25 @@ from typing import Any
 
 from ase.calculators.calculator import Calculator
 
-from assay.gauge import Gauge
-from assay.gauge_file import require_folders
-from assay.inputs import Paths, Stage, listed
+from assay.execution.progress import Stage
+from assay.gauge.gauge import Gauge
 from assay.linear.potential import LinearPotential
-from assay.propagation.averages import averages
-from assay.propagation.function import Function
-from assay.propagation.methods import Method, member_count, propagated, require_once, require_resampling
-from assay.propagation.observables import observable_from_spec
-from assay.propagation.prototypes import the_element
-from assay.propagation.quantities import Property
+from assay.propagation.methods.averages import averages
+from assay.propagation.methods.choice import Method, member_count, propagated, require_once, require_resampling
+from assay.propagation.methods.observables import observable_from_spec
+from assay.propagation.methods.reweighting import Estimator
+from assay.propagation.properties.function import Function
+from assay.propagation.properties.prototypes import the_element
+from assay.propagation.properties.registry import property_from_spec
+from assay.propagation.property import Property
 from assay.propagation.references import References, as_references, matching, read_references, require_asked
-from assay.propagation.registry import property_from_spec
 from assay.propagation.result import Propagation
-from assay.propagation.reweighting import Estimator
 from assay.propagation.tables import write_csv, write_latex
-from assay.report import require_plotting
-from assay.sources import Source
-from assay.verbs.predict import provenance, write_json
+from assay.report.kit.plotting import require_plotting
+from assay.report.provenance import provenance
+from assay.sources.capabilities import Source
+from assay.sources.frame_files import Paths, listed
+from assay.storage.files import require_folders, write_json
 
 Asked = str | Property | Callable[[Calculator], Any]
 """A property: its spec, an object, or a function of an ASE calculator."""
@@ -71,7 +72,7 @@ def propagate(
     ----------
     properties
         `NAME[:WORD,…,key=value,…]` such as `crystals:bcc,fcc`, objects of the protocol
-        `assay.propagation.quantities.Property`, or functions of an ASE calculator that return a number, an array or a
+        `assay.propagation.property.Property`, or functions of an ASE calculator that return a number, an array or a
         dictionary of these
     members
         how many, the first ones; all by default
@@ -110,7 +111,7 @@ def propagate(
     require_folders(resume, json_file, report, latex, csv)
     if report is not None:
         with require_plotting():
-            import_module("assay.report.property_page")
+            import_module("assay.report.properties.page")
     gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
     references = _references(reference or {})
     count = member_count(gauge.source, members)
@@ -142,7 +143,7 @@ def propagate(
     if latex is not None:
         write_latex(latex, result, references)
     if report is not None:
-        from assay.report.properties import write_properties_report
+        from assay.report.properties.write import write_properties_report
 
         made = provenance(gauge, (), command)
         of_predictions = ("Error bar", "Calibration")

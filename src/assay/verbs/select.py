@@ -10,20 +10,20 @@ from typing import Any, Literal, get_args
 import numpy as np
 from ase import Atoms
 
-from assay.frames import Frame, FrameError, LabelKeys
-from assay.gauge import Gauge
-from assay.gauge_file import require_folders
-from assay.inputs import Paths, Stage, labelled, listed
+from assay.execution.progress import Stage
+from assay.frames.frame import Frame, FrameError, LabelKeys
+from assay.frames.writing import frames_out
+from assay.gauge.gauge import Gauge
 from assay.selection.pool import Pool
+from assay.selection.result import Selection
 from assay.selection.search import Search
-from assay.selection.selected import Selection
-from assay.selection.training import TrainingSet, source_of_features
-from assay.sources import Source
-from assay.sources.features_file import Features, goes_by_order
-from assay.sources.python_callable import PythonCallable
+from assay.selection.starting_set import TrainingSet, source_of_features
+from assay.sources.capabilities import Source
+from assay.sources.features.callable import PythonCallable
+from assay.sources.features.file import Features, goes_by_order
+from assay.sources.frame_files import Paths, labelled, listed
 from assay.sources.registry import parse_spec
-from assay.verbs.frames_out import frames_out
-from assay.verbs.predict import write_json
+from assay.storage.files import require_folders, write_json
 
 By = Literal["maxvol", "score", "random"]
 UNLABELLED = LabelKeys("none", "none", "none")

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
-from assay.prediction import Array
-from assay.scores.training import TrainingFeatures
-from assay.sources import Evaluation
+from assay.results.arrays import Array
+from assay.results.prediction import Prediction
+from assay.scores.features.training import TrainingFeatures
 
 name = "isolation_forest"
 TREES = 100
@@ -36,7 +36,7 @@ class Isolation:
     in_error_units: ClassVar[Literal["force", "energy"] | None] = None
     fixed_threshold: ClassVar[float | None] = None
 
-    def values(self, evaluation: Evaluation, numbers: NDArray[Any]) -> Array:
+    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`."""
         assert evaluation.features is not None
         s = np.full(len(numbers), np.inf)

@@ -1,0 +1,80 @@
+"""A student on test frames, beside its teachers."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from assay.distillation.errors import errors, worse_than
+from assay.distillation.labels import Mixed
+from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
+from assay.evaluation.summary import evaluation
+from assay.execution.progress import Stage
+from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, file_hash
+from assay.gauge.gauge import Gauge
+from assay.results.arrays import Array
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.committees.recording import record
+from assay.sources.frame_files import Paths, labelled, listed
+from assay.sources.recorded.recorded import Recorded
+from assay.sources.referenced import member_names
+
+COMPARED = {"force": "force_rmse_eV_per_A", "energy": "energy_shifted_rmse_meV_per_atom"}
+
+
+@dataclass(frozen=True)
+class StudentTest:
+    """Frames with DFT labels, what teachers say about them (`None` where they can't), and a hash of the files."""
+
+    frames: list[Frame]
+    known: PoolLabels
+    teachers: Teachers | None
+    key: str
+    workers: int = 1
+
+    @classmethod
+    def read(
+        cls,
+        source: AseCommittee | Recorded,
+        paths: Paths,
+        members: Paths | None,
+        keys: LabelKeys,
+        skipped: Skipped | None,
+        workers: int,
+        stage: Stage,
+    ) -> StudentTest:
+        """Read and evaluate; recorded teachers need members of the test frames, in `members` or on the frames."""
+        frames = list(labelled(paths, members, keys, skipped))
+        told = None
+        if isinstance(source, AseCommittee):
+            record(source, lambda: frames, workers=workers, total=len(frames), stage=stage)
+        if isinstance(source, AseCommittee) or all(f"{source.models[0]}_energy" in f.atoms.info for f in frames):
+            with suppress(FrameError):  # a teacher fails on a frame: then the student is judged alone
+                told = Teachers.evaluate(source, member_names(source), frames)[1]
+        key = "".join(file_hash(path) for path in listed(paths))
+        return cls(frames, PoolLabels.of(frames, lambda frame: frame), told, key, workers)
+
+    def of_student(self, gauge: Gauge) -> dict[str, Any]:
+        """Errors, and coverage of the force bars; raises `FrameError` for a frame that can't be evaluated."""
+        assessment = gauge.assess(self.frames, workers=self.workers)
+        if assessment.failed:
+            origin, reason = assessment.failed[0]
+            raise FrameError(f"{origin}: {reason} ({len(assessment.failed)} test frames failed)")
+        assert assessment.energy is not None
+        assert assessment.forces is not None
+        predicted = PoolLabels(assessment.energy, assessment.forces, np.full((len(self.frames), 6), np.nan))
+        bar = evaluation(assessment, gauge.constant_bar)["error_bars"]["force"]
+        coverage = None if bar is None else {"coverage": bar["coverage"], "mean_width": bar["mean_width"]}
+        return {"test": errors(self.frames, predicted, self.known), "force_bars": coverage}
+
+    def of_teachers(self, mixed: Mixed, weights: Array, which: TeacherLabel, student: dict[str, Any]) -> dict[str, Any]:
+        """Errors of the teachers' label with the references of the pool, and where the student is worse."""
+        if self.teachers is None:
+            return {}
+        shifts = np.array([mixed.references.of(frame.atoms.numbers) for frame in self.frames]).T
+        found = errors(self.frames, self.teachers.label(which, weights, shifts), self.known)
+        worse = {name: worse_than(student["test"], found, quantity) for name, quantity in COMPARED.items()}
+        return {"teachers": found, "worse_than_teachers": worse}

@@ -1,0 +1,118 @@
+"""Frames as they come, each with what a gauge says of it: files that don't fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from assay.execution.progress import Stage
+from assay.execution.workers import Failure
+from assay.frames.frame import Frame, FrameError, Skipped
+from assay.frames.writing import frames_out
+from assay.gauge.annotate import annotated
+from assay.gauge.batch import Batch, Scored
+from assay.gauge.gauge import Gauge
+from assay.gauge.tiled_scorer import Blocks, stream
+from assay.regions.tiles import surroundings
+from assay.results.arrays import Array
+from assay.results.assessment import Assessment
+from assay.results.error_bars import ONE_SIGMA
+
+FORCE_BAR = "force_error_bar"
+"""The array of the frame in the picture: `assay.report.evaluation.quantities.FORCE_BAR`."""
+
+
+MANY = 10_000
+"""Atoms of a frame beyond which a summary has quantiles over them, and a picture shows the surroundings of one."""
+
+
+PICTURED = 12.0
+"""Å around the riskiest atom of such a frame."""
+
+
+def assess_stream(
+    gauge: Gauge,
+    frames: Iterable[Frame],
+    skipped: Skipped,
+    *,
+    workers: int = 1,
+    out: str | Path | None = None,
+    stage: Stage | None = None,
+    in_blocks: Blocks | None = None,
+) -> tuple[Assessment, Atoms | None]:
+    """Assess frames as they come, writing each to `out`; also the frame with the riskiest atom, for a picture.
+
+    Large frames are evaluated `in_blocks`. With such among them the assessment has what every frame has; what is
+    written of the others is not less for it.
+    """
+    scored: list[tuple[Frame, Scored]] = []
+    worst: dict[str, Atoms] = {}  # by the array that the picture shows
+    largest: dict[str, float] = {}
+    progress = stage("assessing", None) if stage else None
+    with frames_out(out) as write:
+        for frame, result in stream(gauge.scorer, frames, in_blocks, workers=workers, progress=progress):
+            if isinstance(result, Failure):
+                skipped.append((result.origin, result.reason))
+                continue
+            name, risk = _risk_of_atoms(gauge, frame, result)
+            if risk is not None and risk.max() > largest.get(name, -np.inf):
+                worst[name], largest[name] = _pictured(frame, name, risk), float(risk.max())
+            if out is not None:
+                write(annotated(gauge, frame, result))
+            bare = Atoms(numbers=frame.atoms.numbers)  # positions and other arrays of frames that are done are let go
+            scored.append((replace(frame, atoms=bare), result))
+        if not scored:  # before the file is written
+            first = ": ".join(skipped[0]) if skipped else "no frames"
+            raise FrameError(f"no frame could be evaluated; the first: {first}")
+    if any(result.force_spread is None for _, result in scored):
+        gauge = replace(gauge, bar="")
+    scored = _in_common(scored)
+    assessment = gauge.assessment(Batch.collect(scored), tuple(skipped))
+    first = next((name for name, level in assessment.scores if level == "atom"), "")
+    return assessment, worst.get(first if assessment.forces is None else FORCE_BAR)
+
+
+def _in_common(scored: list[tuple[Frame, Scored]]) -> list[tuple[Frame, Scored]]:
+    """The scores, and what they say beside their values, that every frame has."""
+    scores = set.intersection(*(set(result.scores) for _, result in scored))
+    companions = set.intersection(*(set(result.companions) for _, result in scored))
+    return [
+        (
+            frame,
+            replace(
+                result,
+                scores={key: values for key, values in result.scores.items() if key in scores},
+                companions={name: values for name, values in result.companions.items() if name in companions},
+            ),
+        )
+        for frame, result in scored
+    ]
+
+
+def _pictured(frame: Frame, name: str, risk: Array) -> Atoms:
+    """The frame with the risk of its atoms; of a large one, what surrounds the riskiest atom."""
+    if len(frame.atoms) <= MANY:
+        atoms: Atoms = frame.atoms.copy()
+        atoms.info = {"origin": frame.origin}
+        atoms.arrays[name] = risk
+        return atoms
+    top = int(risk.argmax())
+    atoms, index = surroundings(frame.atoms, top, PICTURED)
+    atoms.info = {"origin": f"{frame.origin}, around atom {top}"}
+    atoms.arrays[name] = risk[index]
+    return atoms
+
+
+def _risk_of_atoms(gauge: Gauge, frame: Frame, scored: Scored) -> tuple[str, Array | None]:
+    """What the picture of the worst frame shows, `(A,)`: norms of force bars, or the first score of atoms."""
+    forces, spread = scored.evaluation.forces, scored.force_spread
+    if forces is None or spread is None:
+        name = next((name for name, level in scored.scores if level == "atom"), "")
+        return name, scored.scores.get((name, "atom"))
+    bar = gauge.assessment(Batch.collect([(frame, scored)])).force_bar
+    bars = spread if bar is None else bar.half_width(ONE_SIGMA)
+    return FORCE_BAR, np.asarray(np.linalg.norm(bars, axis=1))

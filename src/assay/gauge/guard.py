@@ -1,0 +1,87 @@
+"""Stop molecular dynamics that leaves what the potential knows, and keep the frame for labelling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from assay.gauge.calculator import GaugeCalculator
+from assay.gauge.gauge import Gauge
+
+
+class GuardStop(RuntimeError):
+    """A guard has stopped the run; `atoms` is the frame, `value` the score, `saved` whether it was kept."""
+
+    def __init__(self, message: str, atoms: Atoms, value: float, saved: bool) -> None:
+        super().__init__(message)
+        self.atoms, self.value, self.saved = atoms, value, saved
+
+
+class Guard:
+    """An observer for `ase` dynamics: `dyn.attach(Guard(atoms, "caught.extxyz"), interval=10)`.
+
+    At each call the largest value over atoms of `score` is compared with `threshold`. Above it the frame is appended
+    to `out` with all scores and error bars, and `GuardStop` is raised; above `cap` it is not kept, because an exploded
+    frame teaches nothing.
+
+    Parameters
+    ----------
+    atoms
+        with a `GaugeCalculator`, or with `gauge` any calculator
+    gauge
+        scores the frames of a run that another calculator drives; the gauge of the atoms' calculator by default
+    score, threshold
+        a score of atoms; its threshold in the gauge by default
+    cap
+        1000 times the threshold by default
+
+    Raises
+    ------
+    TypeError
+        another calculator and no `gauge`
+    ValueError
+        a score that the gauge does not have, no threshold, or one that is not positive or above the cap
+    """
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        out: str | Path,
+        *,
+        gauge: Gauge | None = None,
+        score: str = "gamma",
+        threshold: float | None = None,
+        cap: float | None = None,
+    ) -> None:
+        self._calculator = atoms.calc if gauge is None else gauge.calculator()
+        if not isinstance(self._calculator, GaugeCalculator):
+            raise TypeError(
+                f"the guard needs atoms with a calculator of a gauge, not {type(atoms.calc).__name__}, or gauge="
+            )
+        gauge = self._calculator.gauge
+        available = [each.name for each in gauge.scores if each.home == "atom"]
+        if score not in available:
+            raise ValueError(f"no score {score!r} of atoms in this gauge; it has {', '.join(available)}")
+        if threshold is None and (score, "atom") not in gauge.thresholds:
+            raise ValueError(f"this gauge has no threshold for {score}; give one")
+        self.atoms, self.out, self.score = atoms, Path(out), score
+        self.threshold = gauge.thresholds[score, "atom"] if threshold is None else threshold
+        self.cap = 1000.0 * self.threshold if cap is None else cap
+        if not 0.0 < self.threshold <= self.cap:
+            raise ValueError(f"the guard needs 0 < threshold <= cap, got {self.threshold:g} and {self.cap:g}")
+
+    def __call__(self) -> None:
+        """Check the frame; raises `GuardStop`."""
+        value = float(np.max(self._calculator.get_property(self.score, self.atoms)))
+        if value <= self.threshold:
+            return
+        saved = value <= self.cap
+        if saved:
+            from ase.io.extxyz import write_extxyz  # slow to import
+
+            with self.out.open("a") as file:
+                write_extxyz(file, [self._calculator.annotate(self.atoms)])
+        where = f"the frame is in {self.out}" if saved else f"above the cap {self.cap:g}, the frame is not kept"
+        raise GuardStop(f"{self.score} = {value:.3g} > {self.threshold:.3g}; {where}", self.atoms.copy(), value, saved)

@@ -1,0 +1,102 @@
+"""When a score flags: thresholds from training errors and held-out scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from assay.frames.compositions import foreign_zero
+from assay.gauge.batch import Batch
+from assay.regions.neighbourhoods import frame_max
+from assay.results.arrays import Array, Level
+from assay.results.score import Key
+from assay.scores.d_optimality.local import majority
+from assay.scores.protocol import FittedScore
+
+HELD_OUT_QUANTILE = 0.95
+EXACT = 1e-9
+"""eV/atom: a fence of energy errors below this is of rounding errors, as an exact fit leaves them."""
+
+FEWEST = 20
+FEWEST_FRAMES = 5
+"""Atoms and frames of a cluster below which it has no threshold of its own."""
+
+
+def tukey_fence(errors: Array) -> float:
+    """`Q3 + 1.5 (Q3 - Q1)` of training errors (Shuang et al., Eq. 7; Lysogorskiy et al.)."""
+    q1, q3 = np.quantile(errors, [0.25, 0.75])
+    return float(q3 + 1.5 * (q3 - q1))
+
+
+def thresholds(scores: Sequence[FittedScore], training: Batch, held_out: Batch | None) -> dict[Key, float]:
+    """A threshold for each score and level.
+
+    Scores in error units: `tukey_fence` of the training errors of that level (norm of the force error of an atom, its
+    mean over the neighbourhood, its maximum over the frame; |energy error| per atom). A method's own threshold where
+    it has one (γ: 1 for atoms and frames). Otherwise the 95 % quantile on held-out frames; none without any. Energy
+    errors that are those of another zero, or of an exact fit, say nothing of a spread, and make no threshold.
+    """
+    fences = _fences(training)
+    by_name = {score.name: score for score in scores}
+    found: dict[Key, float] = {}
+    for key in training.scores:
+        name, level = key
+        score = by_name[name]
+        if score.in_error_units is not None:
+            if (score.in_error_units, level) in fences:
+                found[key] = fences[score.in_error_units, level]
+        elif score.fixed_threshold is not None and level != "neighbourhood":
+            found[key] = score.fixed_threshold
+        elif held_out is not None:
+            finite = held_out.scores[key][np.isfinite(held_out.scores[key])]
+            found[key] = float(np.quantile(finite, HELD_OUT_QUANTILE)) if len(finite) else np.inf
+    return found
+
+
+def cluster_fences(training: Batch, clusters: int) -> Array:
+    """`tukey_fence` of the force errors of training atoms by their `gamma_cluster`, `(K,)`, eV/Å.
+
+    Clusters of fewer than `FEWEST` atoms in the sample take that of all atoms. Raises `ValueError` without labels.
+    """
+    if training.labels is None or training.forces is None:
+        raise ValueError("thresholds by cluster need labelled training frames and predicted forces")
+    errors = np.linalg.norm(training.forces - training.labels.forces, axis=1)
+    of_cluster = [errors[training.companions["gamma_cluster"] == k] for k in range(clusters)]
+    return np.array([tukey_fence(each if len(each) >= FEWEST else errors) for each in of_cluster])
+
+
+def cluster_levels(held_out: Batch, clusters: int) -> Array:
+    """The 95 % quantile of the largest γ_local of held-out frames by the cluster of the frame, `(K,)`.
+
+    A frame's cluster is that of most of its atoms. Clusters of fewer than `FEWEST_FRAMES` take the quantile of all.
+    """
+    largest, atoms = held_out.scores["gamma_local", "frame"], held_out.companions["gamma_cluster"]
+    of_frame = np.array([majority(atoms[a:b]) for a, b in pairwise(held_out.offsets)])
+
+    def level(values: Array) -> float:
+        return float(np.quantile(values, HELD_OUT_QUANTILE, method="higher")) if len(values) else 1.0
+
+    known = np.isfinite(largest)  # frames with a species that no training atom has are infinitely far
+    largest, of_frame = largest[known], of_frame[known]
+    of_cluster = [largest[of_frame == k] for k in range(clusters)]
+    return np.array([level(each if len(each) >= FEWEST_FRAMES else largest) for each in of_cluster])
+
+
+def _fences(training: Batch) -> dict[tuple[str, Level], float]:
+    """`tukey_fence` of each quantity and level; none of frames without labels, or of features without predictions."""
+    labels, neighbourhood_error = training.labels, training.neighbourhood_error
+    if labels is None or training.energy is None or training.forces is None or neighbourhood_error is None:
+        return {}
+    force_error = np.linalg.norm(training.forces - labels.forces, axis=1)
+    found: dict[tuple[str, Level], float] = {
+        ("force", "atom"): tukey_fence(force_error),
+        ("force", "neighbourhood"): tukey_fence(neighbourhood_error),
+        ("force", "frame"): tukey_fence(frame_max(force_error, training.offsets)),
+    }
+    energy_error = (training.energy - labels.energy) / training.natoms
+    fence = tukey_fence(np.abs(energy_error))
+    if fence > EXACT and not foreign_zero(training.fractions, energy_error):
+        found["energy", "frame"] = fence
+    return found

@@ -1,0 +1,386 @@
+"""Fit a source and its scores to training frames: one pass over them, a second one where outliers are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.ensembles.fit import FittedMembers, MemberChoice, Predicted, fit_members
+from assay.execution.progress import Stage
+from assay.execution.workers import Failure, Progress, map_frames
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped
+from assay.gauge.batch import Batch
+from assay.gauge.thresholds import cluster_fences, cluster_levels, tukey_fence
+from assay.linear.fit import fit_linear
+from assay.linear.posteriors.protocol import Posterior
+from assay.linear.residual import residual_of
+from assay.linear.weights import Weights
+from assay.results.arrays import Array
+from assay.results.assessment import NO_PREDICTIONS
+from assay.scores.d_optimality.cluster_wise import ClusterWiseForce, ClusterWiseGrade
+from assay.scores.d_optimality.local import LocalGrade
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.members.committee import CommitteeForce
+from assay.scores.members.heterogeneous import with_weights
+from assay.scores.protocol import FittedScore
+from assay.scores.registry import (
+    BY_DEFAULT,
+    COMMITTEE,
+    FROM_DERIVATIVES,
+    FROM_FEATURES,
+    OF_LAST_LAYER,
+    checked_names,
+    fit_scores,
+)
+from assay.sources.capabilities import LinearSource, Source
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.corrector import Corrector
+from assay.sources.energy_references import LABELS
+from assay.sources.features.atom_features import atom_features
+from assay.sources.features.soap import Soap
+from assay.sources.recorded.recorded import Recorded
+from assay.sources.referenced import Referenced, member_names
+from assay.sources.registry import FeatureSource
+
+FORCE_SPREADS = tuple(CommitteeForce(largest).name for largest in (False, True))
+"""Scores that read the force members."""
+
+
+WITH_FEATURES = ("chgnet", "sevennet", "mace", "matgl")
+"""Families that give last-layer features."""
+
+
+@dataclass(frozen=True)
+class ScoreChoice:
+    """Which scores to fit, and to which atoms.
+
+    | field | meaning |
+    |---|---|
+    | names | of scores; all that the source supports by default, but for `outlier_factor` |
+    | clusters | as in `assay.scores.d_optimality.partition.partition`, for `gamma_local` |
+    | without_outliers | leave out atoms whose force error is above `Q3 + 1.5 (Q3 - Q1)`, as pacemaker does |
+    | core | array of the frames that is true for the atoms to fit scores to: the core of a cut-out cluster |
+    """
+
+    names: tuple[str, ...] | None = None
+    clusters: str | None = None
+    without_outliers: bool = False
+    core: str | None = None
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raises `ValueError` for a choice that none of these scores could follow."""
+        if self.clusters and LocalGrade.name not in names:
+            raise ValueError(f"clusters {self.clusters!r} are of {LocalGrade.name}, which is not asked for")
+        if (self.core or self.without_outliers) and not any(name in FROM_FEATURES for name in names):
+            raise ValueError(f"no atoms to choose: none of {', '.join(names)} is fitted to features of atoms")
+
+
+@dataclass
+class _Collected:
+    """Features of the frames as they come, for the scores of `choice` that need them."""
+
+    choice: ScoreChoice
+    names: tuple[str, ...]
+    training: TrainingFeatures = field(default_factory=TrainingFeatures)
+    core: list[NDArray[np.bool_]] = field(default_factory=list)
+
+    @property
+    def needed(self) -> bool:
+        return any(name in FROM_FEATURES or name in FROM_DERIVATIVES for name in self.names)
+
+    def __post_init__(self) -> None:
+        self.choice.check(self.names)
+
+    def append(self, frame: Frame, features: Array) -> None:
+        """Raises `FrameError` for a frame without the array that names the core, or with one that is no mask."""
+        if not self.needed:
+            return
+        key, atoms = self.choice.core, frame.atoms
+        if key is not None and key not in atoms.arrays:
+            raise FrameError(
+                f"{frame.origin}: no array {key!r}, which says what the core is; it has {list(atoms.arrays)}"
+            )
+        core = np.ones(len(atoms), bool) if key is None else atoms.arrays[key]
+        if core.ndim != 1:
+            raise FrameError(f"{frame.origin}: array {key!r} of shape {core.shape}, needed one value for each atom")
+        self.core.append(core.astype(bool))
+        self.training.append(features, atoms.numbers, frame.config_type)
+
+    def scores(self, errors: Array | None = None) -> tuple[FittedScore, ...]:
+        """Fit them; `errors`: norms of the force errors of all atoms, `(A,)`, eV/Å, where outliers are left out."""
+        if self.needed:
+            keep = np.concatenate(self.core)
+            if errors is not None:
+                keep &= errors <= tukey_fence(errors[keep])
+            if not keep.any():
+                raise FrameError(f"no atom to fit scores to: the array {self.choice.core!r} is false for all atoms")
+            if not keep.all():
+                self.training.keep_only(keep)
+        return fit_scores(self.names, self.training, self.choice.clusters)
+
+
+@dataclass(frozen=True)
+class _ForceErrors:
+    source: Source
+
+    def __call__(self, frame: Frame) -> Array:
+        forces = self.source.predict(frame.atoms).forces
+        assert forces is not None
+        assert frame.forces is not None
+        return np.asarray(np.linalg.norm(forces - frame.forces, axis=1))
+
+
+def fit_potential(
+    frames: Callable[[], Iterator[Frame]],
+    survey: Survey,
+    rows: LinearSource,
+    choice: ScoreChoice,
+    *,
+    bar_score: str,
+    chosen: NDArray[np.bool_],
+    weights: Weights,
+    posterior: Posterior,
+    seed: int,
+    workers: int,
+    stage: Stage,
+    failed: Skipped | None,
+) -> tuple[Source, tuple[FittedScore, ...]]:
+    """A linear potential and the scores of its features; a second pass finds the outliers, if they are to be left out.
+
+    Parameters as in `assay.linear.fit.fit_linear`; `bar_score`: the score of the error bar. What a corrector learns
+    before its fit takes a pass of its own.
+    """
+    same_forces = isinstance(rows, Corrector) and not rows.forces
+    by_default = [name for name in BY_DEFAULT if not (same_forces and name in FORCE_SPREADS)]
+    names = checked_names([*(choice.names or by_default), bar_score])
+    if same_forces and (meaningless := [name for name in names if name in FORCE_SPREADS]):
+        raise ValueError(
+            f"{', '.join(meaningless)}: a corrector of energies leaves forces as they are, so its members don't differ "
+            "in them. Build with forces=true, or take error bars of another score, such as committee_energy:scale or "
+            "leverage:scale"
+        )
+    _refuse_derivatives(names, rows.kind)
+    collected = _Collected(choice, names)
+    rows, residual = residual_of(rows, frames, survey, chosen=chosen, workers=workers, stage=stage)
+    potential = fit_linear(
+        frames(),
+        survey,
+        rows,
+        chosen=chosen,
+        weights=weights,
+        posterior=posterior,
+        residual=residual,
+        seed=seed,
+        workers=workers,
+        progress=stage("design rows and fit", int(chosen.sum())),
+        on_design=lambda frame, design: collected.append(frame, design.features),
+        failed=failed,
+    )
+    if not choice.without_outliers:
+        return potential, collected.scores()
+    selected = (frame for frame, use in zip(frames(), chosen, strict=True) if use)
+    progress = stage("force errors", int(chosen.sum()))
+    found = map_frames(_ForceErrors(potential), selected, workers=workers, progress=progress)
+    return potential, collected.scores(np.concatenate([e for _, e in found if not isinstance(e, Failure)]))
+
+
+def committee_source(
+    settings: dict[str, Any], frames: Callable[[], Iterator[Frame]], keys: LabelKeys, allow_import: tuple[str, ...]
+) -> AseCommittee | Recorded:
+    """A source that brings its members along; recorded ones that `settings` doesn't name are those of the first frame.
+
+    Adds the names to `settings`.
+    """
+    if settings["source"] != Recorded.kind:
+        committee = AseCommittee.from_toml(settings, allow_import=allow_import)
+        alone = len(committee.members) == 1 and committee.members[0].calculator in WITH_FEATURES
+        return replace(committee, features=committee.features or committee.members[0].label) if alone else committee
+    if "models" not in settings:
+        settings["models"] = list(Recorded.from_frame(next(frames()).atoms, keys).models)
+    return Recorded(tuple(settings["models"]))
+
+
+def fit_committee(
+    source: AseCommittee | Recorded,
+    frames: Callable[[], Iterator[Frame]],
+    choice: ScoreChoice,
+    members: MemberChoice,
+    *,
+    bar_score: str,
+    chosen: NDArray[np.bool_],
+    workers: int,
+    stage: Stage,
+    failed: Skipped | None,
+) -> tuple[FittedMembers, tuple[FittedScore, ...]]:
+    """A source that has members, with energies of one scale, and its scores with their weights.
+
+    Parameters as in `assay.ensembles.fit.fit_members`; `bar_score`: the score of the error bar. Where one of the
+    members gives its last-layer features, their scores are fitted in the same pass. Raises `ValueError` for a score
+    that needs features where there are none.
+    """
+    featured = isinstance(source, AseCommittee) and bool(source.features)
+    by_default = [*(COMMITTEE if len(member_names(source)) > 1 else ()), *(OF_LAST_LAYER if featured else ())]
+    wanted = checked_names([*(choice.names or by_default), bar_score])
+    collected = _Collected(choice, wanted)
+    if collected.needed and not featured:
+        without = ", ".join(name for name in wanted if name in FROM_FEATURES or name in FROM_DERIVATIVES)
+        give = "; name a member that gives its own with features=LABEL" if isinstance(source, AseCommittee) else ""
+        raise ValueError(f"{without} needs features, which the source {source.kind!r} does not have{give}")
+    seen = FeaturesSeen(collected.append, choice.without_outliers)
+    fitted = fit_members(
+        source, frames, members, chosen=chosen, workers=workers, stage=stage, failed=failed,
+        on_frame=seen if collected.needed else None,
+    )  # fmt: skip
+    if any(name in FROM_DERIVATIVES for name in wanted):
+        fitted = replace(fitted, source=with_derivatives(fitted.source))
+    if collected.needed:
+        collected.training.energy_errors = seen.energy_errors(fitted.source, member_names(source))
+    return fitted, with_weights(collected.scores(seen.force_errors()), fitted.weights)
+
+
+def _refuse_derivatives(names: Sequence[str], kind: str) -> None:
+    if asked := [name for name in names if name in FROM_DERIVATIVES]:
+        raise ValueError(
+            f"{', '.join(asked)} needs derivatives of last-layer features, which the source {kind!r} does not give"
+        )
+
+
+def by_cluster(scores: Sequence[FittedScore], training: Batch, held_out: Batch | None) -> tuple[FittedScore, ...]:
+    """Scores with a threshold for each cluster, from training errors (committee) and held-out frames (γ_local).
+
+    Raises `ValueError` without `gamma_local`, or with neither members nor held-out frames.
+    """
+    local = next((score for score in scores if isinstance(score, LocalGrade)), None)
+    of_forces = "forces" in training.envelopes  # those of a corrector of energies don't differ
+    if local is None or not (of_forces or held_out):
+        raise ValueError("thresholds by cluster need the score gamma_local, and members or held-out frames")
+    found: list[FittedScore] = []
+    if of_forces:
+        found.append(ClusterWiseForce(local, cluster_fences(training, len(local.names))))
+    if held_out:
+        found.append(ClusterWiseGrade(local, cluster_levels(held_out, len(local.names))))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Features:
+    source: FeatureSource
+
+    def __call__(self, frame: Frame) -> Array:
+        return atom_features(self.source, frame.atoms)
+
+
+def fit_features(
+    frames: Iterable[Frame],
+    source: FeatureSource,
+    choice: ScoreChoice,
+    *,
+    chosen: NDArray[np.bool_],
+    species: Sequence[str],
+    workers: int = 1,
+    progress: Progress | None = None,
+    failed: Skipped | None = None,
+) -> tuple[FeatureSource, tuple[FittedScore, ...]]:
+    """A source of features alone with what it learnt (species, number of features), and its scores.
+
+    Parameters
+    ----------
+    chosen
+        which of the frames to fit, `(F,)`; the others are passed over
+    species
+        chemical symbols of all training frames
+    failed
+        receives `(origin, reason)` of frames that could not be evaluated; without it they raise `FrameError`
+
+    Raises
+    ------
+    ValueError
+        a score that needs members
+    FrameError
+        frames whose numbers of features differ, or none that can be evaluated
+    """
+    names = checked_names(choice.names or [name for name in BY_DEFAULT if name in FROM_FEATURES])
+    _refuse_derivatives(names, source.kind)
+    if members := [name for name in names if name not in FROM_FEATURES]:
+        raise ValueError(f"{', '.join(members)} needs predictions of members; {source.kind} gives features alone")
+    if choice.without_outliers:
+        raise ValueError(f"no force errors to tell outliers by: {NO_PREDICTIONS}")
+    if isinstance(source, Soap):
+        source = source.for_species(species)
+    collected = _Collected(choice, names)
+    columns: int | None = None
+    selected = (frame for frame, use in zip(frames, chosen, strict=True) if use)
+    for frame, features in map_frames(_Features(source), selected, workers=workers, progress=progress):
+        if isinstance(features, Failure):
+            if failed is None:
+                raise FrameError(f"{features.origin}: {features.reason}")
+            failed.append((features.origin, features.reason))
+            continue
+        columns = columns or features.shape[1]
+        if features.shape[1] != columns:
+            raise FrameError(
+                f"{frame.origin}: {features.shape[1]} features per atom, but {columns} in frames before it"
+            )
+        collected.append(frame, features)
+    if columns is None:
+        raise FrameError("no training frame could be evaluated")
+    return source if isinstance(source, Soap) else replace(source, columns=columns), collected.scores()
+
+
+@dataclass
+class FeaturesSeen:
+    """Passes features on, and keeps what the errors of the mean of the members follow from.
+
+    | field | meaning |
+    |---|---|
+    | append | gets each frame with its features `(A, D)` |
+    | forces_too | keep errors of forces as well |
+    """
+
+    append: Callable[[Frame, Array], None]
+    forces_too: bool = False
+    frames: list[tuple[NDArray[Any], float | None, Array]] = field(default_factory=list)
+    errors: list[Array] = field(default_factory=list)
+
+    def __call__(self, frame: Frame, told: Predicted) -> None:
+        """One frame; raises `ValueError` where there are no features."""
+        if told.features is None:
+            raise ValueError("the member that is to give last-layer features gives none")
+        self.append(frame, told.features)
+        self.frames.append((frame.atoms.numbers, frame.energy, told.energies))
+        if self.forces_too:
+            if frame.forces is None:
+                raise FrameError(f"{frame.origin}: no forces to tell outliers by")
+            self.errors.append(np.linalg.norm(told.forces.mean(axis=0) - frame.forces, axis=1))
+
+    def energy_errors(self, fitted: Source, names: Sequence[str]) -> Array | None:
+        """Of the energies per atom, `(F,)` eV; NaN for frames without a label, `None` with zeros other than theirs.
+
+        `names`: of all M members that were seen, of which `fitted` may have kept some.
+        """
+        if not isinstance(fitted, Referenced) or fitted.references.onto != LABELS:
+            return None
+        kept = [names.index(name) for name in fitted.references.members]
+        errors = []
+        for numbers, label, energies in self.frames:
+            mean = energies[kept].mean() + fitted.references.of(numbers).mean()
+            errors.append(np.nan if label is None else (mean - label) / len(numbers))
+        return np.array(errors)
+
+    def force_errors(self) -> Array | None:
+        """Norms of the errors of all atoms, `(A,)` eV/Å, where they were asked for."""
+        return np.concatenate(self.errors) if self.errors else None
+
+
+def with_derivatives(source: AseCommittee | Recorded | Referenced) -> AseCommittee | Referenced:
+    """The source, whose evaluations now have the derivatives of features."""
+    if isinstance(source, Referenced):
+        assert isinstance(source.source, AseCommittee)
+        return replace(source, source=replace(source.source, derivatives=True))
+    assert isinstance(source, AseCommittee)
+    return replace(source, derivatives=True)

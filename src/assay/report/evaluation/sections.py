@@ -1,0 +1,331 @@
+"""The sections of the page: which panels and tables, with captions that say how to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from assay.evaluation.summary import RATIO_EDGES
+from assay.metrics import error_ratios
+from assay.report.evaluation import figures, tables
+from assay.report.evaluation.quantities import FORCE_BAR, Quantity, atom_force_bar, atom_key, quantities
+from assay.report.kit import theme
+from assay.report.kit.parts import Panel, Section, many, percent
+from assay.report.kit.structure import picture
+from assay.results.arrays import Array, Level
+from assay.results.assessment import Assessment, Labels
+from assay.results.error_bars import Gaussian
+from assay.results.residuals import Spanned, spanned
+from assay.results.score import Score
+
+
+def bars(assessment: Assessment, labels: Labels | None) -> Section:
+    """Errors against their bars: scatter, coverage, and RMSE against predicted variance."""
+    section = Section(
+        "bars", "Do the error bars match the errors?", "Each error is held against the bar that foretold it."
+    )
+    if assessment.forces is None:
+        section.notes.append("The gauge gives scores and no predictions, so there are neither errors nor bars.")
+        return section
+    if labels is None:
+        section.notes.append(
+            "No reference labels came with these frames, so there are no errors to hold the bars against."
+        )
+        return section
+    found = quantities(assessment, labels)
+    section.notes.extend(_missing(assessment, labels, found))
+    shown = [quantity for quantity in found if figures.drawable(quantity).any()]
+    section.panels.extend(_error_against_bar(quantity) for quantity in shown)
+    if found:
+        section.panels.append(_coverage(found))
+    gaussian = [quantity for quantity in shown if isinstance(quantity.bar, Gaussian) and quantity.name != "stress"]
+    section.panels.extend(_rmse_against_rmv(quantity) for quantity in gaussian)
+    if any(not isinstance(quantity.bar, Gaussian) for quantity in found):
+        section.notes.append(
+            "Some bars are intervals with a promised coverage. They have no variance, so the diagram of RMSE against "
+            "predicted variance is not defined for them; the coverage diagram is."
+        )
+    return section
+
+
+def envelope(assessment: Assessment, labels: Labels | None, evaluation: Mapping[str, Any]) -> list[Section]:
+    """References beside what the members span, and errors over their spread; no section without members or labels."""
+    found = {} if labels is None else spanned(assessment, labels)
+    if labels is None or not found:
+        return []
+    section = Section(
+        "envelope",
+        "Do the members hold the truth between them?",
+        "From the smallest to the largest prediction of the members and the best fit: nothing is calibrated.",
+    )
+    bars = {quantity.name: quantity for quantity in quantities(assessment, labels)}
+    for name, values in found.items():
+        section.panels.extend((_parity(name, values, assessment.members), _ratios(name, values, bars.get(name))))
+    table = tables.envelopes(evaluation)
+    section.tables.extend([table] if table else [])
+    if assessment.still.any():
+        section.notes.append("Force components that vanish by symmetry are left out.")
+    return [section]
+
+
+def ranking(assessment: Assessment, labels: Labels | None, evaluation: Mapping[str, Any]) -> Section:
+    """How the mean force error falls as the atoms ranked riskiest are taken out, and how well each score ranks."""
+    section = Section(
+        "ranking", "Do they put the largest errors first?", "A ranking needs no unit: scores count as well as bars."
+    )
+    scored = tables.scores(evaluation)
+    section.tables.extend([scored] if scored else [])
+    scores = {score.name: score.values for (_, level), score in assessment.scores.items() if level == "atom"}
+    bar = atom_force_bar(assessment)
+    rankings = ({} if bar is None else {"error bar": bar}) | scores
+    if labels is None or not rankings:
+        missing = "no reference labels" if labels is None else "no error bars or scores of atoms"
+        section.notes.append(f"There are {missing}, so a ranking of errors can't be drawn.")
+        return section
+    rankings = dict(list(rankings.items())[: len(theme.SERIES)])
+    error = np.linalg.norm(assessment.force_error(labels), axis=1)
+    kept = ~assessment.still.all(axis=1) & np.isfinite(error) & ~np.isnan([*rankings.values()]).any(axis=0)
+    if not kept.any():
+        section.notes.append("No atom has both an error and a ranking.")
+        return section
+    kept_rankings = {name: values[kept] for name, values in rankings.items()}
+    section.panels.append(
+        Panel(
+            "sparsification",
+            "Sparsification",
+            theme.svg(
+                lambda ax: figures.sparsification(ax, kept_rankings, error[kept], "eV/Å"),
+                id="sparsification",
+                label="Mean force error of the atoms left as the riskiest are taken out",
+            ),
+            "Take out the atoms ranked riskiest and see how far the mean force error of the rest falls. A good ranking "
+            "follows the oracle, which knows the errors; a useless one stays on the flat line of a random order.",
+        )
+    )
+    return section
+
+
+def distributions(assessment: Assessment, training: Mapping[tuple[str, Level], Array]) -> Section:
+    """A histogram of each score beside that of training frames."""
+    section = Section(
+        "scores",
+        "How far from home are these frames?",
+        "A score is a distance from what the potential was fitted to: bigger is less trustworthy. It is not an error.",
+    )
+    for place, (key, score) in enumerate(assessment.scores.items()):
+        values = training.get(key)
+        if np.isfinite(score.values).any():
+            section.panels.append(_distribution(f"score-{place}", score, values))
+    if not assessment.scores:
+        section.notes.append("The gauge gave no scores.")
+    elif not training:
+        section.notes.append("No scores of training frames came with this report, so there is nothing to compare with.")
+    return section
+
+
+def riskiest(assessment: Assessment, labels: Labels | None, worst: Atoms | None) -> Section:
+    """Tables of the riskiest frames and atoms, and a picture of the worst frame."""
+    lead = "Look here first: what to recompute, and where in a frame the potential is unsure."
+    if assessment.forces is not None:
+        lead += f" Force bars {'' if labels is None else 'and errors '}are lengths of vectors."
+    section = Section("riskiest", "Riskiest frames and atoms", lead)
+    section.tables.extend(
+        table
+        for table in (tables.riskiest_frames(assessment, labels), tables.riskiest_atoms(assessment, labels))
+        if table
+    )
+    if not section.tables:
+        section.notes.append("There are neither error bars nor scores to rank by.")
+    if worst is None:
+        section.notes.append("No structure was handed in for a picture of the worst frame.")
+    else:
+        section.panels.append(_picture(worst, assessment))
+    return section
+
+
+def every_number(evaluation: Mapping[str, Any]) -> Section:
+    """The tables of the evaluation."""
+    section = Section("numbers", "All numbers", "An en dash stands where a number is not defined.")
+    found = (
+        tables.error_bars(evaluation),
+        tables.groups(evaluation, "by_config_type", "Group"),
+        tables.groups(evaluation, "by_element", "Element"),
+    )
+    section.tables.extend(table for table in found if table)
+    if not section.tables:
+        section.notes.append("No evaluation came with these frames: run assay evaluate on labelled frames to get one.")
+    return section
+
+
+def _missing(assessment: Assessment, labels: Labels, found: Sequence[Quantity]) -> list[str]:
+    """Why a quantity has no diagram, and what of it was left out."""
+    have = {"force": assessment.force_bar, "energy": assessment.energy_bar, "stress": assessment.stress_bar}
+    drawn = {quantity.name for quantity in found}
+    notes = []
+    for name, bar in have.items():
+        if name not in drawn:
+            no_reference = name == "stress" and labels.stress is None
+            why = (
+                "the gauge gives no bars"
+                if bar is None
+                else "no reference came"
+                if no_reference
+                else "no value is left"
+            )
+            notes.append(f"No {name} diagram: {why} for it.")
+    notes += [
+        f"{q.left_out:,} {q.name} values had no finite error or usable bar and are left out."
+        for q in found
+        if q.left_out
+    ]
+    if assessment.still.any():
+        notes.append(
+            f"{int(assessment.still.sum()):,} force components are left out of these diagrams: they vanish by symmetry."
+        )
+    return notes
+
+
+def _error_against_bar(quantity: Quantity) -> Panel:
+    drawn = figures.drawable(quantity)
+    guide = "1σ and 2σ" if isinstance(quantity.bar, Gaussian) else "68 % and 95 %"
+    caption = (
+        "Bigger bars (right) should go with bigger errors (up). If the bars are right, about 68 % and 95 % of the "
+        f"points lie below the {guide} lines, at every width. The smallest errors run off the bottom."
+    )
+    if not drawn.all():
+        caption += f" {int((~drawn).sum()):,} errors of exactly zero or infinite bars have no place on these axes."
+    return Panel(
+        f"error-{quantity.name}",
+        f"{quantity.name.capitalize()} errors against their bars",
+        theme.svg(
+            lambda ax: figures.error_against_bar(ax, quantity),
+            id=f"error-{quantity.name}",
+            label=f"Absolute {quantity.name} error against the size of its error bar, on logarithmic axes",
+        ),
+        caption,
+    )
+
+
+def _coverage(found: Sequence[Quantity]) -> Panel:
+    return Panel(
+        "coverage",
+        "Reliability: coverage",
+        theme.svg(
+            lambda ax: figures.coverage(ax, found),
+            id="coverage",
+            label="Share of errors inside the error bars against the share promised",
+        ),
+        "A bar that promises to hold 68 % of the errors should hold 68 %: the closer to the diagonal, the better. "
+        "Below it the bars are too narrow (overconfident), above it too wide.",
+    )
+
+
+def _rmse_against_rmv(quantity: Quantity) -> Panel:
+    return Panel(
+        f"rmv-{quantity.name}",
+        f"{quantity.name.capitalize()} errors predicted and found",
+        theme.svg(
+            lambda ax: figures.rmse_against_rmv(ax, quantity),
+            id=f"rmv-{quantity.name}",
+            label=f"Root mean square {quantity.name} error against the root mean variance predicted, by bins",
+        ),
+        "Values are sorted by their bar and put in bins of equal count. Points on the diagonal have bars of the right "
+        "size at that width; a flat row of points means that the bars don't tell risky from safe.",
+    )
+
+
+def _parity(name: str, values: Spanned, members: int) -> Panel:
+    unit, factor = tables.UNITS[name]
+    shown, n = len(figures.drawn(values)), values.label.size
+    caption = (
+        f"A parity plot with its diagonal laid flat: the reference, and the range of {many(members, 'member')}, less "
+        f"the prediction. {percent(float(values.outside.mean()))} of {many(n, 'reference')} are outside their range. "
+        "The longest ranges run off the axis."
+    )
+    if shown < n:
+        caption += f" Drawn are {shown:,} values, taken at random."
+    return Panel(
+        f"envelope-{name}",
+        f"{name.capitalize()} envelope of the members",
+        theme.svg(
+            lambda ax: figures.envelope(ax, values, unit, factor),
+            id=f"envelope-{name}",
+            label=f"Reference {name} less the prediction, with the range of the members shaded",
+        ),
+        caption,
+    )
+
+
+def _ratios(name: str, values: Spanned, bar: Quantity | None) -> Panel:
+    ratios = {"members' deviation": (values.label - values.predicted, values.std)}
+    if bar is not None and isinstance(bar.bar, Gaussian):
+        ratios["error bar"] = (-bar.error, bar.bar.std)
+    caption = (
+        "How often an error is so many times its spread: the members' standard deviation as it is, and the calibrated "
+        "error bar. Where a spread has the size of the errors, its histogram follows the normal distribution; too "
+        "narrow, it is lower in the middle and higher at the sides."
+    )
+    beyond = float(np.mean(np.abs(error_ratios(*ratios["members' deviation"])) > RATIO_EDGES[-1]))
+    if beyond:
+        caption += f" {percent(beyond)} are more than {RATIO_EDGES[-1]:g} deviations off, beyond the axis."
+    return Panel(
+        f"ratio-{name}",
+        f"{name.capitalize()} errors over their spread",
+        theme.svg(
+            lambda ax: figures.error_over_spread(ax, ratios),
+            id=f"ratio-{name}",
+            label=f"Histogram of {name} error over spread, beside the normal distribution",
+        ),
+        caption,
+    )
+
+
+def _distribution(id: str, score: Score, training: Array | None) -> Panel:
+    caption = f"{many(len(score.values), score.level)}. "
+    unplaced = int(np.sum(~np.isfinite(score.values) | (figures.positive(score) & (score.values <= 0))))
+    if unplaced:
+        caption += f"{unplaced:,} of them are zero or not finite and have no place on the axis. "
+    if training is not None:
+        caption += "Where the two histograms part, these frames are unlike the training frames. "
+    if score.threshold is None:
+        caption += "Nothing sets a threshold for this score."
+    else:
+        caption += f"Above the threshold: {percent(float(score.flagged.mean()))}"
+        caption += "." if training is None else f" (training: {percent(float(np.mean(training > score.threshold)))})."
+    heading = f"{score.name}, {score.level}"
+    return Panel(
+        id,
+        heading,
+        theme.svg(
+            lambda ax: figures.score_distribution(ax, score, training),
+            id=id,
+            label=f"Histogram of {heading}",
+            size=(4.2, 2.7),
+        ),
+        caption,
+    )
+
+
+def _picture(worst: Atoms, assessment: Assessment) -> Panel:
+    key = atom_key(assessment)
+    values = np.asarray(worst.arrays[key])
+    top = int(np.argmax(values))
+    calibrated = assessment.force_bar is not None
+    name = key if key != FORCE_BAR else "force error bar" if calibrated else "uncalibrated force spread"
+    which = ", ".join(filter(None, (worst.info.get("origin"), worst.get_chemical_formula())))
+    return Panel(
+        "worst",
+        "The riskiest frame",
+        theme.svg(
+            lambda ax: picture(ax, worst, values, f"{name} (eV/Å)" if key == FORCE_BAR else name),
+            id="worst",
+            label=f"Atoms of {which} coloured by their {name}",
+            size=(4.2, 4.2),
+        ),
+        f"Frame {which}. Atoms are coloured by their {name}: the brighter, the less trustworthy. The "
+        f"ring marks atom {top} ({chemical_symbols[worst.numbers[top]]}), where it is largest.",
+    )

@@ -1,0 +1,257 @@
+"""The tables: riskiest frames and atoms, and the numbers of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from assay.report.evaluation.quantities import atom_risk, descending, energy_error, frame_maximum, frame_risk, width
+from assay.report.kit.parts import NONE, Column, Table, counts, many, number, numbers, percent, shares, texts, written
+from assay.results.arrays import Level
+from assay.results.assessment import Assessment, Labels
+
+TOP = 50
+"""Rows of a table of the riskiest."""
+UNITS = {"force": ("eV/Å", 1.0), "energy": ("meV/atom", 1e3), "stress": ("meV/Å³", 1e3)}
+MEASURES = {
+    "nll": "NLL",
+    "crps": "CRPS",
+    "ence": "ENCE",
+    "miscalibration_area": "Miscalibration area",
+    "signed_area": "Signed area",
+    "ause": "AUSE",
+}
+COVERAGES = {"0.5": "50 %", "0.68": "68 %", "0.9": "90 %", "0.95": "95 %"}
+
+
+def riskiest_frames(assessment: Assessment, labels: Labels | None) -> Table | None:
+    """The frames with the largest risk, riskiest first."""
+    risk = frame_risk(assessment)
+    if risk is None:
+        return None
+    top = descending(risk[1], TOP)
+    folder, names = _short_names(assessment)
+    first = [
+        texts("Frame", (names[f] for f in top)),
+        texts("Group", (assessment.config_types[f] or NONE for f in top)),
+        counts("Atoms", assessment.natoms[top]),
+    ]
+    risks = []
+    if assessment.force_bar is not None:
+        risks.append(numbers("Largest force bar (eV/Å)", risk[1][top]))
+    elif atom_risk(assessment) is not None:
+        risks.append(numbers(f"L{risk[0][1:]}", risk[1][top]))
+    more = []
+    if labels is not None:
+        error = np.linalg.norm(assessment.force_error(labels), axis=1)
+        more.append(numbers("Largest force error (eV/Å)", frame_maximum(assessment, error)[top]))
+    if "forces" in assessment.envelopes:
+        spanned = assessment.envelopes["forces"]
+        widest = frame_maximum(assessment, (spanned.high - spanned.low).max(axis=1))
+        more.append(numbers("Widest force range (eV/Å)", widest[top]))
+    if assessment.energy_bar is not None:
+        more.append(numbers("Energy bar (meV/atom)", 1e3 * width(assessment.energy_bar)[top]))
+    if labels is not None:
+        more.append(numbers("Energy error (meV/atom)", np.abs(energy_error(assessment, labels))[top]))
+    if "energy" in assessment.envelopes:
+        energy = assessment.envelopes["energy"]
+        more.append(numbers("Energy range (meV/atom)", (1e3 * (energy.high - energy.low) / assessment.natoms)[top]))
+    caption = _caption("frames", risk[0], len(top), len(names), folder)
+    return _ranked("frames", caption, first, risks, more, _scores(assessment, "frame", top))
+
+
+def riskiest_atoms(assessment: Assessment, labels: Labels | None) -> Table | None:
+    """The atoms with the largest risk, riskiest first."""
+    risk = atom_risk(assessment)
+    if risk is None:
+        return None
+    top = descending(risk[1], TOP)
+    frame = assessment.frame_of_atom[top]
+    folder, names = _short_names(assessment)
+    first = [
+        texts("Frame", (names[f] for f in frame)),
+        counts("Atom", top - assessment.offsets[frame]),
+        texts("Element", (chemical_symbols[z] for z in assessment.numbers[top])),
+    ]
+    risks = [] if assessment.force_bar is None else [numbers("Force bar (eV/Å)", risk[1][top])]
+    more = []
+    if labels is not None:
+        error = np.linalg.norm(assessment.force_error(labels)[top], axis=1)
+        more.append(numbers("Force error (eV/Å)", error))
+    scores = _scores(assessment, "atom", top) + _scores(assessment, "neighbourhood", top)
+    return _ranked("atoms", _caption("atoms", risk[0], len(top), len(risk[1]), folder), first, risks, more, scores)
+
+
+def scores(evaluation: Mapping[str, Any]) -> Table | None:
+    """How well each score at each level ranks real errors, and what it flags."""
+    rows = [
+        (name, level, found or {})
+        for name, levels in (evaluation.get("scores") or {}).items()
+        for level, found in levels.items()
+    ]
+    if not rows:
+        return None
+    columns = [
+        texts("Score", (name for name, _, _ in rows)),
+        texts("Level", (level for _, level, _ in rows)),
+        numbers("Spearman", (found.get("spearman") for _, _, found in rows)),
+        numbers("AUROC", (found.get("auroc") for _, _, found in rows)),
+        shares("Flagged", (found.get("flagged") for _, _, found in rows)),
+    ]
+    caption = (
+        "Scores against errors, by level. Spearman: 1 is a perfect ranking of the errors. AUROC, for finding the worst "
+        "tenth: 0.5 is a coin toss, 1 is perfect."
+    )
+    if evaluation.get("symmetry_zero_components"):
+        moving = numbers("Spearman, moving atoms", (f.get("spearman_without_symmetry_zeros") for _, _, f in rows))
+        columns.insert(3, moving)
+        caption += " Moving atoms are those whose force does not vanish by symmetry, which is easy to foretell."
+    return Table("score-table", caption, tuple(columns))
+
+
+def error_bars(evaluation: Mapping[str, Any]) -> Table | None:
+    """Every number about the error bars: a column a quantity, its constant bar beside it."""
+    columns = []
+    for name, bar in (evaluation.get("error_bars") or {}).items():
+        if bar:
+            unit, factor = UNITS[name]
+            columns.append(written(f"{name.capitalize()} ({unit})", _bar_cells(bar, factor)))
+            constant = bar.get("constant_bar")
+            if constant:
+                columns.append(written("constant bar", _bar_cells({"bar": "constant"} | constant, factor)))
+    if not columns:
+        return None
+    measures = [
+        "Error bar",
+        "Mean bar: ± at 68 %",
+        *(f"Coverage at {text}" for text in COVERAGES.values()),
+        *MEASURES.values(),
+    ]
+    caption = (
+        "Error bars against errors, each beside one bar of constant width. Coverage should equal its level; for the "
+        "other measures smaller is better. NLL is that of errors in eV."
+    )
+    return Table("bar-table", caption, (texts("Measure", measures), *columns), sortable=False)
+
+
+def envelopes(evaluation: Mapping[str, Any]) -> Table | None:
+    """How many references are outside what the members span, and errors over the members' standard deviation."""
+    found = {name: one for name, one in (evaluation.get("envelope") or {}).items() if one}
+    if not found:
+        return None
+    levels = list(next(iter(found.values()))["error_over_std"])
+    columns = (
+        texts("Quantity", (f"{name.capitalize()} ({UNITS[name][0]})" for name in found)),
+        counts("Values", (one["values"] for one in found.values())),
+        shares("Outside", (one["violation"] for one in found.values())),
+        written("95 % interval", (_ends(one["violation_95"]) for one in found.values())),
+        written("Mean range", (number(UNITS[name][1] * one["mean_range"]) for name, one in found.items())),
+        written("Mean std", (number(UNITS[name][1] * one["mean_std"]) for name, one in found.items())),
+        *(
+            written(f"{100 * float(level):g} %", (number(one["error_over_std"][level]) for one in found.values()))
+            for level in levels
+        ),
+    )
+    normal = ", ".join(number(float(ndtri(0.5 + 0.5 * float(level)))) for level in levels)
+    caption = (
+        f"References outside the range of {many(evaluation.get('members') or 0, 'member')} and the best fit, with the "
+        "interval of a bootstrap over frames; mean width of the range; mean standard deviation of the members; "
+        f"quantiles of |error| over that deviation, which for normal errors of its size are {normal}."
+    )
+    return Table("envelope-table", caption, columns, sortable=False)
+
+
+def _ends(interval: Sequence[float] | None) -> str:
+    return NONE if interval is None else " – ".join(percent(end) for end in interval)
+
+
+def groups(evaluation: Mapping[str, Any], key: str, head: str) -> Table | None:
+    """The main numbers for each group of `evaluation[key]`."""
+    found = evaluation.get(key) or {}
+    if not found:
+        return None
+
+    def pick(*path: str) -> list[float | None]:
+        return [_dig(group, *path) for group in found.values()]
+
+    def bar(name: str) -> list[float | None]:
+        return [mean_bar(_dig(group, "error_bars", name), UNITS[name][1]) for group in found.values()]
+
+    columns = (
+        texts(head, (name or NONE for name in found)),
+        counts("Frames", (frames or None for frames in pick("frames"))),
+        counts("Atoms", pick("atoms")),
+        numbers("Force RMSE (eV/Å)", pick("errors", "force_rmse_eV_per_A")),
+        numbers("Force bar (eV/Å)", bar("force")),
+        shares("Force coverage at 68 %", pick("error_bars", "force", "coverage", "0.68")),
+        shares("Force coverage at 95 %", pick("error_bars", "force", "coverage", "0.95")),
+        shares("Forces outside members' range", pick("envelope", "force", "violation")),
+        numbers("Energy RMSE (meV/atom)", pick("errors", "energy_rmse_meV_per_atom")),
+        numbers("Energy bar (meV/atom)", bar("energy")),
+        shares("Energy coverage at 95 %", pick("error_bars", "energy", "coverage", "0.95")),
+        shares("Energies outside members' range", pick("envelope", "energy", "violation")),
+    )
+    kept = tuple(column for column in columns if any(cell.text != NONE for cell in column.cells))
+    return Table(
+        f"{key.replace('_', '-')}",
+        f"By {head.lower()}: where the errors are, and whether the bars (mean of ± at 68 %) follow them.",
+        kept,
+    )
+
+
+def _bar_cells(bar: Mapping[str, Any], factor: float) -> list[str]:
+    return [
+        bar.get("bar") or NONE,
+        number(mean_bar(bar, factor)),
+        *(percent(_dig(bar, "coverage", level)) for level in COVERAGES),
+        *(number(_scaled(bar.get(name), factor if name == "crps" else 1.0)) for name in MEASURES),
+    ]
+
+
+def mean_bar(bar: Any, factor: float) -> float | None:
+    """Mean half width of the 68 % intervals (an evaluation gives the full width), times `factor`."""
+    return _scaled(_dig(bar, "mean_width"), 0.5 * factor)
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else factor * value
+
+
+def _scores(assessment: Assessment, level: Level, rows: NDArray[np.intp]) -> list[Column]:
+    """The scores of a level at the given rows, with those above their thresholds marked."""
+    found = [score for (_, at), score in assessment.scores.items() if at == level]
+    suffix = " (neighbourhood)" if level == "neighbourhood" else ""
+    return [numbers(score.name + suffix, score.values[rows], score.flagged[rows].tolist()) for score in found]
+
+
+def _dig(mapping: Any, *path: str) -> Any:
+    """The value down a path of keys; `None` where a step is missing."""
+    for key in path:
+        mapping = mapping.get(key) if isinstance(mapping, Mapping) else None
+    return mapping
+
+
+def _ranked(
+    id: str, caption: str, first: list[Column], risks: list[Column], more: list[Column], scores: list[Column]
+) -> Table:
+    """Names, what ranks the rows (without `risks`, the first score), then the other numbers."""
+    rest = risks + more + scores if risks else scores + more
+    return Table(id, caption, (*first, *rest), ranked=len(first))
+
+
+def _short_names(assessment: Assessment) -> tuple[str, list[str]]:
+    """The folder that all frames come from, with its slash, and their names in it; none where there are several."""
+    folders = {name[: name.rfind("/") + 1] for name in assessment.names}
+    folder = folders.pop() if len(folders) == 1 else ""
+    return folder, [name[len(folder) :] for name in assessment.names]
+
+
+def _caption(what: str, risk: str, shown: int, total: int, folder: str) -> str:
+    which = f"All {total:,} {what}" if shown == total else f"The {shown} riskiest of {total:,} {what}"
+    place = f" Names are relative to {folder}." if folder else ""
+    return f"{which}, by {risk}. ▲ marks a score above its threshold. Click a heading to sort.{place}"

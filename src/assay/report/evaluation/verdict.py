@@ -1,0 +1,197 @@
+"""The judgement in plain words, with the numbers it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from assay.report.evaluation.quantities import atom_force_bar, frame_risk, riskiest_frame, width
+from assay.report.evaluation.tables import UNITS, mean_bar
+from assay.report.kit.parts import many, number, percent
+from assay.results.assessment import Assessment
+from assay.results.score import Score
+from assay.scores.members.heterogeneous import Heterogeneous, HeterogeneousForce
+
+SLACK = {"0.68": 0.05, "0.95": 0.03}
+"""How far coverage may be from its level before the verdict says so."""
+FEW = 20
+"""Frames below which the verdict warns that coverage is uncertain."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A key number with its name and a remark."""
+
+    name: str
+    value: str
+    remark: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`tone` is `good` (every bar is the right size), `bad` (the bars of the headline are not) or `plain`."""
+
+    tone: str
+    headline: str
+    sentences: list[str]
+    tiles: list[Tile]
+
+
+def verdict(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
+    """What the evaluation says; without one, where the risk is."""
+    return _judged(assessment, evaluation) if evaluation else _predicted(assessment)
+
+
+def _judged(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
+    errors = evaluation.get("errors") or {}
+    bars = evaluation.get("error_bars") or {}
+    names = [name for name in UNITS if bars.get(name)]
+    force, energy = errors.get("force_rmse_eV_per_A"), errors.get("energy_rmse_meV_per_atom")
+    sentences = [
+        f"Typical errors (root mean square): {number(force)} eV/Å on force components, "
+        f"{number(energy)} meV/atom on energies."
+    ]
+    tiles = [Tile("Force RMSE", f"{number(force)} eV/Å", f"energy {number(energy)} meV/atom")]
+    if names:
+        main, *others = ((name, bars[name], _size(name, bars[name])) for name in names)
+        tone, headline = main[2]
+        sentences += _bar_sentences(*main[:2]) + _group_sentences(main[0], evaluation)
+        for _, bar, (_, said) in others:
+            sentences.append(f"{said.removesuffix('.')} (68 % and 95 % bars hold {_both(bar['coverage'])}).")
+        tone = "plain" if tone == "good" and any(other != "good" for _, _, (other, _) in others) else tone
+        tiles += _bar_tiles(*main[:2])
+    else:
+        tone, headline = "plain", "There are no error bars to judge, only scores."
+        sentences.append("A score ranks risk but has no unit of error: calibrate it to get error bars.")
+    frames, overlap = evaluation.get("frames") or 0, evaluation.get("training_overlap") or 0
+    if frames < FEW:
+        sentences.append(f"This rests on {many(frames, 'frame')} only: take the shares as rough.")
+    if overlap:
+        sentences.append(
+            f"{many(overlap, 'frame')} of these were trained on: what they show says nothing about new frames."
+        )
+    return Verdict(tone, headline, [*sentences, *_flag_sentences(assessment)], [*tiles, *_flag_tiles(assessment)])
+
+
+def _size(name: str, bar: Mapping[str, Any]) -> tuple[str, str]:
+    """Tone and headline from how coverage compares with its levels."""
+    found = {level: bar["coverage"].get(level) for level in SLACK}
+    if None in found.values():
+        return "plain", f"The coverage of the {name} error bars is not defined on these frames."
+    off = {level: found[level] - float(level) for level in SLACK}
+    signs = {int(np.sign(off[level])) if abs(off[level]) > SLACK[level] else 0 for level in SLACK}
+    if signs == {0}:
+        return "good", f"The {name} error bars are the right size."
+    if signs == {-1, 1}:
+        return "bad", f"The {name} error bars have the wrong shape: their coverage is off in both directions."
+    if 1 in signs:
+        return "bad", f"The {name} error bars are too wide: they hold more errors than they promise."
+    return "bad", f"The {name} error bars are too narrow: more errors are outside than they promise."
+
+
+def _bar_sentences(name: str, bar: Mapping[str, Any]) -> list[str]:
+    inside, constant = bar["coverage"], bar.get("constant_bar") or {}
+    sentence = f"Bars that should hold 68 % and 95 % of the {name} errors hold {_both(inside)}"
+    if constant:
+        sentence += f"; one constant bar for all holds {_both(constant.get('coverage') or {})}"
+    sentences = [sentence + "."]
+    ours, theirs = bar.get("nll"), constant.get("nll")
+    if ours is not None and theirs is not None:
+        better = "tell risky from safe better than" if ours < theirs else "do not tell risky from safe better than"
+        sentences.append(
+            f"The bars {better} a constant bar (negative log-likelihood {number(ours)} against {number(theirs)}, "
+            "smaller is better)."
+        )
+    return sentences
+
+
+def _group_sentences(name: str, evaluation: Mapping[str, Any]) -> list[str]:
+    """How much coverage differs between groups: right on average can be wrong everywhere."""
+    held = {
+        group or "frames without a group": (((part.get("error_bars") or {}).get(name) or {}).get("coverage") or {}).get(
+            "0.68"
+        )
+        for group, part in (evaluation.get("by_config_type") or {}).items()
+    }
+    known = sorted((share, group) for group, share in held.items() if share is not None)
+    if len(known) < 2:
+        return []
+    (low, lowest), (high, highest) = known[0], known[-1]
+    return [
+        f"From group to group the 68 % bars hold between {percent(low)} ({lowest}) and {percent(high)} ({highest})."
+    ]
+
+
+def _both(coverage: Mapping[str, Any]) -> str:
+    return " and ".join(percent(coverage.get(level)) for level in SLACK)
+
+
+def _bar_tiles(name: str, bar: Mapping[str, Any]) -> list[Tile]:
+    unit, factor = UNITS[name]
+    inside, constant = bar["coverage"], bar.get("constant_bar") or {}
+    held = constant.get("coverage") or {}
+    tiles = [
+        Tile(
+            f"Mean {name} bar",
+            f"±{number(mean_bar(bar, factor))} {unit}",
+            bar.get("bar") or "",
+        )
+    ]
+    for level, text in (("0.68", "68 %"), ("0.95", "95 %")):
+        remark = f"should be {text}" + (f"; constant bar {percent(held.get(level))}" if held else "")
+        tiles.append(Tile(f"Inside {text} bars", percent(inside.get(level)), remark))
+    return tiles
+
+
+def _predicted(assessment: Assessment) -> Verdict:
+    """Where the risk is, when there are no references to hold predictions against."""
+    sentences = [
+        "No evaluation came with these frames: this page shows where the risk is, not whether the bars are right."
+        if assessment.forces is not None
+        else "There are scores only: they rank risk but have no unit of error. Error bars need predictions."
+    ]
+    tiles = []
+    bar = atom_force_bar(assessment)
+    if bar is not None and assessment.force_bar is not None and len(bar):
+        mean = float(width(assessment.force_bar).mean())
+        tiles.append(Tile("Mean force bar", f"±{number(mean)} eV/Å", f"per component; {assessment.bar}"))
+        tiles.append(Tile("Largest force bar", f"±{number(float(bar.max()))} eV/Å", "of one atom's force vector"))
+    if assessment.energy_bar is not None and len(assessment.names):
+        mean = 1e3 * float(width(assessment.energy_bar).mean())
+        tiles.append(Tile("Mean energy bar", f"±{number(mean)} meV/atom", assessment.bar))
+    top, risk = riskiest_frame(assessment), frame_risk(assessment)
+    if top is not None and risk is not None:
+        sentences.append(f"The riskiest frame is {assessment.names[top]}, by {risk[0]}.")
+    flags = _flag_sentences(assessment)
+    return Verdict("plain", "Where the risk is.", sentences + flags, tiles + _flag_tiles(assessment))
+
+
+def _flag_sentences(assessment: Assessment) -> list[str]:
+    shares: dict[str, list[str]] = {}
+    for s in _flagging(assessment):
+        shares.setdefault(s.name, []).append(
+            f"{percent(float(s.flagged.mean()))} of {s.level}s (above {s.threshold:.3g})"
+        )
+    return [f"Flagged by {name}: {', '.join(found)}." for name, found in shares.items()]
+
+
+def _flag_tiles(assessment: Assessment) -> list[Tile]:
+    return [
+        Tile(f"Flagged {s.level}s", percent(float(s.flagged.mean())), f"{s.name} above {s.threshold:.3g}")
+        for s in _flagging(assessment)[:1]
+    ]
+
+
+def _flagging(assessment: Assessment) -> list[Score]:
+    """The levels of one score with a threshold: that of the error bar, else the extrapolation grade, else the first.
+
+    The spread of unlike members in atoms brings U of their frames along.
+    """
+    scores = [score for score in assessment.scores.values() if score.threshold is not None and len(score.values)]
+    names = [score.name for score in scores]
+    lead = next((name for name in (assessment.bar.partition(":")[0], "gamma", *names) if name in names), "")
+    shown = (lead, Heterogeneous.name) if lead == HeterogeneousForce.name else (lead,)
+    return sorted((score for score in scores if score.name in shown), key=lambda score: shown.index(score.name))

@@ -1,0 +1,83 @@
+"""pacemaker's active sets: `.asi` files, an npz with `A⁻¹` of each element under its symbol.
+
+`γ_i = max_j |f_iᵀ A⁻¹|_j`: rows of `A⁻¹` are the element's own functions, columns the members of its active set.
+Lysogorskiy et al. 2023 (doi:10.1103/PhysRevMaterials.7.043801).
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+
+from assay.results.arrays import Array
+from assay.storage.files import write_atomically
+
+
+def read_asi(path: str | Path) -> dict[str, Array]:
+    """Chemical symbol → `A⁻¹`, `(D_s, D_s)`, of a pacemaker active set; elements may differ in D_s.
+
+    Raises `FileNotFoundError`, or `ValueError` for what is not such a file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            inverses = {symbol: np.asarray(archive[symbol], dtype=np.float64) for symbol in archive.files}
+    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path}: not an .asi file, which is an npz with an array for each element ({error})"
+        ) from error
+    for symbol, inverse in inverses.items():
+        if symbol not in atomic_numbers:
+            raise ValueError(f"{path}: {symbol!r} is not an element; an .asi file has an array for each element")
+        if inverse.ndim != 2 or inverse.shape[0] != inverse.shape[1]:
+            raise ValueError(f"{path}: the inverse of {symbol} is not square but {inverse.shape}")
+    return inverses
+
+
+def write_asi(path: str | Path, inverses: Mapping[str, Array]) -> None:
+    """Write symbol → `A⁻¹`, `(D_s, D_s)`, as pacemaker and LAMMPS's `pair_style pace/extrapolation` read it."""
+    contiguous = {symbol: np.ascontiguousarray(inverses[symbol], dtype=np.float64) for symbol in sorted(inverses)}
+    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **contiguous))
+
+
+def by_atomic_number(inverses: Mapping[str, Array], features: int | None = None) -> dict[int, Array]:
+    """Atomic number → `A⁻¹`, `(D, D)`, from symbol → `A⁻¹`: what `ExtrapolationGrade(inverses)` takes.
+
+    `features` is the D of the source's features, `(A, D)`, which are padded with zeros for an element with fewer
+    functions; by default the largest of the file. Raises `ValueError` where an element has more than D.
+    """
+    d = features or max(len(inverse) for inverse in inverses.values())
+    padded = {}
+    for symbol, inverse in inverses.items():
+        own = len(inverse)
+        if own > d:
+            raise ValueError(f"the active set of {symbol} has {own} functions, and the source has only {d} features")
+        padded[atomic_numbers[symbol]] = np.pad(inverse, (0, d - own))
+    return padded
+
+
+def by_symbol(inverses: Mapping[int, Array], functions: Mapping[str, int] | None = None) -> dict[str, Array]:
+    """Symbol → `A⁻¹`, `(D_s, D_s)`, from atomic number → `A⁻¹`, `(D, D)`: the inverse of `by_atomic_number`.
+
+    `functions` says how many functions each element has (`Ace.functions`); all D by default. Members of an active set
+    that stand in for the padding are left out. Raises `ValueError` for a set without a member for each function.
+    """
+    own = {}
+    for z, inverse in inverses.items():
+        symbol = chemical_symbols[z]
+        d = len(inverse) if functions is None else functions[symbol]
+        rows = inverse[:d]
+        members = rows if rows.shape[1] == d else rows[:, np.any(rows != 0, axis=0)]
+        if members.shape != (d, d):
+            raise ValueError(
+                f"the active set of {symbol} has {members.shape[1]} members for {d} functions; an .asi file needs as "
+                f"many of one as of the other"
+            )
+        own[symbol] = members
+    return own

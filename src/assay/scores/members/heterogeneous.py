@@ -1,0 +1,107 @@
+"""Weighted spread of unlike members: the metric U of Liu et al. of frames, and the same of atoms and energies.
+
+Deviations are from the plain mean over the M members; only their squares are weighted, `w_k ∝ 1/RMSE_k`, `Σ_k w_k = 1`.
+
+Reference: Liu et al. 2025, arXiv:2507.21297.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.results.arrays import Array
+from assay.results.prediction import Prediction
+from assay.scores.members.committee import members_of
+from assay.scores.members.deviations import MemberDeviations, checked_weights, member_deviations
+from assay.scores.protocol import FittedScore
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """Weights of the M members, `(M,)` with a sum of 1; `()` is equal ones."""
+
+    weights: tuple[float, ...] = ()
+    fixed_threshold: ClassVar[float | None] = None
+
+    def __post_init__(self) -> None:
+        if self.weights:
+            checked_weights(self.weights, len(self.weights))
+
+    def state(self) -> dict[str, Any]:
+        return {"weights": list(self.weights)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        return cls(tuple(state["weights"]))
+
+
+@dataclass(frozen=True)
+class Heterogeneous(_Weighted):
+    """`U = √(Σ_k w_k (max_i ‖F_i^k − F̄_i‖)²)`, one number per frame, eV/Å.
+
+    Each member's largest deviation may be at another atom. It stands for the largest force error of the frame,
+    `max_i ‖F_i^DFT − F̄_i‖`.
+    """
+
+    name: ClassVar[str] = "heterogeneous"
+    home: ClassVar[Literal["atom", "frame"]] = "frame"
+    in_error_units: ClassVar[Literal["force", "energy"] | None] = "force"
+
+    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+        """`(1,)`; raises `ValueError` without members, and for weights of another number of them."""
+        return _of_frame(self, evaluation).frames(self.weights)
+
+
+@dataclass(frozen=True)
+class HeterogeneousForce(_Weighted):
+    """`√(Σ_k w_k ‖F_i^k − F̄_i‖²)`, eV/Å, one per atom: where in the frame U comes from.
+
+    Its largest value in a frame is at most U. With equal weights it is `committee_force` times `√((M − 1)/M)`.
+    """
+
+    name: ClassVar[str] = "heterogeneous_force"
+    home: ClassVar[Literal["atom", "frame"]] = "atom"
+    in_error_units: ClassVar[Literal["force", "energy"] | None] = "force"
+
+    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+        """`(A,)`; raises as `Heterogeneous.values`."""
+        return _of_frame(self, evaluation).atoms
+
+
+@dataclass(frozen=True)
+class HeterogeneousEnergy(_Weighted):
+    """`√(Σ_k w_k (E^k − Ē)²) / A`, eV/atom, one per frame. Members of other energy references need a common one."""
+
+    name: ClassVar[str] = "heterogeneous_energy"
+    home: ClassVar[Literal["atom", "frame"]] = "frame"
+    in_error_units: ClassVar[Literal["force", "energy"] | None] = "energy"
+
+    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+        """`(1,)`; raises as `Heterogeneous.values`."""
+        members = members_of(evaluation.energy_members, self.name)
+        return np.atleast_1d(np.sqrt(weighted_variance(members, self.weights))) / len(numbers)
+
+
+OF_WEIGHTED_MEMBERS = (Heterogeneous, HeterogeneousForce, HeterogeneousEnergy)
+
+
+def weighted_variance(members: Array, weights: Sequence[float] = ()) -> Array:
+    """`Σ_k w_k (x^k − x̄)²` with the plain mean x̄, of members `(M, ...)`, `(...)`."""
+    square = np.square(members - members.mean(axis=0))
+    return np.asarray(np.tensordot(checked_weights(weights, len(members)), square, axes=1))
+
+
+def with_weights(scores: Iterable[FittedScore], weights: Sequence[float]) -> tuple[FittedScore, ...]:
+    """The scores, those of this file with these weights `(M,)`."""
+    w = tuple(map(float, weights))
+    return tuple(replace(each, weights=w) if isinstance(each, _Weighted) else each for each in scores)
+
+
+def _of_frame(score: Heterogeneous | HeterogeneousForce, evaluation: Prediction) -> MemberDeviations:
+    members = members_of(evaluation.forces_members, score.name)
+    return member_deviations(members, (0, members.shape[1]), score.weights)

@@ -1,0 +1,182 @@
+"""The training set that a selection starts from: its features, its scores and its structures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from assay.execution.workers import Failure, PerFrame, Progress, T, map_frames
+from assay.frames.frame import Frame, FrameError, content_hash
+from assay.gauge.gauge import Gauge
+from assay.results.arrays import Array
+from assay.results.prediction import Prediction
+from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import FittedScore
+from assay.scores.registry import FROM_FEATURES, fit_scores
+from assay.selection.by_volume import Inverses, extended
+from assay.selection.candidates import Candidates, Extends
+from assay.sources.capabilities import LinearSource, Source
+from assay.sources.features.atom_features import atom_features
+from assay.sources.features.soap import Soap
+from assay.sources.registry import LINEAR, feature_source
+
+DEFAULT_SCORES = ("gamma", "committee_force")
+
+Stage = Callable[[str, int | None], Progress | None]
+"""`stage(name, total)` is told of each reading of frames, and returns a progress callback or `None`."""
+
+
+@dataclass(frozen=True)
+class LinearFeatures:
+    """The features of a linear source as a source: no fit is needed."""
+
+    kind: ClassVar[str] = "linear features"
+
+    rows: LinearSource
+
+    @property
+    def label(self) -> str:
+        return self.rows.label
+
+    def predict(self, frame: Atoms) -> Prediction:
+        return Prediction(features=self.rows.features(frame))
+
+    def state(self) -> dict[str, Any]:
+        return self.rows.state()
+
+
+def source_of_features(
+    settings: Mapping[str, Any], species: Sequence[str], allow_import: tuple[str, ...] = ()
+) -> Source:
+    """The source that parsed settings name; raises `ValueError` where it has no features."""
+    own = {key: value for key, value in settings.items() if key != "source"}
+    if settings["source"] in LINEAR:
+        return LinearFeatures(LINEAR[settings["source"]].from_state(own).for_species(species))
+    source = feature_source(settings, allow_import)
+    if source is None:
+        raise ValueError(
+            f"the source {settings['source']!r} has no features; build a gauge, and select by score from it"
+        )
+    return source.for_species(species) if isinstance(source, Soap) else source
+
+
+@dataclass(frozen=True)
+class _Features:
+    source: Source
+
+    def __call__(self, frame: Frame) -> tuple[Array, NDArray[np.int64]]:
+        return atom_features(self.source, frame.atoms), frame.atoms.numbers
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What was trained on.
+
+    | field | meaning |
+    |---|---|
+    | source | of features, and of predictions where there is a gauge |
+    | scores | of the gauge; none without |
+    | species | chemical symbols |
+    | hashes | content hash → the frame that has it |
+    | frames | reads the frames of training files; `None` without: those of a gauge are not at hand |
+    | workers | processes |
+    | stage | told of each reading |
+    """
+
+    source: Source
+    scores: tuple[FittedScore, ...]
+    species: tuple[str, ...]
+    hashes: Mapping[str, str]
+    frames: Callable[[], Iterator[Frame]] | None
+    workers: int
+    stage: Stage
+
+    @classmethod
+    def of_gauge(
+        cls, gauge: Gauge, frames: Callable[[], Iterator[Frame]] | None, workers: int, stage: Stage
+    ) -> TrainingSet:
+        """The frames that a gauge was fitted to, and those of training files."""
+        hashes = dict.fromkeys(gauge.provenance.get("training_hashes", ()), "a training frame of the gauge")
+        hashes |= {content_hash(frame.atoms): frame.origin for frame in frames()} if frames else {}
+        return cls(gauge.source, gauge.scores, gauge.species, hashes, frames, workers, stage)
+
+    @classmethod
+    def of_files(
+        cls,
+        source: Callable[[Sequence[str]], Source],
+        frames: Callable[[], Iterator[Frame]] | None,
+        pool: Callable[[], Iterator[Frame]],
+        workers: int,
+        stage: Stage,
+    ) -> TrainingSet:
+        """Training files alone, or none; `source(species)` is made for the species of these, or of the pool."""
+        hashes: dict[str, str] = {}
+        species: set[str] = set()
+        for frame in (frames or pool)():
+            species.update(frame.atoms.get_chemical_symbols())
+            if frames:
+                hashes.setdefault(content_hash(frame.atoms), frame.origin)
+        ordered = tuple(sorted(species))
+        return cls(source(ordered), (), ordered, hashes, frames, workers, stage)
+
+    def map(self, function: PerFrame[T]) -> Iterator[tuple[Frame, T]]:
+        """Results for the frames of training files; raises `FrameError` for the first that fails."""
+        frames = self.frames() if self.frames else iter(())
+        progress = self.stage("training frames", None)
+        for frame, result in map_frames(function, frames, workers=self.workers, progress=progress):
+            if isinstance(result, Failure):
+                raise FrameError(f"training frame {result.origin}: {result.reason}")
+            yield frame, result
+
+    def inverses(self) -> Inverses:
+        """The active sets: of the gauge, extended by training files; or of these alone. None without either.
+
+        Raises `ValueError` for a gauge without extrapolation grade where there are no files.
+        """
+        gamma = next((score for score in self.scores if isinstance(score, ExtrapolationGrade)), None)
+        if gamma is None:
+            if self.frames is None and self.scores:
+                raise ValueError(
+                    "this gauge has no active set (score gamma). Where its source has features, give the training "
+                    "frames with --train; otherwise select by score, or at random"
+                )
+            if self.frames is None:
+                return {}
+            fitted = self._fitted(ExtrapolationGrade.name)
+            assert isinstance(fitted, ExtrapolationGrade)
+            return fitted.inverses
+        found = Candidates(gamma.inverses)
+        for _, each in self.map(Extends(self.source, gamma.inverses)):
+            found.update(np.zeros(len(each.grades), dtype=np.int64), each)
+        return extended(found.inverses, found.pool())[0]
+
+    def score(self, name: str | None = None) -> FittedScore:
+        """A score of the gauge, or one fitted to the features of training files; the first there is by default.
+
+        Raises `ValueError` where there is none of that name.
+        """
+        if not self.scores:
+            name = name or DEFAULT_SCORES[0]
+            if name not in FROM_FEATURES:
+                known = ", ".join(FROM_FEATURES)
+                raise ValueError(f"score {name!r} needs a gauge; from features alone there are {known}")
+            if self.frames is None:
+                raise ValueError("a score needs a gauge, or training frames (--train)")
+            return self._fitted(name)
+        of_gauge = {score.name: score for score in self.scores}
+        default = next((each for each in DEFAULT_SCORES if each in of_gauge), next(iter(of_gauge)))
+        if (name or default) not in of_gauge:
+            raise ValueError(f"no score {name!r} in this gauge; it has {', '.join(of_gauge)}")
+        return of_gauge[name or default]
+
+    def _fitted(self, name: str) -> FittedScore:
+        training = TrainingFeatures()
+        for frame, (features, numbers) in self.map(_Features(self.source)):
+            training.append(features, numbers, frame.config_type)
+        return fit_scores([name], training)[0]

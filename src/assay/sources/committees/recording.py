@@ -1,0 +1,198 @@
+"""Evaluate the members of a committee once: one member at a time, in batches, and keep what they say.
+
+Only `record` keeps anything; evaluations of a run of molecular dynamics would fill the disk for nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
+from itertools import chain, islice
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from ase import Atoms
+
+from assay.execution.workers import Progress
+from assay.frames.frame import Frame, FrameError, chunks
+from assay.sources.committees.cache import EvaluationCache, frame_key, opened_cache
+from assay.sources.committees.calculators import LAMMPSLIB, filled
+from assay.sources.committees.checks import Results, refused
+from assay.sources.committees.worker_process import WorkerProcess
+
+if TYPE_CHECKING:
+    from assay.sources.committees.committee import AseCommittee
+
+BATCH_ATOMS = 128
+"""Atoms that go through a potential together, where it does not say itself: more is slower on a CPU."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A member that failed on a frame."""
+
+    member: str
+    origin: str
+    reason: str
+
+
+def record(
+    committee: AseCommittee,
+    frames: Callable[[], Iterable[Frame]],
+    *,
+    cache: EvaluationCache | None = None,
+    identities: tuple[str | None, ...] | None = None,
+    workers: int = 1,
+    total: int | None = None,
+    stage: Callable[[str, int | None], Progress | None] | None = None,
+) -> list[Gap]:
+    """Keep what every member says of the frames; what is kept already is not computed again.
+
+    Parameters
+    ----------
+    frames
+        gives the frames anew for each member, so that one potential at a time is in memory
+    cache, identities
+        where, and under which name for each member (`None`: not at all); by default those of the user's cache
+    workers
+        processes that evaluate one member, where more than one
+    total
+        number of frames, for progress
+
+    Returns
+    -------
+    list of Gap
+        members and frames without an evaluation, each with its reason
+    """
+    cache = cache or opened_cache()
+    identities = identities or tuple(committee.identity(i, anew=True) for i in range(len(committee.members)))
+    gaps: list[Gap] = []
+    if cache is None:
+        return gaps
+    for index, (member, model) in enumerate(zip(committee.members, identities, strict=True)):
+        if model is None:
+            continue
+        progress, featured = stage(member.label, total) if stage else None, committee.features == member.label
+        counted = _Count(progress)
+        new = _unknown(frames(), cache, model, featured, counted)
+        try:
+            for chunk, results in _computed(committee, index, new, featured, workers):
+                for frame, result in zip(chunk, results, strict=True):
+                    if "error" in result:
+                        gaps.append(Gap(member.label, frame.origin, result["error"]))
+                    else:
+                        cache.put(model, frame_key(frame.atoms), result)
+                    counted(frame)
+                cache.commit()
+        except sqlite3.Error as error:
+            raise OSError(
+                f"evaluations can't be kept ({error}): is the disk full? ASSAY_CACHE names another folder"
+            ) from error
+        finally:
+            with suppress(sqlite3.Error):  # told already
+                cache.commit()
+    return gaps
+
+
+@dataclass
+class _Count:
+    progress: Progress | None
+    frames: int = 0
+    atoms: int = 0
+
+    def __call__(self, frame: Frame) -> None:
+        self.frames += 1
+        self.atoms += len(frame.atoms)
+        if self.progress:
+            self.progress(self.frames, self.atoms)
+
+
+def _unknown(
+    frames: Iterable[Frame], cache: EvaluationCache, model: str, features: bool, counted: _Count
+) -> Iterator[Frame]:
+    """Those that are not kept yet, each structure once."""
+    seen: set[str] = set()
+    for frame in frames:
+        key = frame_key(frame.atoms)
+        if key in seen or cache.has(model, key, features):
+            counted(frame)
+        else:
+            seen.add(key)
+            yield frame
+
+
+Chunk = list[Frame]
+
+
+def _computed(
+    committee: AseCommittee, index: int, frames: Iterator[Frame], features: bool, workers: int
+) -> Iterator[tuple[Chunk, Results]]:
+    member, first = committee.members[index], list(islice(frames, 1))
+    if not first:  # without loading the potential
+        return
+    frames = chain(first, frames)
+    if workers < 2 or member.calculator == LAMMPSLIB:
+        for chunk in chunks(frames, committee.batch_atoms(index) or BATCH_ATOMS):
+            with redirect_stdout(sys.stderr):
+                results = committee.compute(index, [frame.atoms for frame in chunk])
+            yield chunk, results
+        committee.release(index)
+        return
+    committee.require_allowed(index)
+    python, arguments = member.python or sys.executable, filled(dict(member.arguments))
+    with _Processes(python, member.calculator, arguments, workers) as processes:
+        pending: list[tuple[Chunk, Future[Results]]] = []
+        for chunk in chunks(frames, BATCH_ATOMS):
+            pending.append((chunk, processes.submit([frame.atoms for frame in chunk], features)))
+            if len(pending) > 2 * workers:
+                done, future = pending.pop(0)
+                yield done, future.result()
+        for done, future in pending:
+            yield done, future.result()
+
+
+class _Processes:
+    """Several worker processes with the same potential, each made when it is needed."""
+
+    def __init__(self, python: str, calculator: str, arguments: dict[str, Any], workers: int) -> None:
+        self._potential = (python, calculator, arguments)
+        self._idle: SimpleQueue[WorkerProcess] = SimpleQueue()
+        self._all: list[WorkerProcess] = []
+        self._ended = False
+        self._threads = ThreadPoolExecutor(workers)
+
+    def submit(self, frames: list[Atoms], features: bool) -> Future[Results]:
+        return self._threads.submit(self._run, frames, features)
+
+    def _run(self, frames: list[Atoms], features: bool) -> Results:
+        try:
+            process = self._idle.get_nowait()
+        except Empty:
+            process = WorkerProcess(*self._potential, threads=1)
+            self._all.append(process)
+        if self._ended:  # while it was made
+            process.kill()
+        try:
+            results = refused(process.predict(frames, features), frames)
+        except FrameError as error:  # the process ended: a crash in the potential's own code, or not enough memory
+            if len(frames) == 1 or self._ended:
+                return [{"error": str(error)}] * len(frames)
+            return [self._run([frame], features)[0] for frame in frames]
+        self._idle.put(process)
+        return results
+
+    def __enter__(self) -> _Processes:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if kind is not None:  # an interrupt does not wait for what nobody will read
+            self._ended = True
+            for process in self._all:
+                process.kill()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        while not self._idle.empty():
+            self._idle.get().close()

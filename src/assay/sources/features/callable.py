@@ -1,0 +1,125 @@
+"""Features from a Python function `Atoms → (A, D)`, named by its import path or given as an object.
+
+A gauge file is data and may come from anyone: the function that it names is imported only from modules that the user
+allows, and only when a frame is evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from typing import Any, ClassVar
+
+from ase import Atoms
+
+from assay.results.prediction import Prediction
+from assay.sources.features.file import checked_features
+from assay.sources.settings import Kinds, checked_settings
+
+
+@dataclass(frozen=True)
+class PythonCallable:
+    """A function of a frame as a source of features: no predictions.
+
+    | field | meaning |
+    |---|---|
+    | function | `package.module:name`; `""` for one that can't be imported, which lives as long as the session |
+    | cutoff | how far an atom's features reach, Å; `None` where that is not known |
+    | columns | D; `None` for any |
+    | allow_import | modules (with all inside them) whose code may run; never saved |
+    | given | the function itself, where the user gave it as an object |
+    """
+
+    kind: ClassVar[str] = "callable"
+
+    function: str
+    cutoff: float | None = None
+    columns: int | None = None
+    allow_import: tuple[str, ...] = ()
+    given: Callable[[Atoms], Any] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.function and not re.fullmatch(r"\w+(\.\w+)*:\w+", self.function):
+            raise ValueError(f"callable: function is package.module:name, got {self.function!r}")
+
+    @classmethod
+    def of(cls, function: Callable[[Atoms], Any]) -> PythonCallable:
+        """A function at hand; its attribute `cutoff` counts if it has one."""
+        module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+        importable = module != "__main__" and getattr(sys.modules.get(module or ""), name or "", None) is function
+        path = f"{module}:{name}" if importable else ""
+        return cls(path, cutoff=getattr(function, "cutoff", None), given=function)
+
+    @property
+    def label(self) -> str:
+        return f"features of {self.function or 'a Python function of this session'}, D = {self.columns}"
+
+    def predict(self, frame: Atoms) -> Prediction:
+        """The function's `(A, D)` features of a copy of the frame.
+
+        Raises
+        ------
+        FrameError
+            values of another shape or not numbers
+        PermissionError
+            the function is of a module that is not allowed
+        ModuleNotFoundError, ValueError
+            there is no such module, or no such function in it
+        """
+        return Prediction(features=checked_features(self._function(frame.copy()), len(frame), self.columns))
+
+    @cached_property
+    def _function(self) -> Callable[[Atoms], Any]:
+        if self.given is not None:
+            return self.given
+        module, _, name = self.function.partition(":")
+        self._require_allowed(module)
+        try:
+            found = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"callable: {self.function} needs the module {error.name}, which is not installed or not on PYTHONPATH"
+            ) from error
+        except AttributeError as error:
+            raise ValueError(f"callable: {error}") from error
+        self._require_allowed(getattr(found, "__module__", None) or "")  # not what the module merely imported
+        if not callable(found):
+            raise ValueError(f"callable: {self.function} is a {type(found).__name__}, not a function")
+        return found  # type: ignore[no-any-return]
+
+    def _require_allowed(self, module: str) -> None:
+        if not any(module == allowed or module.startswith(f"{allowed}.") for allowed in self.allow_import):
+            raise PermissionError(
+                f"callable: {self.function} is code of {module or 'no module'}, which is not allowed. If you trust it: "
+                f"--allow-import {module.partition('.')[0]}"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Other processes import the function: it must have a name, and what was given as an object is allowed."""
+        if not self.function:
+            raise ValueError(f"callable: {_NO_NAME}, so other processes can't have it: workers=1")
+        allowed = (self.function.partition(":")[0],) if self.given else ()
+        kept = {key: value for key, value in self.__dict__.items() if key != "_function"}
+        return {**kept, "given": None, "allow_import": (*self.allow_import, *allowed)}
+
+    def state(self) -> dict[str, Any]:
+        """Import path and settings; not what the user allowed. Raises `ValueError` for a function without a name."""
+        if not self.function:
+            raise ValueError(f"callable: {_NO_NAME}, so a gauge file can't name it: put it in a module")
+        return {"function": self.function, "cutoff": self.cutoff, "columns": self.columns}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> PythonCallable:
+        """The same function; imports nothing, and allows only what is allowed now."""
+        settings = {"function": "", **checked_settings(cls.kind, _KINDS, state)}
+        if not settings["function"]:
+            raise ValueError("callable: give function=package.module:name")
+        return cls(**settings, allow_import=tuple(allow_import))
+
+
+_KINDS: Kinds = {"function": (str, False), "cutoff": (int | float, False), "columns": (int, False)}
+_NO_NAME = "the function is not one that package.module:name imports (a lambda, a method, or of __main__)"
