@@ -1,0 +1,46 @@
+"""The three quantities that a potential predicts, and one thing for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar, get_args
+
+Quantity = Literal["energy", "force", "stress"]
+"""Energy per atom of a frame (eV), a component of a force (eV/Å), a component of the stress (eV/Å³)."""
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class PerQuantity(Generic[T]):
+    """One thing each for energy, force and stress; `None` where there is none."""
+
+    energy: T | None = None
+    force: T | None = None
+    stress: T | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, T | None]) -> PerQuantity[T]:
+        """From a mapping of quantities; raises `TypeError` for another name."""
+        return cls(**given)
+
+    def __getitem__(self, quantity: Quantity) -> T | None:
+        value: T | None = getattr(self, quantity)
+        return value
+
+    def items(self) -> Iterator[tuple[Quantity, T]]:
+        """The quantities that have one, with what they have."""
+        for quantity in QUANTITIES:
+            if (value := self[quantity]) is not None:
+                yield quantity, value
+
+    def map(self, function: Callable[[T], R]) -> PerQuantity[R]:
+        """`function` of each that is there."""
+        return PerQuantity.of({quantity: function(value) for quantity, value in self.items()})
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return any(True for _ in self.items())
