@@ -1,0 +1,142 @@
+"""The layout of `src/assay`: a folder for each word, each importing only what its rule allows, and no circle.
+
+Every import counts: deferred ones, and those for type checkers.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import assay
+
+SOURCE = Path(assay.__file__).parent
+STAGES = ("results", "storage", "metrics", "calibration", "regions", "frames", "execution", "sources", "scores")
+FITTED = (*STAGES, "linear", "ensembles")
+ACTIONS = (*FITTED, "gauge")
+MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
+    "results": (),
+    "storage": (),
+    "metrics": ("results",),
+    "calibration": ("results", "metrics"),
+    "regions": ("results", "metrics"),
+    "frames": ("results", "storage", "regions"),
+    "execution": ("frames",),
+    "sources": ("results", "frames", "regions", "execution", "storage"),
+    "scores": ("results", "execution"),
+    "linear": STAGES,
+    "ensembles": STAGES,
+    "gauge": FITTED,
+    "evaluation": ACTIONS,
+    "comparison": ACTIONS,
+    "selection": ACTIONS,
+    "propagation": ACTIONS,
+    "distillation": (*ACTIONS, "evaluation"),
+    "report": ("results", "evaluation", "comparison", "selection", "propagation", "distillation", "storage"),
+    "testing": ACTIONS,
+    "verbs": (*ACTIONS, "evaluation", "comparison", "selection", "propagation", "distillation", "report"),
+    "cli": ("verbs", "results"),
+}
+"""By folder: the other folders that it may import."""
+PUBLIC = "assay"
+"""The package itself names what is public, so it imports everything; its version is all that others take of it."""
+
+
+def modules(source: Path) -> dict[str, Path]:
+    """Files by the name of the module, `assay.…`."""
+    found = {}
+    for path in source.rglob("*.py"):
+        parts = [PUBLIC, *path.relative_to(source).with_suffix("").parts]
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(source: Path) -> dict[str, set[str]]:
+    """The modules of Assay that each of its modules imports, wherever in the file."""
+    files = modules(source)
+
+    def named(node: ast.AST) -> Iterator[str]:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.level, "relative imports are not used"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in files else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+    return {
+        module: {name for node in ast.walk(ast.parse(path.read_text())) for name in named(node)} & files.keys()
+        - {module, PUBLIC}
+        for module, path in files.items()
+    }  # fmt: skip
+
+
+def folder(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def circle(source: Path) -> list[str]:
+    """Modules that import each other in a ring; none if there is no such ring."""
+    try:
+        TopologicalSorter(imports(source)).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def forbidden(source: Path) -> list[str]:
+    """`module → module` for each import from a folder whose rule does not allow it."""
+    return [
+        f"{module} → {other}"
+        for module, others in sorted(imports(source).items())
+        for other in sorted(others)
+        if module != PUBLIC and folder(module) != folder(other) and folder(other) not in MAY_IMPORT[folder(module)]
+    ]
+
+
+def loose(source: Path) -> list[str]:
+    """Modules beside the folders."""
+    return sorted(path.name for path in source.glob("*.py") if path.name != "__init__.py")
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    assert circle(SOURCE) == []
+
+
+def test_no_folder_imports_what_its_rule_forbids():
+    assert forbidden(SOURCE) == []
+
+
+def test_every_module_is_in_a_folder_with_a_rule():
+    assert loose(SOURCE) == []
+    assert {folder(module) for module in modules(SOURCE)} - {""} <= MAY_IMPORT.keys()
+
+
+def test_rules_run_in_one_direction():
+    """What a folder may import may not import it."""
+    assert tuple(TopologicalSorter(MAY_IMPORT).static_order())
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    """A tree with a circle, an import that runs back up, both of them hidden, and a loose file."""
+    for path, text in {
+        "loose.py": "",
+        "scores/one.py": "def f():\n    from assay.scores.two import g",
+        "scores/two.py": "if TYPE_CHECKING:\n    import assay.scores.one",
+        "results/record.py": "from assay.gauge import gauge",
+        "gauge/gauge.py": "from assay.results import record_of_another_name",
+    }.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    return tmp_path
+
+
+def test_it_sees_what_is_wrong(bad: Path):
+    assert set(circle(bad)) == {"assay.scores.one", "assay.scores.two"}
+    assert forbidden(bad) == ["assay.results.record → assay.gauge.gauge"]
+    assert loose(bad) == ["loose.py"]
