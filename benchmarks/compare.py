@@ -191,12 +191,12 @@ def comparison(quick: bool) -> list[dict[str, Any]]:
         started = time.perf_counter()
         result = compare(files["train"], {"C": files["test"]}, source="snap:twojmax=6,rcut=4.7")
         total = time.perf_counter() - started
-    cost, methods = result["source_cost"], result["methods"].values()
-    judged = sum(split["atoms"] for split in result["splits"] if split["role"] != "training")
-    evaluations = 1e-6 * judged * cost["evaluation_microseconds_per_atom"]
-    fits = sum(method["fit_seconds"] for method in methods if method["family"] == "features")
-    needed = cost["fit_seconds"] + sum(cost["posteriors"].values()) + fits + evaluations
-    scored = 1e-6 * judged * sum(m["microseconds_per_atom"] for m in methods if m["family"] != "control")
+    cost, methods = result.source_cost, result.methods.values()
+    judged = sum(split.atoms for split in result.splits if split.role != "training")
+    evaluations = 1e-6 * judged * cost.evaluation_microseconds_per_atom
+    fits = sum(method.fit_seconds for method in methods if method.family == "features")
+    needed = cost.fit_seconds + sum(cost.posteriors.values()) + fits + evaluations
+    scored = 1e-6 * judged * sum(m.microseconds_per_atom for m in methods if m.family != "control")
     facts = {"total": total, "features_and_fits": needed, "evaluation_of_scores": scored, "methods": len(methods)}
     return [limit("compare, all methods, beside features and fits", total / needed, OVERHEAD, "ratio", **facts)]
 

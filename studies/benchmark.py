@@ -85,7 +85,7 @@ def compared(
             calibration=written["calibration"]["frames"],
             **options,
         )
-    told: dict[str, Any] = json.loads(json.dumps(found).replace(f"{folder}/", ""))
+    told: dict[str, Any] = json.loads(json.dumps(found.summary()).replace(f"{folder}/", ""))
     return told
 
 

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from assay.comparison.result import ComparisonResult
     from assay.distillation.result import Distilled
     from assay.evaluation.transferability import Transferability
     from assay.frames.frame import Frame, FrameError, LabelKeys
@@ -44,6 +45,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 _HOMES = {
     "Assessment": "assay.results.assessment",
     "Built": "assay.verbs.build",
+    "ComparisonResult": "assay.comparison.result",
     "CrossConformal": "assay.linear.cross_conformal",
     "Distilled": "assay.distillation.result",
     "Ensemble": "assay.results.error_bars",
@@ -84,6 +86,7 @@ _HOMES = {
 __all__ = [
     "Assessment",
     "Built",
+    "ComparisonResult",
     "CrossConformal",
     "Distilled",
     "Ensemble",

@@ -9,6 +9,7 @@ import pytest
 from invented import FEATURES, MEMBERS, as_split, batch, split
 
 from assay.comparison.bars import NotApplicable, bars, skill
+from assay.comparison.figures import Estimate
 from assay.comparison.methods import CONSTANT
 from assay.comparison.split import Split
 
@@ -24,10 +25,10 @@ def test_a_score_that_knows_the_standard_deviation_covers_and_has_skill() -> Non
     assert found.std is not None
     known = AWAY.batch.scores["gamma", "atom"] / np.sqrt(3)
     np.testing.assert_allclose(found.std, np.repeat(known, 3), rtol=0.05)
-    gained = skill(found, constant).told()
-    assert gained["low"] is not None
-    assert gained["low"] > 0.1
-    assert skill(constant, constant).told() == {"value": 0.0, "low": 0.0, "high": 0.0}
+    gained = skill(found, constant).estimate()
+    assert gained.low is not None
+    assert gained.low > 0.1
+    assert skill(constant, constant).estimate() == Estimate(0.0, 0.0, 0.0)
 
 
 def test_the_interval_score_is_that_of_gneiting_and_raftery() -> None:
@@ -86,20 +87,20 @@ def test_a_constant_bar_has_one_bin_of_ence() -> None:
 def test_the_interval_of_ence_holds_it_though_noise_raises_that_of_resamples() -> None:
     found = bars(split(30, natoms=4, seed=5), HOME, MEMBERS, "force", "scale").ence()
     assert found is not None
-    told = found.told()
-    assert told["low"] is not None
-    assert told["high"] is not None
-    assert told["low"] < found.value < told["high"]
+    told = found.estimate()
+    assert told.low is not None
+    assert told.high is not None
+    assert told.low < found.value < told.high
 
 
 def test_ence_of_bars_that_are_twice_too_narrow() -> None:
     """RMSE is 2 RMV in every bin: ENCE is 1, and noise is far below that."""
     found = bars(split(60, seed=5, times=2.0), HOME, MEMBERS, "force", "scale").ence()
     assert found is not None
-    told = found.told()
-    assert told["low"] is not None
-    assert told["high"] is not None
-    assert told["low"] < 1.0 < told["high"]
+    told = found.estimate()
+    assert told.low is not None
+    assert told.high is not None
+    assert told.low < 1.0 < told.high
     assert found.value == pytest.approx(1.0, abs=0.15)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
+import pickle
 from collections.abc import Mapping
+from dataclasses import FrozenInstanceError, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,12 +18,18 @@ from numpy.typing import NDArray
 
 import assay
 from assay import FrameError
-from assay.comparison.sets import CALIBRATION, TRAINING, FrameSets, by_name
-from assay.frames.frame import LabelKeys
+from assay.comparison.figures import BarFigures
+from assay.comparison.reading import from_summary
+from assay.comparison.result import CALIBRATION, TRAINING, ComparisonResult
+from assay.comparison.sets import FrameSets
+from assay.frames.frame import Frame, LabelKeys
+from assay.frames.reading import read_frames
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.scores.features.of_evaluation import features_of
 from assay.scores.features.training import TrainingFeatures
+from assay.verbs.compare import by_name
+from assay.verbs.given_frames import LabelledFiles
 
 SNAP = "snap:twojmax=2,rcut=4.5"
 SCORES = ("committee_force", "committee_energy", "gamma", "leverage", "frame_outlier_factor")
@@ -75,8 +84,12 @@ def broken(training: TrainingFeatures) -> Distance:
     raise ValueError("needs a crystal ball")
 
 
+def read_sets(paths: Mapping[str, Path], skip_bad: bool = False) -> FrameSets:
+    return FrameSets({name: LabelledFiles(path, None, LabelKeys(), skip_bad) for name, path in paths.items()})
+
+
 @pytest.fixture(scope="module")
-def compared(silicon: Mapping[str, Path]) -> dict[str, Any]:
+def compared(silicon: Mapping[str, Path]) -> ComparisonResult:
     return assay.compare(
         silicon["train"], {"test": silicon["test"], "out of distribution": silicon["ood"]},
         calibration=silicon["calibration"], source=SNAP, scores=SCORES, posteriors=("pops", "bootstrap"),
@@ -86,31 +99,31 @@ def compared(silicon: Mapping[str, Path]) -> dict[str, Any]:
 
 
 @pytest.mark.snap
-def test_every_method_is_judged_on_every_set(compared: dict[str, Any]) -> None:
+def test_every_method_is_judged_on_every_set(compared: ComparisonResult) -> None:
     of_posteriors = {f"{kind}[{name}]" for kind in SCORES[:2] for name in ("pops", "bootstrap")}
     features = {"gamma", "leverage", "frame_outlier_factor", "distance_from_mean"}
-    assert set(compared["methods"]) == of_posteriors | features | {"broken", "random", "constant"}
+    assert set(compared.methods) == of_posteriors | features | {"broken", "random", "constant"}
     for name in ("calibration", "test", "out of distribution"):
-        assert set(compared["ranking"][name]["force_frame"]) == of_posteriors | features | {"random"}
-        assert set(compared["bars"][name]["force"]) == of_posteriors | features | {"constant"}
-        assert compared["bars"][name]["force"]["leverage"]["scale"]["skill"]["value"] is not None
-    assert [each["name"] for each in compared["splits"]] == ["training", "calibration", "test", "out of distribution"]
+        assert set(compared.ranking[name].force_frame) == of_posteriors | features | {"random"}
+        assert set(compared.bars[name].force) == of_posteriors | features | {"constant"}
+        assert compared.bars[name].force["leverage"]["scale"].skill.value is not None
+    assert [each.name for each in compared.splits] == ["training", "calibration", "test", "out of distribution"]
 
 
 @pytest.mark.snap
-def test_a_method_that_cannot_be_fitted_says_why_and_takes_nothing_down(compared: dict[str, Any]) -> None:
-    assert compared["methods"]["broken"]["failed"] == "needs a crystal ball"
-    assert all("broken" not in compared["ranking"][name]["force_atom"] for name in compared["ranking"])
+def test_a_method_that_cannot_be_fitted_says_why_and_takes_nothing_down(compared: ComparisonResult) -> None:
+    assert compared.methods["broken"].failed == "needs a crystal ball"
+    assert all("broken" not in targets.force_atom for targets in compared.ranking.values())
 
 
 @pytest.mark.snap
-def test_costs_are_there(compared: dict[str, Any]) -> None:
-    for name, method in compared["methods"].items():
-        if method["family"] != "control" and not method["failed"]:
-            assert method["microseconds_per_atom"] > 0, name
-    assert compared["methods"]["leverage"]["bytes"] > 8 * 14
-    assert compared["source_cost"]["fit_seconds"] > 0
-    assert set(compared["source_cost"]["posteriors"]) == {"pops", "bootstrap"}
+def test_costs_are_there(compared: ComparisonResult) -> None:
+    for name, method in compared.methods.items():
+        if method.family != "control" and not method.failed:
+            assert method.microseconds_per_atom > 0, name
+    assert compared.methods["leverage"].bytes > 8 * 14
+    assert compared.source_cost.fit_seconds > 0
+    assert set(compared.source_cost.posteriors) == {"pops", "bootstrap"}
 
 
 BARS = [
@@ -142,31 +155,127 @@ def test_the_figures_are_those_of_a_gauge(silicon: Mapping[str, Path], bar: str)
     name = f"{score}[pops]" if score.startswith(("committee", "heterogeneous")) else score
     expected = theirs["scores"][score]["frame"]["spearman_without_symmetry_zeros"]
     if not score.startswith("committee_energy"):  # which evaluate ranks by errors of energies
-        assert ours["ranking"]["ood"]["force_frame"][name]["spearman"]["value"] == pytest.approx(expected)
+        assert ours.ranking["ood"].force_frame[name].spearman.value == pytest.approx(expected)
     for quantity in ("force", "energy"):
-        told, expected = ours["bars"]["ood"][quantity][name][calibrator], theirs["error_bars"][quantity]
+        found, expected = ours.bar("ood", quantity, name, calibrator), theirs["error_bars"][quantity]
         if quantity == "force" and score == "committee_energy":
-            assert told is None  # it says nothing of single forces
+            assert found is None  # it says nothing of single forces
             continue
-        for level in ("0.5", "0.68", "0.9", "0.95"):
-            assert told["coverage"][level]["value"] == pytest.approx(expected["coverage"][level])
-        assert told["mean_width"] == pytest.approx(expected["mean_width"])
-        assert (told["crps"], told["nll"]) == pytest.approx((expected["crps"], expected["nll"]))
+        for level in (0.5, 0.68, 0.9, 0.95):
+            assert found.coverage[level].value == pytest.approx(expected["coverage"][str(level)])
+        assert found.mean_width == pytest.approx(expected["mean_width"])
+        assert (found.crps, found.nll) == pytest.approx((expected["crps"], expected["nll"]))
 
 
 @pytest.mark.snap
 def test_the_spread_of_a_posterior_does_not_depend_on_what_it_is_compared_with(
-    compared: dict[str, Any], silicon: Mapping[str, Path]
+    compared: ComparisonResult, silicon: Mapping[str, Path]
 ) -> None:
     alone = assay.compare(
         silicon["train"], {"out of distribution": silicon["ood"]}, calibration=silicon["calibration"], source=SNAP,
         scores=("committee_force",), posteriors=("bootstrap",), ensemble_size=12, resamples=20, calibrators=("scale",),
     )  # fmt: skip
     ours, theirs = (
-        each["ranking"]["out of distribution"]["force_atom"]["committee_force[bootstrap]"]["spearman"]["value"]
+        each.ranking["out of distribution"].force_atom["committee_force[bootstrap]"].spearman.value
         for each in (alone, compared)
     )
     assert ours == pytest.approx(theirs, abs=0.02)  # the errors are those of another best fit, by 1e-3
+
+
+@pytest.mark.snap
+def test_the_summary_has_the_keys_that_it_always_had(compared: ComparisonResult) -> None:
+    told = compared.summary()
+    assert list(told) == [
+        "assay", "command", "source", "settings", "seed", "resamples", "r_cut", "remarks", "splits", "source_cost",
+        "methods", "ranking", "bad", "bars", "best", "recommendation",
+    ]  # fmt: skip
+    training, home, *_ = told["splits"]
+    assert list(training) == ["name", "role", "frames", "atoms", "errors", "files", "skipped", "failed"]
+    assert set(home) - set(training) == {"symmetry_zero_components"}
+    assert list(home["errors"]) == [
+        "energy_rmse_meV_per_atom", "force_rmse_eV_per_A", "largest_force_error_eV_per_A"
+    ]  # fmt: skip
+    assert list(told["source_cost"]) == ["fit_seconds", "evaluation_microseconds_per_atom", "posteriors"]
+    assert list(told["methods"]["gamma"]) == [
+        "family", "home", "fit_seconds", "microseconds_per_atom", "bytes", "failed"
+    ]  # fmt: skip
+    targets = ["force_atom", "force_neighbourhood", "force_frame", "energy_frame"]
+    assert list(told["ranking"]["test"]) == list(told["bad"]["test"]) == targets
+    assert list(told["ranking"]["test"]["force_atom"]["gamma"]) == ["spearman", "auroc", "detection", "flagged"]
+    assert list(told["bad"]["test"]["force_atom"]) == ["limit", "share"]
+    assert list(told["bars"]["test"]) == ["force", "energy"]
+    assert list(told["bars"]["test"]["force"]["gamma"]) == ["not_applicable", "scale", "conformal"]
+    scale = told["bars"]["test"]["force"]["gamma"]["scale"]
+    assert list(scale) == [
+        "coverage", "mean_width", "interval_score", "skill", "ence", "nll", "crps", "area", "remarks"
+    ]  # fmt: skip
+    assert list(scale["coverage"]) == ["0.5", "0.68", "0.9", "0.95"]
+    assert list(scale["skill"]) == ["value", "low", "high"]
+    assert list(told["best"]["test"]) == [*targets, "force_bar", "energy_bar"]
+    assert list(told["best"]["test"]["force_atom"]) == ["spearman", "auroc", "detection"]
+    assert list(told["best"]["test"]["force_bar"]["interval_score"]) == ["best", "tied", "better_than_control"]
+    assert list(told["recommendation"]) == [
+        "error_bars", "energy_bars", "ranking_frames", "ranking_atoms", "warnings"
+    ]  # fmt: skip
+    assert list(told["recommendation"]["error_bars"]) == ["bar", "posterior", "reasons", "alternatives"]
+
+
+@pytest.mark.snap
+def test_a_result_is_frozen_and_comes_back_from_its_json(compared: ComparisonResult) -> None:
+    again = from_summary(json.loads(json.dumps(compared.summary(), allow_nan=False)))
+    assert again == compared
+    assert pickle.loads(pickle.dumps(compared)) == compared
+    assert replace(again, seed=1) != compared
+    with pytest.raises(FrozenInstanceError):
+        compared.seed = 1  # type: ignore[misc]
+    figures = compared.bar("test", "force", "gamma", "scale")
+    assert isinstance(figures, BarFigures)
+    assert figures is compared.bars["test"].force["gamma"]["scale"]
+    assert compared.bar("test", "force", "gamma", "isotonic") is None
+
+
+def test_structures_in_memory_are_as_good_as_files(silicon: Mapping[str, Path]) -> None:
+    """Of every kind at once: a list of Atoms, an iterator that ends, a tuple of Frames."""
+    arguments = {
+        "source": LENNARD_JONES, "resamples": 20, "calibrators": ("scale",), "scores": ("committee_force",),
+        "allow_import": ("ase.calculators.lj",),
+    }  # fmt: skip
+    read = {name: ase.io.read(path, ":") for name, path in silicon.items()}
+    ours = assay.compare(
+        read["train"], {"test": iter(read["test"]), "ood": tuple(read_frames(silicon["ood"]))},
+        calibration=(atoms for atoms in read["calibration"]), **arguments,
+    )  # fmt: skip
+    theirs = assay.compare(
+        silicon["train"], {"test": silicon["test"], "ood": silicon["ood"]}, calibration=silicon["calibration"],
+        **arguments,
+    )  # fmt: skip
+    assert (ours.ranking, ours.bars, ours.best, ours.bad) == (theirs.ranking, theirs.bars, theirs.best, theirs.bad)
+    assert [each.files for each in ours.splits] == [{}] * 4
+    assert all(list(each.files) == [str(silicon[name])] for each, name in zip(theirs.splits, silicon, strict=True))
+    alone = assay.compare(read["train"], iter(read["test"]), calibration=read["calibration"], **arguments)
+    assert alone.tests == ("test",)
+    assert alone.ranking["test"] == theirs.ranking["test"]
+
+
+def test_bad_structures_in_memory_are_named_or_left_out(silicon: Mapping[str, Path]) -> None:
+    frames = {name: ase.io.read(path, ":") for name, path in silicon.items()}
+    del frames["test"][3].info["REF_energy"]
+    arguments = {
+        "calibration": frames["calibration"], "source": LENNARD_JONES, "resamples": 20, "calibrators": ("scale",),
+        "allow_import": ("ase.calculators.lj",),
+    }  # fmt: skip
+    with pytest.raises(FrameError, match="test, frame 3: no label 'REF_energy'"):
+        assay.compare(frames["train"], {"test": frames["test"]}, **arguments)
+    found = assay.compare(frames["train"], {"test": frames["test"]}, **arguments, skip_bad=True).splits[2]
+    assert (found.name, found.frames, [origin for origin, _ in found.failed]) == (
+        "test", len(frames["test"]) - 1, ["test:3"]
+    )  # fmt: skip
+    with pytest.raises(FrameError, match="without energy or forces"):
+        assay.compare([Frame(frames["train"][0], "mine:0")], {"test": frames["test"]}, **arguments)
+    with pytest.raises(ValueError, match="members files belong to frames in files"):
+        assay.compare(frames["train"], {"test": frames["test"]}, **arguments, train_members="members.npz")
+    with pytest.raises(TypeError, match=r"training:0: int, needed ase\.Atoms"):
+        assay.compare([1], {"test": frames["test"]}, **arguments)
 
 
 def test_a_committee_without_features(silicon: Mapping[str, Path], tmp_path: Path) -> None:
@@ -175,14 +284,14 @@ def test_a_committee_without_features(silicon: Mapping[str, Path], tmp_path: Pat
         resamples=20, calibrators=("scale",), json_file=tmp_path / "result.json",
         allow_import=("ase.calculators.lj",),
     )  # fmt: skip
-    assert set(result["ranking"]) == {"calibration", "test", "ood"}
+    assert set(result.ranking) == {"calibration", "test", "ood"}
     names = {"committee_force", "heterogeneous", "heterogeneous_force", "heterogeneous_energy"}
-    assert names <= result["methods"].keys()
-    assert (tmp_path / "result.json").is_file()
+    assert names <= result.methods.keys()
+    assert json.loads((tmp_path / "result.json").read_text()) == json.loads(json.dumps(result.summary()))
 
 
 def test_calibration_frames_are_kept_out_of_training(silicon: Mapping[str, Path]) -> None:
-    sets = FrameSets({TRAINING: silicon["train"], "test": silicon["test"]}, {}, LabelKeys(), False)
+    sets = read_sets({TRAINING: silicon["train"], "test": silicon["test"]})
     assert 0.1 < 1 - sets.fitted.mean() < 0.3
     assert not sets.hashes[TRAINING] & sets.hashes[CALIBRATION]
     assert len(sets.hashes[CALIBRATION]) == (~sets.fitted).sum()
@@ -196,7 +305,7 @@ def test_kept_out_frames_that_equal_a_fitted_one_are_not_calibrated_on(
     for atoms in copies:
         atoms.info["config_type"] = "copy"
     ase.io.write(tmp_path / "twice.extxyz", [*frames, *copies])
-    sets = FrameSets({TRAINING: tmp_path / "twice.extxyz", "test": silicon["test"]}, {}, LabelKeys(), False)
+    sets = read_sets({TRAINING: tmp_path / "twice.extxyz", "test": silicon["test"]})
     kept_out = int((~sets.fitted).sum())
     assert not sets.hashes[TRAINING] & sets.hashes[CALIBRATION]
     assert 0 < len(list(sets.frames(CALIBRATION))) < kept_out
@@ -208,9 +317,7 @@ def test_kept_out_frames_that_equal_a_fitted_one_are_not_calibrated_on(
 def test_sets_that_share_frames_are_refused(
     silicon: Mapping[str, Path], test: str, calibration: str, used: str
 ) -> None:
-    sets = FrameSets(
-        {TRAINING: silicon["train"], CALIBRATION: silicon[calibration], "other": silicon[test]}, {}, LabelKeys(), False
-    )
+    sets = read_sets({TRAINING: silicon["train"], CALIBRATION: silicon[calibration], "other": silicon[test]})
     with pytest.raises(FrameError, match=f"frames of other are also {used} frames.*--allow-overlap"):
         sets.require_apart()
 
@@ -222,7 +329,7 @@ def test_overlap_is_refused_unless_forced(silicon: Mapping[str, Path]) -> None:
     }  # fmt: skip
     with pytest.raises(FrameError, match="are also training frames"):
         assay.compare(silicon["train"], silicon["train"], **arguments)
-    assert assay.compare(silicon["train"], silicon["train"], **arguments, allow_overlap=True)["ranking"]["train"]
+    assert assay.compare(silicon["train"], silicon["train"], **arguments, allow_overlap=True).ranking["train"]
 
 
 def test_what_is_odd_about_the_sets_is_remarked(silicon: Mapping[str, Path], tmp_path: Path) -> None:
@@ -234,13 +341,12 @@ def test_what_is_odd_about_the_sets_is_remarked(silicon: Mapping[str, Path], tmp
         calibration=silicon["calibration"], source=LENNARD_JONES, resamples=20, calibrators=("scale",),
         allow_import=("ase.calculators.lj",),
     )  # fmt: skip
-    told = "\n".join(result["remarks"])
+    told = "\n".join(result.remarks)
     assert f"{len(frames) - 1} of {len(frames)} frames of again are also odd frames" in told or (
         f"{len(frames)} of {len(frames)} frames of again are also odd frames" in told
     )
     assert "1 frame of odd with labels far from the others, such as" in told
-    scale = result["bars"]["odd"]["force"]["committee_force"]["scale"]
-    assert isinstance(scale["remarks"], list)
+    assert isinstance(result.bars["odd"].force["committee_force"]["scale"].remarks, tuple)
 
 
 @pytest.mark.snap
@@ -250,9 +356,9 @@ def test_bars_of_groups(silicon: Mapping[str, Path]) -> None:
         silicon["train"], {"test": silicon["test"]}, calibration=silicon["calibration"], source=SNAP,
         scores=("leverage",), posteriors=("bootstrap",), resamples=20, calibrators=("scale", "grouped:species"),
     )  # fmt: skip
-    told = result["bars"]["test"]["force"]["leverage"]
-    assert told["grouped:species"]["coverage"] == told["scale"]["coverage"]
-    assert told["grouped:species"]["interval_score"] == pytest.approx(told["scale"]["interval_score"])
+    grouped, scale = (result.bars["test"].force["leverage"][each] for each in ("grouped:species", "scale"))
+    assert grouped.coverage == scale.coverage
+    assert grouped.interval_score.value == pytest.approx(scale.interval_score.value)
 
 
 def test_species_that_training_does_not_have_are_refused_before_anything_is_fitted(
@@ -261,10 +367,7 @@ def test_species_that_training_does_not_have_are_refused_before_anything_is_fitt
     frames = ase.io.read(silicon["test"], ":")
     frames[0].symbols[0] = "Ge"
     ase.io.write(tmp_path / "new.extxyz", frames)
-    sets = FrameSets(
-        {TRAINING: silicon["train"], CALIBRATION: silicon["calibration"], "new": tmp_path / "new.extxyz"}, {},
-        LabelKeys(), False,
-    )  # fmt: skip
+    sets = read_sets({TRAINING: silicon["train"], CALIBRATION: silicon["calibration"], "new": tmp_path / "new.extxyz"})
     with pytest.raises(FrameError, match=r"new has Ge, and the training frames Si only"):
         sets.require_species()
 
@@ -274,7 +377,7 @@ def test_a_set_that_is_skipped_whole_says_why(silicon: Mapping[str, Path], tmp_p
     for atoms in frames:
         atoms.info["dft"] = atoms.info.pop("REF_energy")
     ase.io.write(tmp_path / "keys.extxyz", frames)
-    sets = FrameSets({TRAINING: silicon["train"], "keys": tmp_path / "keys.extxyz"}, {}, LabelKeys(), True)
+    sets = read_sets({TRAINING: silicon["train"], "keys": tmp_path / "keys.extxyz"}, skip_bad=True)
     with pytest.raises(FrameError, match=r"keys: no usable frames; the first: .*no label 'REF_energy'"):
         _ = sets.hashes
 

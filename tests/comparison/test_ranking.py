@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 from invented import FEATURES, as_split, batch, split
 
-from assay.comparison.estimate import Estimate
+from assay.comparison.estimate import Resampled
+from assay.comparison.figures import RankingFigure, Target
 from assay.comparison.methods import RANDOM, Method
 from assay.comparison.ranking import Alarm, badness, rankings
-from assay.comparison.split import TARGETS, Split, Target
+from assay.comparison.split import Split
 from assay.metrics import roc_auc, spearman, worst_decile
 
 HOME = split(60, seed=1)
 AWAY = split(60, seed=2, times=3.0)
 
 
-def ranking(split: Split, calibration: Split, method: Method, target: Target) -> dict[str, Estimate]:
+def ranking(split: Split, calibration: Split, method: Method, target: Target) -> dict[RankingFigure, Resampled]:
     return rankings(split, calibration, [method], target)[method.name]
 
 
@@ -53,7 +54,7 @@ def test_detection_is_the_share_of_bad_values_above_the_alarm() -> None:
         caught += score > limits[0] and np.linalg.norm(error) > limits[1]
     assert found["detection"].value == pytest.approx(caught / bad)
     assert found["flagged"].value == pytest.approx(raised / 600)
-    assert badness(AWAY, HOME, TARGETS)["force_atom"]["share"] == pytest.approx(bad / 600)
+    assert badness(AWAY, HOME).force_atom.share == pytest.approx(bad / 600)
 
 
 def test_a_score_with_ties_raises_no_more_alarms_than_one_in_twenty() -> None:
@@ -81,9 +82,8 @@ def test_a_perfect_score_finds_everything() -> None:
 
 def test_chance_is_chance() -> None:
     found = ranking(AWAY, HOME, RANDOM, "force_atom")
-    told = {figure: found[figure].told() for figure in found}
     for figure, expected in (("spearman", 0.0), ("auroc", 0.5), ("detection", 0.05), ("flagged", 0.05)):
-        low, high = told[figure]["low"], told[figure]["high"]
+        low, high = found[figure].estimate().low, found[figure].estimate().high
         assert low is not None
         assert high is not None
         assert low - 0.05 < expected < high + 0.05

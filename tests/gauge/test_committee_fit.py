@@ -187,9 +187,9 @@ def test_compare_gives_the_bars_of_build(paths: dict[str, Path], score: str):
     )  # fmt: skip
     gauge = built(paths, scores=[score], error_bar=f"{score}:scale")
     theirs = assay.evaluate(gauge, paths["test"])["error_bars"]["energy"]
-    told = ours["bars"]["test"]["energy"][score]["scale"]
-    assert told["mean_width"] == pytest.approx(theirs["mean_width"])
-    assert told["nll"] == pytest.approx(theirs["nll"])
+    found = ours.bars["test"].energy[score]["scale"]
+    assert found.mean_width == pytest.approx(theirs["mean_width"])
+    assert found.nll == pytest.approx(theirs["nll"])
 
 
 def test_a_member_unlike_the_others_is_named(tmp_path: Path):

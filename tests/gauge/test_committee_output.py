@@ -16,6 +16,7 @@ from assay.cli.info import spelt
 from assay.cli.predict import show_risk
 from assay.comparison.methods import timed
 from assay.comparison.reasons import cost
+from assay.comparison.result import MethodDescription, SourceCost
 from assay.frames.frame import Frame
 from assay.gauge.risk import risk_summary
 from assay.report.provenance import provenance
@@ -80,8 +81,7 @@ def test_what_recorded_members_cost_is_not_known(files: Files, tmp_path: Path, m
     for model in ("one", "two"):
         atoms.info[f"{model}_energy"], atoms.arrays[f"{model}_forces"] = 1.0, atoms.arrays["REF_forces"]
     assert timed([], Recorded(("one", "two")), [frame(atoms)])[1] is None
-    told = {"source_cost": {"fit_seconds": None, "evaluation_microseconds_per_atom": None}, "methods": {}}
-    assert "cost is not known" in cost(told, "heterogeneous_force")
+    assert "cost is not known" in cost(SourceCost(None, None), MethodDescription("ensemble"))
     monkeypatch.setenv("ASSAY_CACHE", str(tmp_path))
     assay.build(files.train, source=COMMITTEE, heldout=files.test)
     assert timed([], AseCommittee.from_toml(COMMITTEE), [frame(ase.io.read(files.test))])[1] is None

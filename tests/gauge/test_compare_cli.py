@@ -12,6 +12,7 @@ from copper import Files
 from test_cli import assay, committee_toml
 
 from assay.cli.compare import test_sets as sets_of
+from assay.comparison.figures import Estimate
 from assay.comparison.reasons import estimate, two
 
 QUICK = ("--resamples", 20, "--calibrators", "scale,conformal")
@@ -98,4 +99,4 @@ def test_skills_beyond_all_use_are_short() -> None:
     assert [two(value) for value in (-871441.97, 4e5, -100.0, -0.001, 0.456)] == [
         "< −100", "> 100", "−100.00", "0.00", "0.46"
     ]  # fmt: skip
-    assert estimate({"value": -0.5, "low": -1e6, "high": 0.25}) == "−0.50 [< −100, 0.25]"
+    assert estimate(Estimate(-0.5, -1e6, 0.25)) == "−0.50 [< −100, 0.25]"

@@ -193,5 +193,5 @@ def test_compare_judges_the_bars_that_build_makes(files: tuple[Path, Path], tmp_
             gauge = assay.build(train, heldout=held_out, source=source, error_bar=f"{score}:scale").gauge
             expected = assay.evaluate(gauge, tmp_path / "test.extxyz")["error_bars"]
             for quantity in ("force", "energy"):
-                told = result["bars"]["test"][quantity][score]["scale"]["coverage"]["0.68"]["value"]
-                assert told == pytest.approx(expected[quantity]["coverage"]["0.68"]), (score, quantity)
+                found = result.bars["test"][quantity][score]["scale"].coverage[0.68].value
+                assert found == pytest.approx(expected[quantity]["coverage"]["0.68"]), (score, quantity)

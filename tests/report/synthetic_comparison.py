@@ -1,12 +1,15 @@
-"""Results of `assay compare` made up at random, of any number of methods and test sets, with ties and gaps."""
+"""Summaries of `assay compare` made up at random, of any number of methods and test sets, with ties and gaps."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from assay.comparison.reading import from_summary
 from assay.comparison.recommendation import recommendation
+from assay.comparison.result import ComparisonResult
 
 CALIBRATORS = ("scale", "isotonic", "conformal", "frame_conformal")
 TARGETS = ("force_atom", "force_neighbourhood", "force_frame", "energy_frame")
@@ -17,6 +20,12 @@ FEATURES = (
 )  # fmt: skip
 COMMITTEES = ("committee_force", "committee_energy", "committee_force_max", "committee_energy_max")
 POSTERIORS = ("pops", "bayesian", "bootstrap")
+NO_BAR = {"bar": None, "posterior": None, "reasons": [], "alternatives": []}
+NO_RANKING = {"method": None, "reasons": [], "alternatives": []}
+NOTHING = {
+    "error_bars": NO_BAR, "energy_bars": NO_BAR, "ranking_frames": NO_RANKING, "ranking_atoms": NO_RANKING,
+    "warnings": [],
+}  # fmt: skip
 
 
 def estimate(value: float | None, half: float) -> dict[str, float | None]:
@@ -25,7 +34,7 @@ def estimate(value: float | None, half: float) -> dict[str, float | None]:
 
 
 def made(methods: int = 28, tests: int = 2, seed: int = 0, names: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A result with its recommendation; `names` are of the first test sets."""
+    """The summary of a result with its recommendation; `names` are of the first test sets."""
     rng = np.random.default_rng(seed)
     every = [f"{c}[{p}]" for c in COMMITTEES for p in POSTERIORS]
     every = [name for pair in zip(FEATURES, every, strict=False) for name in pair] + [*FEATURES[len(every) :]]
@@ -50,7 +59,7 @@ def made(methods: int = 28, tests: int = 2, seed: int = 0, names: tuple[str, ...
         chosen = [name for name in chosen if name != "convex_hull"]
     result: dict[str, Any] = {
         "assay": {"assay": "0.1.0", "numpy": "2.0"}, "command": "assay compare -t train.xyz",
-        "source": "SNAP, 2J = 6, W", "seed": seed, "resamples": 200, "r_cut": 5.0,
+        "source": "SNAP, 2J = 6, W", "settings": {"source": "snap"}, "seed": seed, "resamples": 200, "r_cut": 5.0,
         "splits": [_split(name, rng) for name in ("training", *splits)],
         "source_cost": {
             "fit_seconds": 12.3, "evaluation_microseconds_per_atom": 47.0, "posteriors": {"pops": 3.0, "bootstrap": 9.1}
@@ -86,8 +95,14 @@ def made(methods: int = 28, tests: int = 2, seed: int = 0, names: tuple[str, ...
                 for name, each in bars.items() for c, f in each.items() if f and c != "not_applicable"
             }  # fmt: skip
             result["best"][split][f"{quantity}_bar"] = {"interval_score": _best(scores, "interval_score", 0.02)}
-    result["recommendation"] = recommendation(result)
-    return result
+    result["recommendation"] = NOTHING
+    return recommended(result).summary()
+
+
+def recommended(summary: dict[str, Any]) -> ComparisonResult:
+    """The result with its recommendation made anew."""
+    result = from_summary(summary)
+    return replace(result, recommendation=recommendation(result))
 
 
 def _split(name: str, rng: np.random.Generator) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from report_reader import Page
 from test_report_browser import CHROMIUM, in_browser
 
 from assay.comparison.overview import Overview
-from assay.comparison.recommendation import bar_name
+from assay.comparison.reading import from_summary
 from assay.metrics import signed_miscalibration_area
 from assay.report.comparison.page import write_comparison_report
 from assay.report.comparison.tables import bars, memory
@@ -28,7 +28,7 @@ SECTIONS = {"recommendation", "at-a-glance", "compared", "figures", "everything"
 def written(tmp_path: Path) -> Callable[[dict[str, Any]], str]:
     def write(result: dict[str, Any]) -> str:
         path = tmp_path / "comparison.html"
-        write_comparison_report(path, json.loads(json.dumps(result, allow_nan=False)))
+        write_comparison_report(path, from_summary(json.loads(json.dumps(result, allow_nan=False))))
         return path.read_text("utf-8")
 
     return write
@@ -37,7 +37,7 @@ def written(tmp_path: Path) -> Callable[[dict[str, Any]], str]:
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "comparison.html"
-    write_comparison_report(path, LARGE)
+    write_comparison_report(path, from_summary(LARGE))
     return path.read_text("utf-8")
 
 
@@ -60,7 +60,7 @@ def test_the_recommendation_with_its_reasons_and_every_method(
     page = sound(large if tests == 5 else written(result))
     found = result["recommendation"]
     told = page.text["recommendation"].replace("\N{NO-BREAK SPACE}", " ").replace("\N{WORD JOINER}", "")
-    for name in (bar_name(found["error_bars"]), found["ranking_frames"]["method"]):
+    for name in (from_summary(result).recommendation.error_bars.name, found["ranking_frames"]["method"]):
         assert name
         assert name in told
     for part in ("error_bars", "energy_bars", "ranking_frames", "ranking_atoms"):
@@ -87,12 +87,12 @@ def test_the_glance_has_the_worst_test_set_and_its_interval(written: Callable[[d
 
 def test_marks_are_of_what_is_best_or_tied_on_every_test_set() -> None:
     result = synthetic_comparison.made(12, 2)
-    overview = Overview.of(result)
-    first, second, *_ = overview.methods()
+    first, second, *_ = Overview.of(from_summary(result)).methods()
 
     def mark(best: list[str], tied: list[list[str]]) -> str:
-        for split, b, t in zip(overview.tests, best, tied, strict=True):
-            result["best"][split]["force_frame"]["spearman"] = {"best": b, "tied": [b, *t]}
+        for split, b, t in zip(("test", "ood"), best, tied, strict=True):
+            result["best"][split]["force_frame"]["spearman"] |= {"best": b, "tied": [b, *t]}
+        overview = Overview.of(from_summary(result))
         return overview.ranking(first, "force_frame", "spearman", overview.tests).mark
 
     assert mark([first, first], [[], []]) == "best"
@@ -124,8 +124,7 @@ def test_a_page_without_bars_or_rankings_is_still_a_page(written: Callable[[dict
     result["bars"] = {split: {} for split in result["bars"]}
     result["ranking"] = {split: {} for split in result["ranking"]}
     result["best"] = {split: {} for split in result["best"]}
-    result["recommendation"] = synthetic_comparison.recommendation(result)
-    page = sound(written(result))
+    page = sound(written(synthetic_comparison.recommended(result).summary()))
     assert "No score gave error bars" in page.text["recommendation"]
 
 
@@ -179,5 +178,5 @@ def test_figures_have_a_point_for_every_method_with_numbers(written: Callable[[d
 def test_the_sign_of_the_area_is_told_as_it_is() -> None:
     too_small, too_large = (signed_miscalibration_area([1.0, -2.0, 0.5], [std] * 3) for std in (0.1, 10.0))
     assert too_large < 0 < too_small
-    heads = [column.head for column in bars(LARGE, "force")[0].columns]
+    heads = [column.head for column in bars(from_summary(LARGE), "force")[0].columns]
     assert "Area, + too small" in heads

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -14,13 +14,12 @@ from assay.cli import options
 from assay.cli.build import parse_weights
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, number, percent, show
+from assay.comparison.compare import CALIBRATED_BY, POSTERIORS
 from assay.comparison.overview import Cell, Overview
 from assay.comparison.reasons import two
-from assay.comparison.recommendation import bar_name
-from assay.comparison.sets import CALIBRATION, TRAINING
+from assay.comparison.result import CALIBRATION, TRAINING, ComparisonResult
 from assay.frames.frame import LabelKeys
 from assay.storage.files import require_folders
-from assay.verbs.compare import CALIBRATED_BY, POSTERIORS
 from assay.verbs.compare import compare as run
 
 ALL = "all"
@@ -109,9 +108,9 @@ def compare(
             stage=stage,
             command=command,
         )
-    for split in result["splits"]:
-        listed(f"left out of {split['name']}", [(row["frame"], row["reason"]) for row in split["failed"]])
-    if not emit_json(json_file, result):
+    for split in result.splits:
+        listed(f"left out of {split.name}", split.failed)
+    if not emit_json(json_file, result.summary()):
         show_comparison(result)
     if arguments["report"] is not None:
         note(f"written to {arguments['report']}")
@@ -160,7 +159,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (each.strip() for each in text.split(","))))
 
 
-def show_comparison(result: Mapping[str, Any]) -> None:
+def show_comparison(result: ComparisonResult) -> None:
     """A row a method: ranking, skill and cost; then the recommendation with its reasons."""
     overview = Overview.of(result)
     home, tests = [CALIBRATION], overview.tests
@@ -171,9 +170,9 @@ def show_comparison(result: Mapping[str, Any]) -> None:
             _two(overview.ranking(name, "force_frame", "spearman", tests)),
             _two(overview.skill(name, "force", home)),
             _two(overview.skill(name, "force", tests)),
-            percent(overview.coverage(name, "force", tests).estimate["value"]),
-            number(result["methods"][name]["microseconds_per_atom"]),
-            number(result["methods"][name]["fit_seconds"]),
+            percent(overview.coverage(name, "force", tests).estimate.value),
+            number(result.methods[name].microseconds_per_atom),
+            number(result.methods[name].fit_seconds),
         ]
         for name in overview.methods()
     ]
@@ -184,16 +183,10 @@ def show_comparison(result: Mapping[str, Any]) -> None:
         ["method", "frames", "…, test", "skill", "…, test", "in 95 %, test", "µs/atom", "fit, s"],
         rows,
     )
-    found = result["recommendation"]
-    for what, name, part in (
-        ("Error bars of forces", bar_name(found["error_bars"]), found["error_bars"]),
-        ("Error bars of energies", bar_name(found["energy_bars"]), found["energy_bars"]),
-        ("To rank frames", found["ranking_frames"]["method"], found["ranking_frames"]),
-        ("To rank atoms", found["ranking_atoms"]["method"], found["ranking_atoms"]),
-    ):
-        _listing(f"{what}: {name or 'none'}", part["reasons"])
-    if found["warnings"]:
-        _listing("Mind", found["warnings"])
+    for purpose, part in result.recommendation.by_purpose().items():
+        _listing(f"{purpose}: {part.name or 'none'}", part.reasons)
+    if result.recommendation.warnings:
+        _listing("Mind", result.recommendation.warnings)
 
 
 def _listing(heading: str, sentences: Sequence[str]) -> None:
@@ -203,4 +196,5 @@ def _listing(heading: str, sentences: Sequence[str]) -> None:
 
 
 def _two(cell: Cell) -> str:
-    return f"{two(cell.estimate['value'])}{'*' if cell.mark else ' '}" if cell else "–"
+    value = cell.estimate.value
+    return "–" if value is None else f"{two(value)}{'*' if cell.mark else ' '}"

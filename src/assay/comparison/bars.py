@@ -8,13 +8,13 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from assay.calibration import BY_ORDER, fit_calibrator
 from assay.calibration.remarks import remarks
-from assay.comparison.estimate import Estimate
+from assay.comparison.estimate import Resampled
+from assay.comparison.figures import BarFigures
 from assay.comparison.methods import CONSTANT, Method, base_name
 from assay.comparison.split import Quantity, Split
 from assay.gauge.spreads import sampled
@@ -48,50 +48,52 @@ class Judged:
     remarks: tuple[str, ...] = ()
 
     @cached_property
-    def interval_score(self) -> Estimate:
+    def interval_score(self) -> Resampled:
         """`assay.metrics.interval_score` at `SCORED`, with resamples; NaN where an interval is infinite."""
         h = self.half[SCORED]
         of_each = 2 * h + 2 / (1 - SCORED) * np.maximum(np.abs(self.error) - h, 0)
         if not np.isfinite(of_each).all():
-            return Estimate(float("nan"), np.full(len(self.resamples), np.nan))
-        return Estimate(float(of_each.mean()), self.resamples.mean(of_each))
+            return Resampled(float("nan"), np.full(len(self.resamples), np.nan))
+        return Resampled(float(of_each.mean()), self.resamples.mean(of_each))
 
-    def coverage(self, level: float) -> Estimate:
+    def coverage(self, level: float) -> Resampled:
         inside = (np.abs(self.error) <= self.half[level]).astype(float)
-        return Estimate(float(inside.mean()), self.resamples.mean(inside))
+        return Resampled(float(inside.mean()), self.resamples.mean(inside))
 
-    def ence(self) -> Estimate | None:
+    def ence(self) -> Resampled | None:
         """In `BINS` bins of equal count, whose edges stay what they are when frames are resampled."""
         if self.std is None or not _proper(self.std):
             return None
         bins = min(BINS, len(self.error))
         samples = ence_samples(self.error, self.std, self.resamples, bins)
-        return Estimate(ence(self.error, self.std, bins), samples)
+        return Resampled(ence(self.error, self.std, bins), samples)
 
-    def told(self, skill: Estimate) -> dict[str, Any]:
-        """The figures of the result, JSON-ready."""
+    def figures(self, skill: Resampled) -> BarFigures:
+        """All of them, with this skill against the constant bar."""
         mean_width = float(2 * self.half[0.68].mean())
         of_bins = self.ence()
-        normal: dict[str, float | None] = dict.fromkeys(("nll", "crps", "area"))
+        normal: dict[str, float] = {}
         if self.std is not None and _proper(self.std):
             functions = (gaussian_nll, gaussian_crps, signed_miscalibration_area)
-            normal = {name: float(f(self.error, self.std)) for name, f in zip(normal, functions, strict=True)}
-        return {
-            "coverage": {str(level): self.coverage(level).told() for level in LEVELS},
-            "mean_width": mean_width if np.isfinite(mean_width) else None,
-            "interval_score": self.interval_score.told(),
-            "skill": skill.told(),
-            "ence": None if of_bins is None else of_bins.told(),
+            normal = {
+                name: float(f(self.error, self.std)) for name, f in zip(("nll", "crps", "area"), functions, strict=True)
+            }
+        return BarFigures(
+            coverage={level: self.coverage(level).estimate() for level in LEVELS},
+            mean_width=mean_width if np.isfinite(mean_width) else None,
+            interval_score=self.interval_score.estimate(),
+            skill=skill.estimate(),
+            ence=None if of_bins is None else of_bins.estimate(),
+            remarks=self.remarks,
             **normal,
-            "remarks": list(self.remarks),
-        }
+        )
 
 
-def skill(judged: Judged, constant: Judged) -> Estimate:
+def skill(judged: Judged, constant: Judged) -> Resampled:
     """`1 - ⟨S⟩ / ⟨S_constant⟩` of the interval scores: 0 as good as the constant bar, 1 perfect."""
     ours, theirs = judged.interval_score, constant.interval_score
     with np.errstate(invalid="ignore", divide="ignore"):
-        return Estimate(1 - ours.value / theirs.value, 1 - ours.samples / theirs.samples)
+        return Resampled(1 - ours.value / theirs.value, 1 - ours.samples / theirs.samples)
 
 
 def bars(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from assay.calibration.simultaneous_conformal import SimultaneousConformal
 from assay.comparison.estimate import SIGNIFICANT
-from assay.comparison.reasons import Told
-
-Result = Mapping[str, Any]
+from assay.comparison.figures import Estimate
+from assay.comparison.reasons import cost
+from assay.comparison.recommended import Alternative
+from assay.comparison.result import ComparisonResult, Family
 
 OF_WHOLE_FRAMES = SimultaneousConformal.name
 """Promises what no figure of single values judges."""
-SLACK = {"0.68": 0.05, "0.95": 0.03}
+SLACK = {0.68: 0.05, 0.95: 0.03}
 """How far coverage on frames like the training frames may surely be from its level."""
 LEEWAY = 0.03
 """How much farther than the nearest a bar may be, where none is as near as that."""
@@ -28,6 +28,8 @@ NEAR_CORRELATION = 0.02
 """What may be given away for a lower cost: a share of the mean interval score, a difference of mean correlations."""
 ROUNDING = 1e-12
 """An interval that is narrower has no width."""
+SHOWN = 4
+"""Alternatives that are as good, or reasons, named one by one."""
 FEW_BAD = 5
 """Bad frames of a set below which the share of them that is found means nothing."""
 
@@ -50,6 +52,10 @@ class Candidate:
     def method(self) -> str:
         return self.name.partition(":")[0]
 
+    @property
+    def calibrator(self) -> str:
+        return self.name.partition(":")[2]
+
 
 def best(candidates: Iterable[Candidate]) -> Candidate:
     """The one with the least loss."""
@@ -62,15 +68,15 @@ def honest(candidates: Sequence[Candidate], off: Mapping[str, float]) -> list[Ca
     return [each for each in candidates if off[each.name] <= least + (LEEWAY if least > 0 else 0.0)]
 
 
-def coverage_off(coverage: Mapping[str, Told]) -> float:
+def coverage_off(coverage: Mapping[float, Estimate]) -> float:
     """How far the intervals of the coverage are from the levels, beyond the slack; 0 where they reach it."""
     beyond = [0.0]
     for level, slack in SLACK.items():
-        value, low, high = (coverage[level][end] for end in ("value", "low", "high"))
-        if value is None:
+        found = coverage[level]
+        if found.value is None:
             return math.inf
-        low, high = (value if end is None else end for end in (low, high))
-        beyond += [low - (float(level) + slack), (float(level) - slack) - high]
+        low, high = (found.value if end is None else end for end in (found.low, found.high))
+        beyond += [low - (level + slack), (level - slack) - high]
     return max(beyond)
 
 
@@ -95,7 +101,7 @@ def of_skill(value: float) -> float:
 
 
 def surely_above_zero(
-    found: Mapping[str, Told], frames: Mapping[str, int], tried: int, shrinks: Callable[[float], float]
+    found: Mapping[str, Estimate], frames: Mapping[str, int], tried: int, shrinks: Callable[[float], float]
 ) -> list[str]:
     """The splits on which a figure of the best of `tried` candidates is above 0 by more than luck, at 5 % in all.
 
@@ -107,25 +113,24 @@ def surely_above_zero(
     return [split for split, p in luck.items() if p * tried * len(found) < SIGNIFICANT]
 
 
-def _luck(found: Told, frames: int, shrinks: Callable[[float], float]) -> float:
+def _luck(found: Estimate, frames: int, shrinks: Callable[[float], float]) -> float:
     """How likely a figure at least as large is where it is truly 0; 1 without an interval, or one of few frames."""
     from scipy.special import ndtri, stdtr  # slow to import
 
-    value, low, high = (found[end] for end in ("value", "low", "high"))
-    if None in (value, low, high) or frames < FEWEST:
+    if found.value is None or found.low is None or found.high is None or frames < FEWEST:
         return 1.0
-    standard_error = (high - low) / (2 * ndtri(0.975))
+    standard_error = (found.high - found.low) / (2 * ndtri(0.975))
     if standard_error <= ROUNDING:
-        return 0.0 if value > ROUNDING else 1.0
-    return float(stdtr(frames - 1, -value * shrinks(value) / standard_error))
+        return 0.0 if found.value > ROUNDING else 1.0
+    return float(stdtr(frames - 1, -found.value * shrinks(found.value) / standard_error))
 
 
-def cheaper(result: Result, least: Candidate, near: Sequence[Candidate]) -> Candidate:
+def cheaper(result: ComparisonResult, least: Candidate, near: Sequence[Candidate]) -> Candidate:
     """The cheapest per atom of `near`, the potential included; of equal ones that with the least loss.
 
     `near`: those that may take the place of `least`, it among them; they don't where the potential's cost is not known.
     """
-    source = result["source_cost"]["evaluation_microseconds_per_atom"]
+    source = result.source_cost.evaluation_microseconds_per_atom
     if source is None:
         return least
     costs = {each.name: source + _cost(result, each.method) for each in near}
@@ -133,9 +138,29 @@ def cheaper(result: Result, least: Candidate, near: Sequence[Candidate]) -> Cand
     return least if costs[least.name] <= most else best(each for each in near if costs[each.name] <= most)
 
 
-def _cost(result: Result, method: str) -> float:
-    value = result["methods"].get(method, {}).get("microseconds_per_atom")
-    return math.inf if value is None else float(value)
+def _cost(result: ComparisonResult, method: str) -> float:
+    value = result.methods[method].microseconds_per_atom
+    return math.inf if value is None else value
+
+
+def alternatives(
+    result: ComparisonResult, chosen: Candidate, equal: Sequence[Candidate], every: Sequence[Candidate]
+) -> tuple[Alternative, ...]:
+    """The best of those that are as good, and the best of the other family: with an ensemble, or without."""
+
+    def costs(each: Candidate) -> str:
+        return cost(result.source_cost, result.methods[each.method])
+
+    def family(each: Candidate) -> Family:
+        return result.methods[each.method].family
+
+    others = sorted((each for each in equal if each is not chosen), key=lambda each: each.loss)[:SHOWN]
+    found = [Alternative(each.name, f"as good within the error; {costs(each)}") for each in others]
+    other = [each for each in every if family(each) != family(chosen)]
+    if other and (first := best(other)) not in others:
+        what = "features alone" if family(first) == "features" else "an ensemble alone"
+        found.append(Alternative(first.name, f"the best with {what}; {costs(first)}"))
+    return tuple(found)
 
 
 def of_whole_frames(calibrator: str) -> bool:
@@ -143,15 +168,10 @@ def of_whole_frames(calibrator: str) -> bool:
     return calibrator.partition(":")[0] == OF_WHOLE_FRAMES
 
 
-def frames_of(result: Result) -> dict[str, int]:
-    """The number of frames of each set, by its name."""
-    return {split["name"]: split["frames"] for split in result["splits"]}
-
-
-def has_bad_frames(result: Result, split: str) -> bool:
+def has_bad_frames(result: ComparisonResult, split: str) -> bool:
     """Whether a set has enough frames with bad force errors for detection to mean something."""
-    share = result["bad"][split].get("force_frame", {}).get("share", 0.0)
-    return bool(round(share * frames_of(result)[split]) >= FEW_BAD)
+    bad = result.bad[split].force_frame
+    return bad is not None and round(bad.share * result.frames[split]) >= FEW_BAD
 
 
 def geometric_mean(values: Iterable[float]) -> float:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from assay.comparison.candidates import OF_WHOLE_FRAMES, SLACK, Result, of_whole_frames
+from assay.comparison.candidates import OF_WHOLE_FRAMES, SLACK, of_whole_frames
 from assay.comparison.methods import CONSTANT
-from assay.comparison.reasons import by_split, many, share
-from assay.comparison.sets import CALIBRATION
+from assay.comparison.reasons import by_split, share
+from assay.comparison.recommended import RecommendedBar
+from assay.comparison.result import CALIBRATION, ComparisonResult
+from assay.results.per_quantity import Quantity
+from assay.results.wording import many
 
 FEW = 50
 """Calibration frames below which the coverage at 95 % scatters by more than 3 points from their choice alone."""
@@ -16,53 +19,53 @@ FEW_TESTED = 20
 """Frames of a test set below which its numbers are rough."""
 
 
-def caveats(result: Result, bars: Mapping[str, str]) -> list[str]:
-    """Sentences, those on the sets of frames first; `bars`: the recommended `METHOD:CALIBRATOR` by quantity, or ""."""
-    named = {quantity: name for quantity, name in bars.items() if name}
-    return [
-        *(f"{remark.removesuffix('.')}." for remark in result["remarks"]),
+def caveats(result: ComparisonResult, bars: Mapping[Quantity, RecommendedBar]) -> tuple[str, ...]:
+    """Sentences, those on the sets of frames first; `bars`: those that are recommended, by quantity."""
+    return (
+        *(f"{remark.removesuffix('.')}." for remark in result.remarks),
         *_few(result),
-        *_calibrations(result, named),
-        *_collapses(result, named),
+        *_calibrations(result, bars),
+        *_collapses(result, bars),
         *_whole_frames(result),
-        *(f"{name} could not be compared: {of['failed']}" for name, of in result["methods"].items() if of["failed"]),
-    ]
+        *(f"{name} could not be compared: {of.failed}" for name, of in result.methods.items() if of.failed),
+    )
 
 
-def _few(result: Result) -> Iterator[str]:
-    for split in result["splits"]:
-        frames = split["frames"]
-        if split["role"] == CALIBRATION and frames < FEW:
+def _few(result: ComparisonResult) -> Iterator[str]:
+    for split in result.splits:
+        frames = split.frames
+        if split.role == CALIBRATION and frames < FEW:
             scatter = 100 * math.sqrt(0.95 * 0.05 / (frames + 2))
             yield (
                 f"{many(frames, 'calibration frame')} {'is' if frames == 1 else 'are'} few: with others of the same "
                 f"kind the coverage of 95 % bars changes by {scatter:.0f} points (standard deviation of energies; less "
                 f"for forces). Give {FEW} or more."
             )
-        elif split["role"] == "test" and frames < FEW_TESTED:
-            yield f"{split['name']} has {many(frames, 'frame')} only: take its numbers as rough."
+        elif split.role == "test" and frames < FEW_TESTED:
+            yield f"{split.name} has {many(frames, 'frame')} only: take its numbers as rough."
 
 
-def _calibrations(result: Result, bars: Mapping[str, str]) -> Iterator[str]:
+def _calibrations(result: ComparisonResult, bars: Mapping[Quantity, RecommendedBar]) -> Iterator[str]:
     """What was noticed when the recommended bars were calibrated."""
-    for quantity, name in bars.items():
-        method, _, calibrator = name.partition(":")
-        for remark in result["bars"][CALIBRATION][quantity][method][calibrator]["remarks"]:
-            yield f"{name}, bars of the {quantity}: {remark.removesuffix('.')}."
+    for quantity, bar in bars.items():
+        figures = result.bar(CALIBRATION, quantity, bar.method, bar.calibrator)
+        for remark in figures.remarks if figures else ():
+            yield f"{bar.name}, bars of the {quantity}: {remark.removesuffix('.')}."
 
 
-def _collapses(result: Result, bars: Mapping[str, str]) -> Iterator[str]:
+def _collapses(result: ComparisonResult, bars: Mapping[Quantity, RecommendedBar]) -> Iterator[str]:
     """Where the recommended bars surely hold too few errors, and where a constant bar would be better."""
-    for quantity, name in bars.items():
-        method, _, calibrator = name.partition(":")
+    for quantity, bar in bars.items():
         narrow, worse = {}, {}
-        for split in [each for each in result["bars"] if each != CALIBRATION]:
-            figures = result["bars"][split][quantity][method][calibrator]
-            held, skill = figures["coverage"]["0.95"], figures["skill"]
-            most = held["value"] if held["high"] is None else held["high"]
-            if most is not None and most < 0.95 - SLACK["0.95"]:
+        for split in [each for each in result.bars if each != CALIBRATION]:
+            figures = result.bar(split, quantity, bar.method, bar.calibrator)
+            if figures is None:
+                continue
+            held, skill = figures.coverage[0.95], figures.skill
+            most = held.value if held.high is None else held.high
+            if most is not None and most < 0.95 - SLACK[0.95]:
                 narrow[split] = held
-            if method != CONSTANT.name and skill["high"] is not None and skill["high"] < 0:
+            if bar.method != CONSTANT.name and skill.high is not None and skill.high < 0:
                 worse[split] = skill
         if narrow:
             yield f"Too narrow: 95 % bars of the {quantity} hold {by_split(narrow, share)}."
@@ -70,9 +73,9 @@ def _collapses(result: Result, bars: Mapping[str, str]) -> Iterator[str]:
             yield f"One constant bar of the {quantity} is better than this: skill {by_split(worse)}."
 
 
-def _whole_frames(result: Result) -> Iterator[str]:
-    every = result["bars"].get(CALIBRATION, {}).values()
-    if any(of_whole_frames(name) for methods in every for of in methods.values() for name in of):
+def _whole_frames(result: ComparisonResult) -> Iterator[str]:
+    every = [bars for _, methods in result.bars[CALIBRATION].items() for bars in methods.values()]
+    if any(of_whole_frames(calibrator) for bars in every for calibrator in bars.by_calibrator):
         yield (
             f"{OF_WHOLE_FRAMES} promises bars that hold all values of a frame at once. Coverage and interval scores of "
             "single values don't judge that, so it is not among those that are recommended."

@@ -1,13 +1,13 @@
-"""A number with its interval by resampling frames, and which methods can't be told from the best one."""
+"""A figure with that of every resample of frames, and which methods can't be told from the best one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from assay.comparison.figures import Estimate, Leaders
 from assay.metrics.bootstrap import interval
 from assay.results.arrays import Array
 
@@ -15,23 +15,23 @@ SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Resampled:
     """A figure of all values, NaN where it is not defined, and that of every resample of frames, `(B,)`."""
 
     value: float
     samples: Array
 
-    def gain(self) -> Estimate:
+    def gain(self) -> Resampled:
         """`-log x` of what is positive and better the smaller it is: differences are then of ratios."""
         with np.errstate(divide="ignore"):
-            return Estimate(float(-np.log(self.value)), -np.log(self.samples))
+            return Resampled(float(-np.log(self.value)), -np.log(self.samples))
 
-    def told(self) -> dict[str, float | None]:
-        """Value and the ends of its 95 % interval, JSON-ready."""
+    def estimate(self) -> Estimate:
+        """Value and the ends of its 95 % interval."""
         low, high = interval(self.samples) if np.isfinite(self.value) else (np.nan, np.nan)
-        return {name: _number(x) for name, x in (("value", self.value), ("low", low), ("high", high))}
+        return Estimate(*map(_number, (self.value, low, high)))
 
-    def better_by(self, other: Estimate) -> float:
+    def better_by(self, other: Resampled) -> float:
         """How likely a difference at least as large in favour of this one is where there is none: p, one-sided.
 
         The difference is taken as normal with the standard deviation that it has over the resamples, which both
@@ -50,7 +50,7 @@ class Estimate:
         return float(ndtr(-gained / deviation))
 
 
-def leaders(estimates: Mapping[str, Estimate], control: Estimate | None = None) -> dict[str, Any] | None:
+def leaders(estimates: Mapping[str, Resampled], control: Resampled | None = None) -> Leaders | None:
     """The largest value, those that are not significantly smaller, and whether the best surely beats the control.
 
     Differences to the best are tested together, after Holm 1979 (doi:10.2307/4615733), at 5 %: the method that is truly
@@ -68,7 +68,7 @@ def leaders(estimates: Mapping[str, Estimate], control: Estimate | None = None) 
             tied.append(name)
         open_tests -= 1
     beaten = control is not None and defined[best].better_by(control) * len(defined) < SIGNIFICANT
-    return {"best": best, "tied": tied, "better_than_control": beaten}
+    return Leaders(best, tuple(tied), beaten)
 
 
 def _number(value: float) -> float | None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from assay.comparison.candidates import Result, has_bad_frames
-from assay.comparison.reasons import Told
-from assay.comparison.recommendation import bar_name
-from assay.comparison.sets import CALIBRATION
+from assay.comparison.candidates import has_bad_frames
+from assay.comparison.figures import BarFigures, Estimate, Leaders, RankingFigure, Target
+from assay.comparison.result import CALIBRATION, ComparisonResult
+from assay.results.per_quantity import Quantity
 
 Mark = Literal["best", "tied", ""]
-UNDEFINED: Told = {"value": None, "low": None, "high": None}
+UNDEFINED = Estimate()
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Cell:
     than the best.
     """
 
-    estimate: Told
-    split: str
-    mark: Mark
+    estimate: Estimate
+    split: str = ""
+    mark: Mark = ""
 
     def __bool__(self) -> bool:
-        return self.estimate["value"] is not None
+        return self.estimate.value is not None
 
 
 @dataclass(frozen=True)
@@ -40,90 +40,96 @@ class Overview:
     | calibrator | of the recommended bar of the forces; else the first that gave any bar |
     """
 
-    result: Result
+    result: ComparisonResult
     calibrator: str
 
     @classmethod
-    def of(cls, result: Result) -> Overview:
-        recommended = bar_name(result["recommendation"]["error_bars"]).partition(":")[2]
+    def of(cls, result: ComparisonResult) -> Overview:
+        recommended = result.recommendation.error_bars.calibrator
         found = (name for _, name, _ in bars_of(result, CALIBRATION, "force"))
         return cls(result, recommended or next(found, ""))
 
     @property
     def tests(self) -> tuple[str, ...]:
         """The names of the test sets."""
-        return tuple(split["name"] for split in self.result["splits"] if split["role"] == "test")
+        return self.result.tests
 
     def methods(self) -> list[str]:
         """Those that did not fail, the best ranking of frames (mean over all splits) first, controls last."""
 
         def order(name: str) -> tuple[bool, float, str]:
-            found = [self.ranked(name, split, "force_frame", "spearman")["value"] for split in self.result["ranking"]]
-            control = self.result["methods"][name]["family"] == "control"
+            found = [self.ranked(name, split, "force_frame", "spearman").value for split in self.result.ranking]
+            control = self.result.methods[name].family == "control"
             return control, -sum(value or 0.0 for value in found), name
 
-        return sorted((name for name, of in self.result["methods"].items() if not of["failed"]), key=order)
+        return sorted((name for name, of in self.result.methods.items() if not of.failed), key=order)
 
-    def ranked(self, method: str, split: str, target: str, figure: str) -> Told:
+    def ranked(self, method: str, split: str, target: Target, figure: RankingFigure) -> Estimate:
         """A figure of the ranking of a target."""
-        found: Told = self.result["ranking"][split].get(target, {}).get(method, {}).get(figure, UNDEFINED)
-        return found
+        found = (self.result.ranking[split][target] or {}).get(method)
+        return (found and found[figure]) or UNDEFINED
 
-    def barred(self, method: str, split: str, quantity: str, figure: str) -> Told:
-        """A figure of the error bars by this calibrator; `coverage` is that at 95 %."""
-        of = self.result["bars"][split].get(quantity, {}).get(method, {}).get(self.calibrator)
-        if of is None:
-            return UNDEFINED
-        found: Told = of["coverage"]["0.95"] if figure == "coverage" else of[figure]
-        return found
-
-    def ranking(self, method: str, target: str, figure: str, splits: Sequence[str]) -> Cell:
+    def ranking(self, method: str, target: Target, figure: RankingFigure, splits: Sequence[str]) -> Cell:
         """The smallest figure of a ranking over some splits."""
-        return self._worst(splits, lambda s: self.ranked(method, s, target, figure), target, figure, method, smallest)
 
-    def detection(self, method: str, target: str, splits: Sequence[str]) -> Cell:
+        def leaders(split: str) -> Leaders | None:
+            found = self.result.best[split].ranking[target]
+            return None if found is None else found[figure]
+
+        found = {split: self.ranked(method, split, target, figure) for split in splits}
+        return _worst(found, smallest, method, leaders)
+
+    def detection(self, method: str, target: Target, splits: Sequence[str]) -> Cell:
         """The smallest detected share over those splits that have enough bad frames for it."""
         return self.ranking(method, target, "detection", [s for s in splits if has_bad_frames(self.result, s)])
 
-    def everywhere(self, method: str, target: str, figure: str) -> dict[str, Cell]:
+    def everywhere(self, method: str, target: Target, figure: RankingFigure) -> dict[str, Cell]:
         """A figure of a ranking on each split."""
-        return {split: self.ranking(method, target, figure, [split]) for split in self.result["ranking"]}
+        return {split: self.ranking(method, target, figure, [split]) for split in self.result.ranking}
 
     def cost(self, method: str) -> Cell:
         """µs per atom beside the potential."""
-        value = self.result["methods"][method].get("microseconds_per_atom")
-        return Cell({"value": value, "low": None, "high": None}, "", "")
+        return Cell(Estimate(self.result.methods[method].microseconds_per_atom))
 
-    def skill(self, method: str, quantity: str, splits: Sequence[str]) -> Cell:
+    def skill(self, method: str, quantity: Quantity, splits: Sequence[str]) -> Cell:
         """The smallest skill against the constant bar over some splits."""
-        name = f"{method}:{self.calibrator}"
-        target = f"{quantity}_bar"
-        return self._worst(
-            splits, lambda s: self.barred(method, s, quantity, "skill"), target, "interval_score", name, smallest
-        )
 
-    def coverage(self, method: str, quantity: str, splits: Sequence[str]) -> Cell:
+        def leaders(split: str) -> Leaders | None:
+            found = self.result.best[split].bars[quantity]
+            return None if found is None else found.interval_score
+
+        bars = {split: self._bar(method, split, quantity) for split in splits}
+        found = {split: bar.skill if bar else UNDEFINED for split, bar in bars.items()}
+        return _worst(found, smallest, f"{method}:{self.calibrator}", leaders)
+
+    def coverage(self, method: str, quantity: Quantity, splits: Sequence[str]) -> Cell:
         """The coverage of 95 % bars that is farthest from it over some splits."""
-        return self._worst(splits, lambda s: self.barred(method, s, quantity, "coverage"), "", "", "", farthest)
+        bars = {split: self._bar(method, split, quantity) for split in splits}
+        return _worst({split: bar.coverage[0.95] if bar else UNDEFINED for split, bar in bars.items()}, farthest)
 
-    def _worst(
-        self,
-        splits: Sequence[str],
-        of: Callable[[str], Told],
-        target: str,
-        figure: str,
-        name: str,
-        badness: Callable[[float], float],
-    ) -> Cell:
-        found = {split: of(split) for split in splits}
-        known = {split: badness(each["value"]) for split, each in found.items() if each["value"] is not None}
-        if len(known) < len(found) or not known:
-            return Cell(UNDEFINED, "", "")
-        split = max(known, key=lambda each: known[each])
-        leaders = [(self.result["best"].get(split, {}).get(target) or {}).get(figure) for split in splits]
-        if all(each and each["best"] == name for each in leaders):
-            return Cell(found[split], split, "best")
-        return Cell(found[split], split, "tied" if all(each and name in each["tied"] for each in leaders) else "")
+    def _bar(self, method: str, split: str, quantity: Quantity) -> BarFigures | None:
+        return self.result.bar(split, quantity, method, self.calibrator)
+
+
+def _worst(
+    found: Mapping[str, Estimate],
+    badness: Callable[[float], float],
+    name: str = "",
+    leaders: Callable[[str], Leaders | None] = lambda split: None,
+) -> Cell:
+    """The worst of some splits, with the mark of `name` among the `leaders` of each; undefined where one is."""
+    known = {split: badness(each.value) for split, each in found.items() if each.value is not None}
+    if len(known) < len(found) or not known:
+        return Cell(UNDEFINED)
+    split = max(known, key=lambda each: known[each])
+    return Cell(found[split], split, mark_of(name, [leaders(each) for each in found]))
+
+
+def mark_of(name: str, leaders: Sequence[Leaders | None]) -> Mark:
+    """Whether `name` is the best on each of some splits, or on none significantly worse than the best."""
+    if all(each and each.best == name for each in leaders):
+        return "best"
+    return "tied" if all(each and name in each.tied for each in leaders) else ""
 
 
 def smallest(value: float) -> float:
@@ -136,12 +142,10 @@ def farthest(value: float) -> float:
     return abs(value - 0.95)
 
 
-def bars_of(result: Result, split: str, quantity: str) -> list[tuple[str, str, Mapping[str, Any] | None]]:
+def bars_of(result: ComparisonResult, split: str, quantity: Quantity) -> list[tuple[str, str, BarFigures | None]]:
     """`(method, calibrator, figures)` of all error bars on a split; figures `None` where there is no such bar."""
-    found = result["bars"].get(split, {}).get(quantity, {})
     return [
         (method, calibrator, figures)
-        for method, calibrators in found.items()
-        for calibrator, figures in calibrators.items()
-        if calibrator != "not_applicable"
+        for method, bars in (result.bars[split][quantity] or {}).items()
+        for calibrator, figures in bars.by_calibrator.items()
     ]

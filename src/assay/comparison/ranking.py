@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.comparison.estimate import Estimate
+from assay.comparison.estimate import Resampled
+from assay.comparison.figures import Bad, PerTarget, RankingFigure, Target
 from assay.comparison.methods import Method
-from assay.comparison.split import Column, Split, Target
+from assay.comparison.split import Column, Split
 from assay.metrics import roc_auc, spearman, worst_decile
 from assay.results.arrays import Array
 
 ALARMS = 0.05
-FIGURES = ("spearman", "auroc", "detection", "flagged")
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,22 @@ class Alarm:
 
 def rankings(
     split: Split, calibration: Split, methods: Sequence[Method], target: Target
-) -> dict[str, dict[str, Estimate]]:
-    """`FIGURES` of every method that has something to say of the target: Spearman correlation, AUROC of the worst
+) -> dict[str, dict[RankingFigure, Resampled]]:
+    """Figures of every method that has something to say of the target: Spearman correlation, AUROC of the worst
     decile, detected share of the bad, flagged share of all."""
     column = split.targets[target]
     said = [(method, split.values(method, target)) for method in methods]
     scores = {method.name: score for method, score in said if score is not None}
     worst = worst_decile(column.error)
     samples = column.resamples.rankings(scores, column.error, worst)
-    found = {}
+    found: dict[str, dict[RankingFigure, Resampled]] = {}
     for method, score in said:
         if score is None:
             continue
         rho, auc = samples[method.name]
         found[method.name] = {
-            "spearman": Estimate(spearman(score, column.error), rho),
-            "auroc": Estimate(roc_auc(score, worst), auc),
+            "spearman": Resampled(spearman(score, column.error), rho),
+            "auroc": Resampled(roc_auc(score, worst), auc),
         }
         at_home = calibration.values(method, target) if target in calibration.targets else None
         if at_home is not None:
@@ -61,21 +61,21 @@ def rankings(
     return found
 
 
-def _alarms(column: Column, raised: NDArray[np.bool_], bad: NDArray[np.bool_]) -> dict[str, Estimate]:
+def _alarms(column: Column, raised: NDArray[np.bool_], bad: NDArray[np.bool_]) -> dict[RankingFigure, Resampled]:
     both, of_bad, of_all = (column.resamples.mean(each.astype(float)) for each in (raised & bad, bad, raised))
     with np.errstate(invalid="ignore", divide="ignore"):
         detected = both / of_bad
     return {
-        "detection": Estimate(float(raised[bad].mean()) if bad.any() else np.nan, detected),
-        "flagged": Estimate(float(raised.mean()), of_all),
+        "detection": Resampled(float(raised[bad].mean()) if bad.any() else np.nan, detected),
+        "flagged": Resampled(float(raised.mean()), of_all),
     }
 
 
-def badness(split: Split, calibration: Split, targets: Sequence[Target]) -> dict[str, dict[str, float]]:
+def badness(split: Split, calibration: Split) -> PerTarget[Bad]:
     """By target: above which error a value is bad, and the share of the split that is."""
-    found: dict[str, dict[str, float]] = {}
-    for target in targets:
-        if target in split.targets and target in calibration.targets:
+    found: dict[str, Bad] = {}
+    for target, column in split.targets.items():
+        if target in calibration.targets:
             limit = float(np.quantile(calibration.targets[target].error, 1 - ALARMS, method="inverted_cdf"))
-            found[target] = {"limit": limit, "share": float(np.mean(split.targets[target].error > limit))}
-    return found
+            found[target] = Bad(limit, float(np.mean(column.error > limit)))
+    return PerTarget(**found)

@@ -1,75 +1,73 @@
-"""The sets of frames of a comparison: read anew whenever they are needed, kept apart by content."""
+"""The sets of frames of a comparison: iterated anew whenever they are needed, kept apart by content."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.comparison.reasons import many
+from assay.comparison.result import CALIBRATION, TRAINING
 from assay.frames.dataset import Survey
-from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, content_hash
-from assay.sources.frame_files import Paths, labelled, listed
+from assay.frames.frame import Frame, FrameError, content_hash
+from assay.results.wording import many
 
-TRAINING = "training"
-CALIBRATION = "calibration"
 KEPT_OUT = 0.2
 """Share of the training frames to calibrate on where no others are given."""
+
+LeftOut = tuple[tuple[str, str], ...]
+"""Frames that could not be read: (origin, reason)."""
 
 
 @dataclass(frozen=True)
 class FrameSets:
-    """Training, calibration and test frames with their members files.
+    """Training, calibration and test frames.
 
     Without `calibration`, a fifth of each config_type of the training frames, in contiguous blocks of file order, is
     kept out of the fit; those that equal a fitted frame are left out altogether.
 
     | field | meaning |
     |---|---|
-    | paths, members | files by name of the set |
-    | skip_bad | leave out frames that can't be read, and list them in `skipped` |
+    | collections | labelled frames by name of the set, which can be iterated again and again; what a collection left \
+out when it was last iterated, it lists in `skipped`, if it has any |
     """
 
-    paths: Mapping[str, Paths]
-    members: Mapping[str, Paths]
-    keys: LabelKeys
-    skip_bad: bool
-    skipped: dict[str, Skipped] = field(default_factory=dict)
+    collections: Mapping[str, Iterable[Frame]]
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Names of the test sets."""
+        return tuple(name for name in self.collections if name not in (TRAINING, CALIBRATION))
 
     @property
     def judged(self) -> tuple[str, ...]:
         """Names of the sets that methods are judged on: calibration first, then the tests."""
-        return (CALIBRATION, *(name for name in self.paths if name not in (TRAINING, CALIBRATION)))
+        return (CALIBRATION, *self.tests)
 
-    @cached_property
+    @property
     def survey(self) -> Survey:
         """Of all training frames, kept out or not."""
-        return Survey.fit(self._read(TRAINING, note=True))
+        return self._training[0]
 
     @cached_property
     def fitted(self) -> NDArray[np.bool_]:
         """Which of the training frames are fitted, `(F,)`."""
-        if CALIBRATION in self.paths:
+        if CALIBRATION in self.collections:
             return np.ones(len(self.survey), dtype=bool)
         if len(self.survey) < 2:
             raise FrameError(f"{len(self.survey)} training frame is too few to keep one out; give others with -c")
         return ~self.survey.held_out(KEPT_OUT)
 
-    @cached_property
+    @property
     def surveys(self) -> dict[str, Survey]:
         """Of calibration and test frames; raises `FrameError` for a set without any."""
-        found = {}
-        for name in self.judged:
-            try:
-                found[name] = Survey.fit(self.frames(name, note=True))
-            except FrameError as error:
-                reason = f"; the first: {': '.join(self.skipped[name][0])}" if self.skipped.get(name) else ""
-                raise FrameError(f"{name}: {error}{reason}") from error
-        return found
+        return {name: survey for name, (survey, _) in self._judged.items()}
+
+    def left_out(self, name: str) -> LeftOut:
+        """The frames of a set that could not be read."""
+        return self._training[1] if name == TRAINING else self._judged[name][1]
 
     @cached_property
     def hashes(self) -> dict[str, set[str]]:
@@ -78,12 +76,12 @@ class FrameSets:
 
     def training(self) -> Iterator[Frame]:
         """All training frames, kept out or not."""
-        return self._read(TRAINING)
+        yield from self.collections[TRAINING]
 
-    def frames(self, name: str, note: bool = False) -> Iterator[Frame]:
-        """Calibration or test frames; `note` fills `skipped`."""
-        if name != CALIBRATION or CALIBRATION in self.paths:
-            yield from self._read(name, note)
+    def frames(self, name: str) -> Iterator[Frame]:
+        """Calibration or test frames."""
+        if name in self.collections:
+            yield from self.collections[name]
             return
         for frame, fitted in zip(self.training(), self.fitted, strict=True):
             if not fitted and content_hash(frame.atoms) not in self._fitted_hashes:
@@ -127,27 +125,21 @@ class FrameSets:
     def _fitted_hashes(self) -> set[str]:
         return {digest for digest, fitted in zip(self.survey.hashes, self.fitted, strict=True) if fitted}
 
-    def _read(self, name: str, note: bool = False) -> Iterator[Frame]:
-        skipped: Skipped | None = None
-        if self.skip_bad:
-            skipped = []
-            if note:
-                self.skipped[name] = skipped
-        return labelled(self.paths[name], self.members.get(name), self.keys, skipped)
+    @cached_property
+    def _training(self) -> tuple[Survey, LeftOut]:
+        return Survey.fit(self.training()), self._skipped(TRAINING)
 
+    @cached_property
+    def _judged(self) -> dict[str, tuple[Survey, LeftOut]]:
+        found = {}
+        for name in self.judged:
+            try:
+                found[name] = Survey.fit(self.frames(name)), self._skipped(name)
+            except FrameError as error:
+                skipped = self._skipped(name)
+                reason = f"; the first: {': '.join(skipped[0])}" if skipped else ""
+                raise FrameError(f"{name}: {error}{reason}") from error
+        return found
 
-def by_name(given: Mapping[str, Paths] | Sequence[str | Path] | str | Path) -> dict[str, Paths]:
-    """Test sets by name; files name themselves, and those of equal names are counted."""
-    if isinstance(given, Mapping):
-        if reserved := {TRAINING, CALIBRATION} & given.keys():
-            raise ValueError(f"a test set can't have the name {', '.join(sorted(reserved))}")
-        return dict(given)
-    found: dict[str, Paths] = {}
-    for path in listed(given):
-        stem = name = Path(path).name.partition(".")[0]
-        count = 1
-        while name in found or name in (TRAINING, CALIBRATION):
-            count += 1
-            name = f"{stem}-{count}"
-        found[name] = path
-    return found
+    def _skipped(self, name: str) -> LeftOut:
+        return tuple(getattr(self.collections.get(name), "skipped", ()))

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.comparison.figures import Target
 from assay.comparison.methods import CONSTANT, RANDOM, Method, base_name
 from assay.gauge.batch import Batch
 from assay.gauge.groups import groups
@@ -24,10 +25,6 @@ from assay.results.arrays import Array
 from assay.results.assessment import Labels
 from assay.scores.protocol import FittedScore
 
-Target = Literal["force_atom", "force_neighbourhood", "force_frame", "energy_frame"]
-TARGETS: tuple[Target, ...] = get_args(Target)
-"""What is ranked: the norm of the force error of an atom, its mean over the neighbourhood, its maximum over the frame;
-and the absolute energy error per atom of the frame."""
 Quantity = Literal["force", "energy"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 

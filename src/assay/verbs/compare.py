@@ -2,56 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from assay.calibration.bar_name import BarName
-from assay.comparison.fitting import fit_committee_methods, fit_linear_methods
-from assay.comparison.methods import CONSTANT, RANDOM, FitScore, Method, timed
-from assay.comparison.reasons import many
-from assay.comparison.recommendation import recommendation
-from assay.comparison.result import compared
-from assay.comparison.sets import CALIBRATION, TRAINING, FrameSets, by_name
-from assay.comparison.split import Split
-from assay.ensembles.fit import MemberChoice, keep_evaluations
+from assay.comparison.compare import CALIBRATED_BY, POSTERIORS, MethodChoice
+from assay.comparison.compare import compare as compare_frames
+from assay.comparison.methods import FitScore
+from assay.comparison.result import CALIBRATION, TRAINING, ComparisonResult
+from assay.comparison.sets import FrameSets
 from assay.execution.progress import Stage
-from assay.frames.frame import FrameError, LabelKeys, file_hash
-from assay.gauge.batch import Batch
-from assay.gauge.gauge import Gauge
-from assay.gauge.training_pass import committee_source
-from assay.linear.posteriors.registry import posterior_from_spec
+from assay.frames.frame import LabelKeys, file_hash
 from assay.linear.weights import Weights
-from assay.metrics import rmse
 from assay.report.kit.plotting import require_plotting
-from assay.scores.protocol import FittedScore
 from assay.sources.frame_files import Paths, listed
-from assay.sources.registry import LINEAR, feature_source, parse_spec
+from assay.sources.registry import parse_spec
 from assay.storage.files import require_folders, write_json
-from assay.storage.provenance import versions
-
-POSTERIORS = ("pops", "bayesian", "bootstrap")
-CALIBRATED_BY = ("scale", "isotonic", "conformal", "frame_conformal")
-FEWEST_RESAMPLES = 20
-NO_ERRORS = "the source gives no energies or no forces: there are no errors to judge by; give one that predicts both"
-FEW_FRAMES = 10
-"""Frames of a set below which intervals by resampling them are too narrow."""
+from assay.verbs.given_frames import Given, Stored, are_paths, given_frames, stored
 
 
 def compare(
-    train: Paths,
-    tests: Mapping[str, Paths] | Sequence[str | Path] | str | Path,
+    train: Given,
+    tests: Mapping[str, Given] | Given,
     *,
     source: str | dict[str, Any],
-    calibration: Paths | None = None,
+    calibration: Given | None = None,
     train_members: Paths | None = None,
     calibration_members: Paths | None = None,
-    tests_members: Mapping[str, Paths] | Sequence[str | Path] | str | Path | None = None,
+    tests_members: Mapping[str, Paths] | Paths | None = None,
     scores: Sequence[str] | None = None,
     posteriors: Sequence[str] = POSTERIORS,
     calibrators: Sequence[str] = CALIBRATED_BY,
@@ -71,7 +52,7 @@ def compare(
     allow_import: tuple[str, ...] = (),
     stage: Stage | None = None,
     command: str | None = None,
-) -> dict[str, Any]:
+) -> ComparisonResult:
     """Which uncertainty to use for a potential and its data: rankings, detection, error bars and cost of every method.
 
     The potential is fitted once, its features are computed once, and all methods are judged on the same frames. Every
@@ -80,10 +61,11 @@ def compare(
     Parameters
     ----------
     train, calibration
-        files of labelled frames. Without `calibration`, a fifth of the training frames is kept out of the fit, in
-        contiguous blocks of file order within each config_type
+        labelled frames: files, or `ase.Atoms` or `Frame` objects, which are kept in memory. Without `calibration`, a
+        fifth of the training frames is kept out of the fit, in contiguous blocks of file order within each config_type
     tests
-        sets of labelled frames to judge on: files by the name of the set, or files that give their names
+        sets of labelled frames to judge on, by the name of the set; or files that give their names, a set each; or
+        structures of one set, `test`
     source
         as in `assay.build`: a linear potential (all methods), or a committee or recorded members (the spread of those)
     train_members, calibration_members, tests_members
@@ -102,107 +84,30 @@ def compare(
     allow_overlap
         judge on frames that are also trained or calibrated on: errors there are too small
 
-    Returns
-    -------
-    what `docs/compare.md` describes, JSON-ready
-
-    Raises
-    ------
-    FrameError
-        frames that can't be used; sets that share frames
-    ValueError
-        unknown names or settings; a source without predictions
+    Returns what `docs/compare.md` describes; its `summary()` is the JSON. Raises `FrameError` for frames that can't be
+    used and sets that share frames, `ValueError` for unknown names or settings and a source without predictions.
     """
     require_folders(report, json_file)
     if report is not None:
         with require_plotting():
             import_module("assay.report.comparison.page")
-    for each in calibrators:
-        BarName.parse(f"SCORE:{each}")
-    if resamples < FEWEST_RESAMPLES:
-        raise ValueError(f"{resamples} resamples give no intervals of 95 %: at least {FEWEST_RESAMPLES} are needed")
-    if not r_cut > 0:
-        raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
-    settings = parse_spec(source)
-    if feature_source(settings, allow_import) is not None:
-        raise ValueError(NO_ERRORS)
-    drawn_from = [posterior_from_spec(each, ensemble_size) for each in posteriors]
+    settings, keys = parse_spec(source), keys or LabelKeys()
     test_sets = by_name(tests)
-    if not test_sets:
-        raise ValueError("nothing to judge on: give at least one set of test frames")
-    members = {TRAINING: train_members, CALIBRATION: calibration_members}
-    sets = FrameSets(
-        _given({TRAINING: train, CALIBRATION: calibration} | test_sets),
-        _given(members | _members(tests_members, test_sets)),
-        keys or LabelKeys(),
-        skip_bad,
-    )
-    stage = stage or (lambda name, total: None)
-    stage("reading labels", None)
-    if not allow_overlap:
-        sets.require_apart()
-    if not skip_bad:
-        sets.require_species()
-    if len(sets.hashes[CALIBRATION]) < 2:
-        raise FrameError("one calibration frame: bars are fitted to one half of the frames and judged on the other")
-
-    left_out = sets.skipped.get(TRAINING)
-    if settings["source"] in LINEAR:
-        own = {key: value for key, value in settings.items() if key != "source"}
-        fitted = fit_linear_methods(
-            sets.training(), sets.survey, LINEAR[settings["source"]].from_state(own).for_species(sets.survey.species),
-            scores=scores, extra=extra or {}, clusters=clusters, posteriors=drawn_from, chosen=sets.fitted,
-            weights=weights or Weights(), seed=seed, workers=workers, stage=stage, failed=left_out,
-        )  # fmt: skip
-    else:
-        committee = committee_source(settings, sets.training, sets.keys, allow_import)
-        fitted = fit_committee_methods(
-            committee, sets.training, MemberChoice().with_settings(settings), scores=scores, extra=extra or {},
-            clusters=clusters, chosen=sets.fitted, workers=workers, stage=stage, failed=left_out,
-        )  # fmt: skip
-
-    stage("timing", None)
-    methods, source_seconds = timed(fitted.methods, fitted.source, sets.frames(CALIBRATION))
-    judges = tuple(each.score for each in methods if each.score is not None)
-    gauge = Gauge(fitted.source, judges, r_cut, "", sets.survey.species)
-    batches: dict[str, Batch] = {}
-    for name in sets.judged:
-        keep_evaluations(
-            fitted.source, partial(sets.frames, name), workers=workers, total=len(sets.hashes[name]), stage=stage
-        )
-        progress = stage(f"evaluating {name}", len(sets.hashes[name]))
-        scored, failed = Gauge.split(gauge.stream(sets.frames(name), workers=workers, progress=progress))
-        if failed and not skip_bad:
-            origin, reason = failed[0]
-            raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
-        sets.skipped.setdefault(name, []).extend(failed)
-        batches[name] = Batch.collect(scored)
-    splits = {name: _split(batch, resamples, seed, judges) for name, batch in batches.items()}
-    methods = [_without_nan(method, batches) for method in methods]
-
-    progress = stage("comparing", len(splits))
-    home = splits[CALIBRATION]
-    result = {
-        "assay": versions(),
-        "command": command or "assay.compare(...)",
-        "source": fitted.source.label,
-        "settings": settings,
-        "seed": seed,
-        "resamples": resamples,
-        "r_cut": r_cut,
-        "remarks": [*(sentence for *_, sentence in sets.shared()), *sets.outliers(), *_few(sets)],
-        "splits": [_training(sets), *(_described(name, split, sets) for name, split in splits.items())],
-        "source_cost": {
-            "fit_seconds": None if source_seconds is None else fitted.seconds,
-            "evaluation_microseconds_per_atom": None if source_seconds is None else 1e6 * source_seconds,
-            "posteriors": dict(fitted.posteriors),
-        },
-        "methods": {each.name: _told(each) for each in (*methods, RANDOM, CONSTANT)},
-        **compared(home, {name: splits[name] for name in test_sets}, methods, calibrators, progress),
-    }
-    result["recommendation"] = recommendation(result)
+    given: dict[str, Stored] = {TRAINING: stored(train), **test_sets}
+    if calibration is not None:
+        given[CALIBRATION] = stored(calibration)
+    members = {TRAINING: train_members, CALIBRATION: calibration_members, **_members(tests_members, test_sets)}
+    result = compare_frames(
+        FrameSets({name: given_frames(of, members.get(name), keys, skip_bad, name) for name, of in given.items()}),
+        settings,
+        MethodChoice(scores, posteriors, ensemble_size, calibrators, extra or {}, clusters),
+        weights=weights, r_cut=r_cut, resamples=resamples, seed=seed, keys=keys, allow_overlap=allow_overlap,
+        skip_bad=skip_bad, workers=workers, allow_import=allow_import, stage=stage,
+    )  # fmt: skip
+    splits = tuple(replace(split, files=_hashes(given.get(split.name, ()))) for split in result.splits)
+    result = replace(result, splits=splits, command=command or result.command)
     if json_file is not None:
-        write_json(json_file, result)
+        write_json(json_file, result.summary())
     if report is not None:
         from assay.report.comparison.page import write_comparison_report
 
@@ -210,88 +115,35 @@ def compare(
     return result
 
 
-def _given(sets: Mapping[str, Paths | None]) -> dict[str, Paths]:
-    return {name: paths for name, paths in sets.items() if paths is not None}
+def by_name(given: Mapping[str, Given] | Given) -> dict[str, Stored]:
+    """Test sets by name: files name themselves, those of equal names are counted, and structures are `test`."""
+    if isinstance(given, Mapping):
+        if reserved := {TRAINING, CALIBRATION} & given.keys():
+            raise ValueError(f"a test set can't have the name {', '.join(sorted(reserved))}")
+        return {name: stored(each) for name, each in given.items()}
+    files = stored(given)
+    if not are_paths(files):
+        return {"test": files}
+    found: dict[str, Stored] = {}
+    for path in listed(files):
+        stem = name = Path(path).name.partition(".")[0]
+        numbers = count(2)
+        while name in found or name in (TRAINING, CALIBRATION):
+            name = f"{stem}-{next(numbers)}"
+        found[name] = path
+    return found
 
 
-def _members(
-    given: Mapping[str, Paths] | Sequence[str | Path] | str | Path | None, test_sets: Mapping[str, Paths]
-) -> dict[str, Paths]:
+def _hashes(given: Stored) -> dict[str, str]:
+    return {str(path): file_hash(path) for path in listed(given)} if are_paths(given) else {}
+
+
+def _members(given: Mapping[str, Paths] | Paths | None, tests: Mapping[str, object]) -> dict[str, Paths]:
     """Members files of test sets by name, or in their order."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        given = dict(zip(test_sets, listed(given), strict=True))
-    if unknown := given.keys() - test_sets.keys():
-        raise ValueError(f"members of {', '.join(sorted(unknown))}, but the test sets are {', '.join(test_sets)}")
+        given = dict(zip(tests, listed(given), strict=True))
+    if unknown := given.keys() - tests.keys():
+        raise ValueError(f"members of {', '.join(sorted(unknown))}, but the test sets are {', '.join(tests)}")
     return dict(given)
-
-
-def _few(sets: FrameSets) -> Iterator[str]:
-    for name in sets.judged:
-        if (count := len(sets.hashes[name])) < FEW_FRAMES:
-            yield f"{name} has {many(count, 'different frame')}: intervals by resampling so few are too narrow"
-
-
-def _split(batch: Batch, resamples: int, seed: int, scores: tuple[FittedScore, ...]) -> Split:
-    if batch.energy is None or batch.forces is None:
-        raise ValueError(NO_ERRORS)
-    assert batch.labels is not None
-    return Split(batch, batch.labels, resamples, seed, scores)
-
-
-def _without_nan(method: Method, batches: Mapping[str, Batch]) -> Method:
-    """The method, or one that failed where it has no value for some atom or frame."""
-    for name, batch in batches.items():
-        for (score, _), values in batch.scores.items():
-            if score == method.name and np.isnan(values).any():
-                return replace(method, score=None, failed=f"{np.isnan(values).sum()} values of {name} are NaN")
-    return method
-
-
-def _training(sets: FrameSets) -> dict[str, Any]:
-    return {
-        "name": TRAINING,
-        "role": TRAINING,
-        "frames": int(sets.fitted.sum()),
-        "atoms": int(sets.survey.natoms[sets.fitted].sum()),
-        "errors": None,
-        **_files(TRAINING, sets),
-    }
-
-
-def _described(name: str, split: Split, sets: FrameSets) -> dict[str, Any]:
-    batch, force_error = split.batch, split.force_error
-    return {
-        "name": name,
-        "role": CALIBRATION if name == CALIBRATION else "test",
-        "frames": len(batch.names),
-        "atoms": len(batch.numbers),
-        "symmetry_zero_components": int(batch.still.sum()),
-        "errors": {
-            "energy_rmse_meV_per_atom": 1000 * rmse(split.energy_error),
-            "force_rmse_eV_per_A": rmse(force_error),
-            "largest_force_error_eV_per_A": float(np.linalg.norm(force_error, axis=1).max()),
-        },
-        **_files(name, sets),
-    }
-
-
-def _files(name: str, sets: FrameSets) -> dict[str, Any]:
-    failed = sets.skipped.get(name, [])
-    return {
-        "files": {str(path): file_hash(path) for path in listed(sets.paths.get(name))},
-        "skipped": len(failed),
-        "failed": [{"frame": origin, "reason": reason} for origin, reason in failed],
-    }
-
-
-def _told(method: Method) -> dict[str, Any]:
-    return {
-        "family": method.family,
-        "home": None if method.score is None else method.score.home,
-        "fit_seconds": method.fit_seconds,
-        "microseconds_per_atom": 1e6 * method.seconds_per_atom if np.isfinite(method.seconds_per_atom) else None,
-        "bytes": method.size,
-        "failed": method.failed or None,
-    }

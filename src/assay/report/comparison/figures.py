@@ -49,14 +49,14 @@ def forest(
     for ax, split in zip(panels, splits, strict=True):
         ax.axvline(nothing, color=MUTED, lw=1.2)
         for row, (name, cells) in enumerate(rows.items()):
-            value, low, high = (cells[split].estimate[part] for part in ("value", "low", "high"))
-            if value is None:
+            found = cells[split].estimate
+            if found.value is None:
                 continue
             colour = COLOURS[family[name]]
-            if low is not None and high is not None:
-                ax.plot([low, high], [row, row], lw=1.6, color=colour)
+            if found.low is not None and found.high is not None:
+                ax.plot([found.low, found.high], [row, row], lw=1.6, color=colour)
             fill = colour if cells[split].mark else "none"
-            ax.plot([value], [row], MARKERS[family[name]], ms=6, mew=1.3, color=colour, mfc=fill)
+            ax.plot([found.value], [row], MARKERS[family[name]], ms=6, mew=1.3, color=colour, mfc=fill)
         ax.set_title(_short(split), fontsize=10.5, loc="left", color=INK)
         ax.xaxis.set_major_locator(MaxNLocator(4 if len(splits) > 3 else 6))
     panels[0].set_yticks(range(len(rows)), list(rows))

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 
-from assay.comparison.candidates import Result
+from assay.comparison.figures import BARRED, RankingFigure, Target
 from assay.comparison.overview import Cell, Overview
 from assay.comparison.reasons import number
-from assay.comparison.recommendation import bar_name
-from assay.comparison.sets import CALIBRATION
+from assay.comparison.recommended import Alternative, Recommendation, RecommendedRanking
+from assay.comparison.result import CALIBRATION, ComparisonResult, SourceCost
 from assay.report.comparison import figures as figures
 from assay.report.comparison import tables as tables
 from assay.report.comparison.figures import NAMED, Point
 from assay.report.kit.page import environment
-from assay.report.kit.parts import Panel, Table, many
+from assay.report.kit.parts import Panel, Table
 from assay.report.kit.theme import figure_svg, svg
+from assay.results.wording import many
 from assay.storage.files import write_atomically
 
 
@@ -31,7 +31,7 @@ class Advice:
     purpose: str
     use: str
     reasons: Sequence[str]
-    alternatives: Sequence[Mapping[str, str]]
+    alternatives: Sequence[Alternative]
 
 
 @dataclass(frozen=True)
@@ -42,79 +42,72 @@ class Fold:
     tables: Sequence[Table]
 
 
-def write_comparison_report(path: str | Path, result: Result) -> None:
+def write_comparison_report(path: str | Path, result: ComparisonResult) -> None:
     """Write the page to `path`, whole or not at all; the same result gives the same bytes.
 
-    `result`: what `assay.compare` gives, or its JSON file read back. Needs matplotlib and jinja2 (the extra `report`).
+    `result`: what `assay.compare` gives; `assay.comparison.reading.from_summary` reads one back from its JSON. Needs
+    matplotlib and jinja2 (the extra `report`).
     """
     page = render(result)
     write_atomically(path, lambda file: file.write(page.encode()))
 
 
-def render(result: Result) -> str:
+def render(result: ComparisonResult) -> str:
     """The whole page as text."""
     overview = Overview.of(result)
-    splits = result["splits"]
-    tests = [split["name"] for split in splits if split["role"] == "test"]
     page: str = (
         environment()
         .get_template("comparison.html")
         .render(
             title="Comparison of uncertainties",
-            judged=f"{result['source']} · {many(len(result['methods']), 'method')} · "
-            f"{many(len(tests), 'test set')}: {', '.join(tests)}",
-            advice=_advice(result["recommendation"]),
-            warnings=result["recommendation"]["warnings"],
+            judged=f"{result.source} · {many(len(result.methods), 'method')} · "
+            f"{many(len(result.tests), 'test set')}: {', '.join(result.tests)}",
+            advice=_advice(result.recommendation),
+            warnings=result.recommendation.warnings,
             splits=tables.splits(result),
-            source_cost=_source_cost(result["source_cost"]),
+            source_cost=_source_cost(result.source_cost),
             glance=tables.at_a_glance(overview),
             forests=_forests(overview),
             panels=_panels(overview),
             folds=_folds(result),
-            failed={name: of["failed"] for name, of in result["methods"].items() if of["failed"]},
-            left_out=[row for split in splits for row in split.get("failed") or ()],
+            failed={name: of.failed for name, of in result.methods.items() if of.failed},
+            left_out=[row for split in result.splits for row in split.failed],
             provenance=_provenance(result),
         )
     )
     return page
 
 
-def _advice(found: Mapping[str, Any]) -> list[Advice]:
-    named = {
-        "Error bars of forces": bar_name(found["error_bars"]),
-        "Error bars of energies": bar_name(found["energy_bars"]),
-        "To rank frames": found["ranking_frames"]["method"],
-        "To rank atoms": found["ranking_atoms"]["method"],
-    }
-    parts = (found[key] for key in ("error_bars", "energy_bars", "ranking_frames", "ranking_atoms"))
+def _advice(found: Recommendation) -> list[Advice]:
     return [
-        Advice(purpose, use or "none", part["reasons"], part["alternatives"])
-        for (purpose, use), part in zip(named.items(), parts, strict=True)
+        Advice(purpose, part.name or "none", part.reasons, part.alternatives)
+        for purpose, part in found.by_purpose().items()
     ]
 
 
-def _source_cost(found: Mapping[str, Any]) -> str:
-    if found["evaluation_microseconds_per_atom"] is None:
+def _source_cost(found: SourceCost) -> str:
+    if found.evaluation_microseconds_per_atom is None:
         return "What the potentials say was recorded before: what they cost is not known, nor part of the costs here."
-    text = f"The potential itself: {number(found['fit_seconds'])} s for features and fit, "
-    text += f"{number(found['evaluation_microseconds_per_atom'])} µs per atom to evaluate, members included."
-    for name, seconds in (found.get("posteriors") or {}).items():
+    text = f"The potential itself: {number(found.fit_seconds)} s for features and fit, "
+    text += f"{number(found.evaluation_microseconds_per_atom)} µs per atom to evaluate, members included."
+    for name, seconds in found.posteriors.items():
         text += f" Members of {name}: {number(seconds)} s."
     return text
 
 
 def _forests(overview: Overview) -> list[Panel]:
-    family = {name: overview.result["methods"][name]["family"] for name in overview.methods()}
-    found = []
-    for id, target, figure, heading in (
+    family = {name: overview.result.methods[name].family for name in overview.methods()}
+    forests: tuple[tuple[str, Target, RankingFigure, str], ...] = (
         ("forest-frames", "force_frame", "spearman", "Ranking frames by their largest force error"),
         ("forest-atoms", "force_atom", "spearman", "Ranking atoms by their force error"),
         ("forest-auroc", "force_frame", "auroc", "Finding the worst tenth of the frames"),
-    ):
+    )
+    found = []
+    for id, target, figure, heading in forests:
         rows = {name: cells for name in family if any((cells := overview.everywhere(name, target, figure)).values())}
         if not rows:
             continue
-        xlabel, nothing = {"spearman": ("Spearman's correlation", 0.0), "auroc": ("AUROC", 0.5)}[figure]
+        xlabel, nothing = ("AUROC", 0.5) if figure == "auroc" else ("Spearman's correlation", 0.0)
         drawn = figure_svg(
             partial(figures.forest, family=family, rows=rows, xlabel=xlabel, nothing=nothing),
             id=id,
@@ -157,7 +150,7 @@ def _panels(overview: Overview) -> list[Panel]:
                 partial(figures.coverage, xlabel="in 95 % bars, calibration frames", ylabel=f"in 95 % bars, {away}"),
             ),
         ]
-    source = overview.result["source_cost"]["evaluation_microseconds_per_atom"]
+    source = overview.result.source_cost.evaluation_microseconds_per_atom
     quality = partial(overview.ranking, target="force_frame", figure="spearman", splits=[*home, *tests])
     cost = _panel(
         "cost",
@@ -179,29 +172,27 @@ def _panel(
 
 
 def _points(overview: Overview, x: Callable[[str], Cell], y: Callable[[str], Cell]) -> list[Point]:
-    found = []
+    found, named = [], _named(overview.result.recommendation)
     for name in overview.methods():
-        if x(name) and y(name):
-            family = overview.result["methods"][name]["family"]
-            place = x(name).estimate["value"], y(name).estimate["value"]
-            found.append(Point(name, family, *place, name in _named(overview)))
+        across, up = x(name).estimate.value, y(name).estimate.value
+        if across is not None and up is not None:
+            found.append(Point(name, overview.result.methods[name].family, across, up, name in named))
     return found
 
 
-def _named(overview: Overview) -> list[str]:
+def _named(found: Recommendation) -> list[str]:
     """The recommended methods, as many as there are markers for."""
-    found = overview.result["recommendation"]
-    bars = [bar_name(found[key]).partition(":")[0] for key in ("error_bars", "energy_bars")]
-    ranked = [found[key]["method"] or "" for key in ("ranking_frames", "ranking_atoms")]
-    return list(dict.fromkeys(filter(None, [*bars, *ranked])))[: len(NAMED)]
+    parts = found.by_purpose().values()
+    methods = [part.name if isinstance(part, RecommendedRanking) else part.method for part in parts]
+    return list(dict.fromkeys(filter(None, methods)))[: len(NAMED)]
 
 
-def _folds(result: Result) -> list[Fold]:
+def _folds(result: ComparisonResult) -> list[Fold]:
     folds = [
-        *(Fold(f"Rankings: {what}", tables.rankings(result, target)) for target, what in tables.TARGETS.items()),
+        *(Fold(f"Rankings: {what}", tables.rankings(result, target)) for target, what in tables.WORDS.items()),
         *(
             Fold(f"Error bars of the {quantity}: every calibrator", tables.bars(result, quantity))
-            for quantity in ("force", "energy")
+            for quantity in BARRED
         ),
     ]
     if missing := tables.not_applicable(result):
@@ -209,10 +200,10 @@ def _folds(result: Result) -> list[Fold]:
     return [fold for fold in folds if fold.tables]
 
 
-def _provenance(result: Result) -> dict[str, str]:
-    made = {"Command": str(result["command"])} if result.get("command") else {}
-    made |= {"Potential": str(result["source"]), "Seed": str(result["seed"]), "Resamples": str(result["resamples"])}
-    made["Radius of neighbourhoods"] = f"{result['r_cut']} Å"
-    for split in result["splits"]:
-        made |= {f"SHA-256 of {path} ({split['name']})": digest for path, digest in split["files"].items()}
-    return made | {"Versions": ", ".join(f"{package} {version}" for package, version in result["assay"].items())}
+def _provenance(result: ComparisonResult) -> dict[str, str]:
+    made = {"Command": result.command} if result.command else {}
+    made |= {"Potential": result.source, "Seed": str(result.seed), "Resamples": str(result.resamples)}
+    made["Radius of neighbourhoods"] = f"{result.r_cut} Å"
+    for split in result.splits:
+        made |= {f"SHA-256 of {path} ({split.name})": digest for path, digest in split.files.items()}
+    return made | {"Versions": ", ".join(f"{package} {version}" for package, version in result.versions.items())}

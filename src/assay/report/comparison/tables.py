@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from assay.comparison.candidates import FEW_BAD, Result
+from assay.comparison.candidates import FEW_BAD
+from assay.comparison.figures import BARRED, Estimate, RankingFigure, Target
 from assay.comparison.overview import Cell as Found
-from assay.comparison.overview import Overview, bars_of
-from assay.comparison.reasons import UNITS, Told, two
-from assay.comparison.sets import CALIBRATION
+from assay.comparison.overview import Overview, bars_of, mark_of
+from assay.comparison.reasons import UNITS, two
+from assay.comparison.result import CALIBRATION, ComparisonResult, SetErrors
 from assay.report.kit.parts import NONE, Cell, Column, Table, counts, number, numbers, shares, texts
+from assay.results.per_quantity import Quantity
 
-TARGETS = {
+WORDS: dict[Target, str] = {
     "force_frame": "largest force error of the frame",
     "force_neighbourhood": "force error of the neighbourhood",
     "force_atom": "force error of the atom",
     "energy_frame": "energy error of the frame, per atom",
 }
-RANKED = {"spearman": "Spearman", "auroc": "AUROC, worst tenth", "detection": "Bad ones found", "flagged": "Flagged"}
+HEADS: dict[RankingFigure, str] = {
+    "spearman": "Spearman",
+    "auroc": "AUROC, worst tenth",
+    "detection": "Bad ones found",
+    "flagged": "Flagged",
+}
 
 
-def splits(result: Result) -> Table:
+def splits(result: ComparisonResult) -> Table:
     """The sets of frames, their sizes, the errors on them, and what counts as bad there."""
-    found = result["splits"]
+    found = result.splits
+    bad = [result.bad[split.name].force_frame if split.name in result.bad else None for split in found]
 
-    def errors(key: str) -> list[float | None]:
-        return [(split.get("errors") or {}).get(key) for split in found]
+    def errors(read: Callable[[SetErrors], float]) -> list[float | None]:
+        return [read(split.errors) if split.errors else None for split in found]
 
-    bad = [(result["bad"].get(split["name"]) or {}).get("force_frame") or {} for split in found]
     columns = (
-        texts("Set", (split["name"] for split in found)),
-        texts("Role", (split["role"] for split in found)),
-        counts("Frames", (split["frames"] for split in found)),
-        counts("Atoms", (split["atoms"] for split in found)),
-        numbers("Energy RMSE (meV/atom)", errors("energy_rmse_meV_per_atom")),
-        numbers("Force RMSE (eV/Å)", errors("force_rmse_eV_per_A")),
-        numbers("Largest force error (eV/Å)", errors("largest_force_error_eV_per_A")),
-        shares("Bad frames", (each.get("share") for each in bad)),
-        counts("Left out", (split["skipped"] for split in found)),
+        texts("Set", (split.name for split in found)),
+        texts("Role", (split.role for split in found)),
+        counts("Frames", (split.frames for split in found)),
+        counts("Atoms", (split.atoms for split in found)),
+        numbers("Energy RMSE (meV/atom)", errors(lambda each: each.energy_rmse)),
+        numbers("Force RMSE (eV/Å)", errors(lambda each: each.force_rmse)),
+        numbers("Largest force error (eV/Å)", errors(lambda each: each.largest_force_error)),
+        shares("Bad frames", (each.share if each else None for each in bad)),
+        counts("Left out", (len(split.failed) for split in found)),
     )
-    limit = next((each["limit"] for each in bad if each), None)
+    limit = next((each.limit for each in bad if each), None)
     caption = "The sets of frames, and the errors of the potential on them."
     if limit is not None:
         caption += (
@@ -51,7 +57,7 @@ def splits(result: Result) -> Table:
 
 def at_a_glance(overview: Overview) -> Table:
     """A row a method: rankings, detection, error bars, cost."""
-    names, of = overview.methods(), overview.result["methods"]
+    names, of = overview.methods(), overview.result.methods
     home, tests = (CALIBRATION,), overview.tests
     away = tests[0] if len(tests) == 1 else "worst test"
 
@@ -62,7 +68,7 @@ def at_a_glance(overview: Overview) -> Table:
             if splits
         ]
 
-    def ranking(target: str, figure: str) -> Callable[[str, Sequence[str]], Found]:
+    def ranking(target: Target, figure: RankingFigure) -> Callable[[str, Sequence[str]], Found]:
         return lambda name, splits: overview.ranking(name, target, figure, splits)
 
     columns = [
@@ -72,9 +78,9 @@ def at_a_glance(overview: Overview) -> Table:
         *pair("Bad frames found", lambda name, splits: overview.detection(name, "force_frame", splits), _share)[1:],
         *pair("Force skill", lambda name, splits: overview.skill(name, "force", splits), two),
         *pair("In 95 % bars", lambda name, splits: overview.coverage(name, "force", splits), _share),
-        written_with_keys("Fit (s)", [of[name].get("fit_seconds") for name in names], number),
-        written_with_keys("µs per atom", [of[name].get("microseconds_per_atom") for name in names], number),
-        written_with_keys("Memory", [of[name].get("bytes") for name in names], memory),
+        written_with_keys("Fit (s)", [of[name].fit_seconds for name in names], number),
+        written_with_keys("µs per atom", [of[name].microseconds_per_atom for name in names], number),
+        written_with_keys("Memory", [of[name].bytes for name in names], memory),
     ]
     several = len(tests) > 1
     caption = (
@@ -91,62 +97,61 @@ def at_a_glance(overview: Overview) -> Table:
     return Table("glance", caption, tuple(columns))
 
 
-def rankings(result: Result, target: str) -> list[Table]:
+def rankings(result: ComparisonResult, target: Target) -> list[Table]:
     """Every number of the rankings of one target, a table a split."""
     found = []
-    for i, (split, targets) in enumerate(result["ranking"].items()):
-        if methods := targets.get(target):
+    for i, (split, targets) in enumerate(result.ranking.items()):
+        if methods := targets[target]:
+            best = result.best[split].ranking[target]
             columns = [texts("Method", methods)]
-            for figure, head in RANKED.items():
-                best = (result["best"][split].get(target) or {}).get(figure)
+            for figure, head in HEADS.items():
+                leaders = None if best is None else best[figure]
                 cells = [
-                    Found(each[figure], split, _mark(best, name)) if figure in each else None
+                    Found(estimate, split, mark_of(name, [leaders])) if (estimate := each[figure]) else None
                     for name, each in methods.items()
                 ]
                 columns.append(_column(head, cells, two if figure in {"spearman", "auroc"} else _share))
-            found.append(Table(f"ranking-{target}-{i}", f"On {split}: {TARGETS[target]}.", tuple(columns)))
+            found.append(Table(f"ranking-{target}-{i}", f"On {split}: {WORDS[target]}.", tuple(columns)))
     return found
 
 
-def bars(result: Result, quantity: str) -> list[Table]:
+def bars(result: ComparisonResult, quantity: Quantity) -> list[Table]:
     """Every number of the error bars of one quantity, a table a split."""
     unit, factor = UNITS[quantity]
     found = []
-    for i, split in enumerate(result["bars"]):
-        rows = [(m, c, figures) for m, c, figures in bars_of(result, split, quantity) if figures]
+    for i, split in enumerate(result.bars):
+        rows = [(f"{m}:{c}", figures) for m, c, figures in bars_of(result, split, quantity) if figures]
         if not rows:
             continue
-        best = (result["best"][split].get(f"{quantity}_bar") or {}).get("interval_score")
-        given = [figures for _, _, figures in rows]
+        best = result.best[split].bars[quantity]
+        leaders = None if best is None else best.interval_score
+        given = [figures for _, figures in rows]
+        scores = [Found(_times(each.interval_score, factor), split, mark_of(name, [leaders])) for name, each in rows]
         columns = (
-            texts("Bar", [f"{m}:{c}" for m, c, _ in rows]),
+            texts("Bar", [name for name, _ in rows]),
             *(
-                _column(f"In {100 * float(level):g} %", [Found(g["coverage"][level], split, "") for g in given], _share)
-                for level in ("0.5", "0.68", "0.9", "0.95")
+                _column(f"In {100 * level:g} %", [Found(each.coverage[level], split) for each in given], _share)
+                for level in given[0].coverage
             ),
-            numbers(f"Mean ±, 68 % ({unit})", [_scaled(g["mean_width"], 0.5 * factor) for g in given]),
-            _column(
-                f"Interval score, 90 % ({unit})",
-                [Found(_times(g["interval_score"], factor), split, _mark(best, f"{m}:{c}")) for m, c, g in rows],
-                number,
-            ),
-            _column("Skill", [Found(g["skill"], split, "") for g in given], two),
-            _column("ENCE", [Found(g["ence"], split, "") if g["ence"] else None for g in given], two),
-            numbers("NLL", [g["nll"] for g in given]),
-            numbers(f"CRPS ({unit})", [_scaled(g["crps"], factor) for g in given]),
-            numbers("Area, + too small", [g["area"] for g in given]),
+            numbers(f"Mean ±, 68 % ({unit})", [_scaled(each.mean_width, 0.5 * factor) for each in given]),
+            _column(f"Interval score, 90 % ({unit})", scores, number),
+            _column("Skill", [Found(each.skill, split) for each in given], two),
+            _column("ENCE", [Found(each.ence, split) if each.ence else None for each in given], two),
+            numbers("NLL", [each.nll for each in given]),
+            numbers(f"CRPS ({unit})", [_scaled(each.crps, factor) for each in given]),
+            numbers("Area, + too small", [each.area for each in given]),
         )
         found.append(Table(f"bars-{quantity}-{i}", f"On {split}: error bars of the {quantity}.", columns))
     return found
 
 
-def not_applicable(result: Result) -> Table | None:
+def not_applicable(result: ComparisonResult) -> Table | None:
     """The bars that there can't be, and why."""
     reasons: dict[tuple[str, str, str], list[str]] = {}
-    for split, quantities in result["bars"].items():
-        for quantity, methods in quantities.items():
-            for method, of in methods.items():
-                for calibrator, reason in (of.get("not_applicable") or {}).items():
+    for split, quantities in result.bars.items():
+        for quantity in BARRED:
+            for method, of in (quantities[quantity] or {}).items():
+                for calibrator, reason in of.not_applicable.items():
                     reasons.setdefault((quantity, f"{method}:{calibrator}", reason), []).append(split)
     if not reasons:
         return None
@@ -180,17 +185,11 @@ def _column(
 
 
 def _cell(found: Found | None, write: Callable[[float], str], name_split: bool) -> Cell:
-    if found is None or found.estimate["value"] is None:
+    if found is None or found.estimate.value is None:
         return Cell(NONE)
-    value, low, high = (found.estimate[part] for part in ("value", "low", "high"))
+    value, low, high = found.estimate.value, found.estimate.low, found.estimate.high
     ends = "" if low is None or high is None else f"{write(low).removesuffix(' %')} to {write(high)}"
     return Cell(write(value), float(value), small=(ends, found.split if name_split else ""), mark=found.mark)
-
-
-def _mark(best: Any, name: str) -> Any:
-    if not best:
-        return ""
-    return "best" if best["best"] == name else "tied" if name in best["tied"] else ""
 
 
 def _share(value: float) -> str:
@@ -201,5 +200,5 @@ def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else factor * value
 
 
-def _times(found: Told, factor: float) -> Told:
-    return {end: _scaled(value, factor) for end, value in found.items()}
+def _times(found: Estimate, factor: float) -> Estimate:
+    return Estimate(_scaled(found.value, factor), _scaled(found.low, factor), _scaled(found.high, factor))

@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 from assay.distillation.result import Distilled
 from assay.report.evaluation.figures import plain_decades
 from assay.report.kit.page import environment
-from assay.report.kit.parts import Cell, Column, Panel, Section, Table, counts, many, number, numbers, shares, texts
+from assay.report.kit.parts import Cell, Column, Panel, Section, Table, counts, number, numbers, shares, texts
 from assay.report.kit.theme import ALERT, MUTED, SERIES, svg
 from assay.results.arrays import Array
+from assay.results.wording import many
 from assay.storage.files import write_atomically
 
 FORCE, ENERGY, SHIFTED = (

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from assay.evaluation.summary import RATIO_EDGES
 from assay.metrics import coverage_curve, coverages, error_ratio_histogram, reliability, sparsification_curve
 from assay.report.evaluation.quantities import Quantity, width, width_name
-from assay.report.kit.parts import many
 from assay.report.kit.theme import ALERT, INK, MUTED, PAGE, SERIES, colour_scale, density_map
 from assay.results.arrays import Array
 from assay.results.error_bars import Gaussian
 from assay.results.residuals import Spanned
 from assay.results.score import Score
+from assay.results.wording import many
 
 FEW = 600
 """Up to this many points are drawn one by one, more as a density."""

@@ -14,9 +14,10 @@ from assay.report.evaluation.quantities import FORCE_BAR, atom_key
 from assay.report.evaluation.strata import strata
 from assay.report.evaluation.verdict import verdict
 from assay.report.kit.page import environment
-from assay.report.kit.parts import Section, many
+from assay.report.kit.parts import Section
 from assay.results.arrays import Array, Level
 from assay.results.assessment import NO_PREDICTIONS, Assessment, Labels
+from assay.results.wording import many
 
 TOP_FAILED = 50
 """Frames left out that are named one by one."""

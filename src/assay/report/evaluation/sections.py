@@ -14,13 +14,14 @@ from assay.metrics import error_ratios
 from assay.report.evaluation import figures, tables
 from assay.report.evaluation.quantities import FORCE_BAR, Quantity, atom_force_bar, atom_key, quantities
 from assay.report.kit import theme
-from assay.report.kit.parts import Panel, Section, many, percent
+from assay.report.kit.parts import Panel, Section, percent
 from assay.report.kit.structure import picture
 from assay.results.arrays import Array, Level
 from assay.results.assessment import Assessment, Labels
 from assay.results.error_bars import Gaussian
 from assay.results.residuals import Spanned, spanned
 from assay.results.score import Score
+from assay.results.wording import many
 
 
 def bars(assessment: Assessment, labels: Labels | None) -> Section:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from assay.report.evaluation.quantities import atom_risk, descending, energy_error, frame_maximum, frame_risk, width
-from assay.report.kit.parts import NONE, Column, Table, counts, many, number, numbers, percent, shares, texts, written
+from assay.report.kit.parts import NONE, Column, Table, counts, number, numbers, percent, shares, texts, written
 from assay.results.arrays import Level
 from assay.results.assessment import Assessment, Labels
+from assay.results.wording import many
 
 TOP = 50
 """Rows of a table of the riskiest."""

@@ -10,9 +10,10 @@ import numpy as np
 
 from assay.report.evaluation.quantities import atom_force_bar, frame_risk, riskiest_frame, width
 from assay.report.evaluation.tables import UNITS, mean_bar
-from assay.report.kit.parts import many, number, percent
+from assay.report.kit.parts import number, percent
 from assay.results.assessment import Assessment
 from assay.results.score import Score
+from assay.results.wording import many
 from assay.scores.members.heterogeneous import Heterogeneous, HeterogeneousForce
 
 SLACK = {"0.68": 0.05, "0.95": 0.03}

@@ -123,11 +123,6 @@ def percent(value: float | None) -> str:
     return NONE if value is None or math.isnan(value) else f"{100 * value:.1f} %"
 
 
-def many(count: int, noun: str) -> str:
-    """`1 atom`, `2,000 atoms`."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
 def _count(value: float | None) -> str:
     return NONE if value is None else f"{value:,}"
 

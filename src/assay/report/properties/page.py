@@ -13,10 +13,11 @@ from assay.propagation.result import Propagated, Propagation, PropertyResult
 from assay.propagation.tables import decimals, fixed
 from assay.propagation.tables import written as in_a_table
 from assay.report.kit.page import environment
-from assay.report.kit.parts import Cell, Column, Panel, Section, Table, many, number, percent, texts, written
+from assay.report.kit.parts import Cell, Column, Panel, Section, Table, number, percent, texts, written
 from assay.report.kit.theme import svg
 from assay.report.properties import figures as figures
 from assay.results.arrays import Array
+from assay.results.wording import many
 
 TOP_FAILED = 50
 """Failures that are listed one by one."""

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from assay.evaluation.transferability import TABLES, Transferability
 from assay.report.kit.page import environment
-from assay.report.kit.parts import Panel, Section, Table, counts, many, number, percent, texts
+from assay.report.kit.parts import Panel, Section, Table, counts, number, percent, texts
 from assay.report.kit.theme import MUTED, density_map, svg
 from assay.results.arrays import Array
+from assay.results.wording import many
 from assay.storage.files import write_atomically
 
 RIGHT = {"force_coverage_68": 0.68, "force_coverage_95": 0.95, "energy_coverage_95": 0.95, "force_z_mean_square": 1.0}

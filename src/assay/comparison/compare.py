@@ -1,0 +1,248 @@
+"""The comparison itself: fit a potential and all methods once, judge them on the same frames, say which to use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from assay.calibration.bar_name import BarName
+from assay.comparison.fitting import Fitted, fit_committee_methods, fit_linear_methods
+from assay.comparison.judge import judge
+from assay.comparison.methods import CONSTANT, RANDOM, FitScore, Method, timed
+from assay.comparison.recommendation import recommendation
+from assay.comparison.result import (
+    CALIBRATION,
+    TRAINING,
+    ComparisonResult,
+    MethodDescription,
+    SetDescription,
+    SetErrors,
+    SourceCost,
+)
+from assay.comparison.sets import FrameSets
+from assay.comparison.split import Split
+from assay.ensembles.fit import MemberChoice, keep_evaluations
+from assay.execution.progress import Stage
+from assay.frames.frame import FrameError, LabelKeys, Skipped
+from assay.gauge.batch import Batch
+from assay.gauge.gauge import Gauge
+from assay.gauge.training_pass import committee_source
+from assay.linear.posteriors.protocol import Posterior
+from assay.linear.posteriors.registry import posterior_from_spec
+from assay.linear.weights import Weights
+from assay.metrics import rmse
+from assay.results.wording import many
+from assay.scores.protocol import FittedScore
+from assay.sources.registry import LINEAR, feature_source
+from assay.storage.provenance import versions
+
+POSTERIORS = ("pops", "bayesian", "bootstrap")
+CALIBRATED_BY = ("scale", "isotonic", "conformal", "frame_conformal")
+FEWEST_RESAMPLES = 20
+NO_ERRORS = "the source gives no energies or no forces: there are no errors to judge by; give one that predicts both"
+FEW_FRAMES = 10
+"""Frames of a set below which intervals by resampling them are too narrow."""
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """Which methods to compare: arguments of `assay.compare` of these names."""
+
+    scores: Sequence[str] | None = None
+    posteriors: Sequence[str] = POSTERIORS
+    ensemble_size: int | None = None
+    calibrators: Sequence[str] = CALIBRATED_BY
+    extra: Mapping[str, FitScore] = field(default_factory=dict)
+    clusters: str | None = None
+
+    def members_from(self) -> list[Posterior]:
+        """The posteriors that members of a linear potential are drawn from; raises `ValueError` for unknown names."""
+        for calibrator in self.calibrators:
+            BarName.parse(f"SCORE:{calibrator}")
+        return [posterior_from_spec(each, self.ensemble_size) for each in self.posteriors]
+
+
+def compare(
+    sets: FrameSets,
+    source: Mapping[str, Any],
+    choice: MethodChoice,
+    *,
+    weights: Weights | None = None,
+    r_cut: float = 5.0,
+    resamples: int = 200,
+    seed: int = 0,
+    keys: LabelKeys | None = None,
+    allow_overlap: bool = False,
+    skip_bad: bool = False,
+    workers: int = 1,
+    allow_import: tuple[str, ...] = (),
+    stage: Stage | None = None,
+) -> ComparisonResult:
+    """Which uncertainty to use, of frames that can be read again and again; arguments as in `assay.compare`.
+
+    `source`: the settings of a source with its name as `source`. Raises `FrameError` and `ValueError` as
+    `assay.compare` does.
+    """
+    if resamples < FEWEST_RESAMPLES:
+        raise ValueError(f"{resamples} resamples give no intervals of 95 %: at least {FEWEST_RESAMPLES} are needed")
+    if not r_cut > 0:
+        raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
+    settings, posteriors = dict(source), choice.members_from()
+    if feature_source(settings, allow_import) is not None:
+        raise ValueError(NO_ERRORS)
+    if not sets.tests:
+        raise ValueError("nothing to judge on: give at least one set of test frames")
+    stage = stage or (lambda name, total: None)
+    stage("reading labels", None)
+    if not allow_overlap:
+        sets.require_apart()
+    if not skip_bad:
+        sets.require_species()
+    if len(sets.hashes[CALIBRATION]) < 2:
+        raise FrameError("one calibration frame: bars are fitted to one half of the frames and judged on the other")
+
+    left_out: dict[str, Skipped] = {name: [*sets.left_out(name)] for name in (TRAINING, *sets.judged)}
+    fitted = _fitted(
+        sets, settings, choice, posteriors, weights=weights or Weights(), seed=seed, keys=keys or LabelKeys(),
+        workers=workers, allow_import=allow_import, stage=stage, failed=left_out[TRAINING] if skip_bad else None,
+    )  # fmt: skip
+    stage("timing", None)
+    methods, source_seconds = timed(fitted.methods, fitted.source, sets.frames(CALIBRATION))
+    judges = tuple(each.score for each in methods if each.score is not None)
+    gauge = Gauge(fitted.source, judges, r_cut, "", sets.survey.species)
+    batches = {}
+    for name in sets.judged:
+        batches[name], failed = _evaluated(gauge, sets, name, workers, stage)
+        if failed and not skip_bad:
+            origin, reason = failed[0]
+            raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
+        left_out[name] += failed
+    splits = {name: _split(batch, resamples, seed, judges) for name, batch in batches.items()}
+    methods = [_without_nan(method, batches) for method in methods]
+
+    progress = stage("comparing", len(splits))
+    figures = {}
+    for done, (name, split) in enumerate(splits.items(), 1):
+        figures[name] = judge(split, splits[CALIBRATION], methods, choice.calibrators)
+        if progress:
+            progress(done, len(split.batch.numbers))
+    found = ComparisonResult(
+        versions=versions(),
+        source=fitted.source.label,
+        settings=settings,
+        seed=seed,
+        resamples=resamples,
+        r_cut=r_cut,
+        remarks=(*(sentence for *_, sentence in sets.shared()), *sets.outliers(), *_few(sets)),
+        splits=(_training(sets, left_out[TRAINING]), *(_set(name, of, left_out[name]) for name, of in splits.items())),
+        source_cost=_source_cost(fitted, source_seconds),
+        methods={each.name: _description(each) for each in (*methods, RANDOM, CONSTANT)},
+        ranking={name: each.ranking for name, each in figures.items()},
+        bad={name: each.bad for name, each in figures.items()},
+        bars={name: each.bars for name, each in figures.items()},
+        best={name: each.best for name, each in figures.items()},
+    )
+    return replace(found, recommendation=recommendation(found))
+
+
+def _fitted(
+    sets: FrameSets,
+    settings: dict[str, Any],
+    choice: MethodChoice,
+    posteriors: Sequence[Posterior],
+    *,
+    weights: Weights,
+    seed: int,
+    keys: LabelKeys,
+    workers: int,
+    allow_import: tuple[str, ...],
+    stage: Stage,
+    failed: Skipped | None,
+) -> Fitted:
+    """The potential and its methods; adds the names of recorded members to `settings`."""
+    if settings["source"] in LINEAR:
+        own = {key: value for key, value in settings.items() if key != "source"}
+        return fit_linear_methods(
+            sets.training(), sets.survey, LINEAR[settings["source"]].from_state(own).for_species(sets.survey.species),
+            scores=choice.scores, extra=choice.extra, clusters=choice.clusters, posteriors=posteriors,
+            chosen=sets.fitted, weights=weights, seed=seed, workers=workers, stage=stage, failed=failed,
+        )  # fmt: skip
+    committee = committee_source(settings, sets.training, keys, allow_import)
+    return fit_committee_methods(
+        committee, sets.training, MemberChoice().with_settings(settings), scores=choice.scores, extra=choice.extra,
+        clusters=choice.clusters, chosen=sets.fitted, workers=workers, stage=stage, failed=failed,
+    )  # fmt: skip
+
+
+def _evaluated(gauge: Gauge, sets: FrameSets, name: str, workers: int, stage: Stage) -> tuple[Batch, Skipped]:
+    """What potential and scores say of a set, and the frames that can't be evaluated."""
+    frames, total = partial(sets.frames, name), len(sets.hashes[name])
+    keep_evaluations(gauge.source, frames, workers=workers, total=total, stage=stage)
+    progress = stage(f"evaluating {name}", total)
+    scored, failed = Gauge.split(gauge.stream(frames(), workers=workers, progress=progress))
+    return Batch.collect(scored), [*failed]
+
+
+def _split(batch: Batch, resamples: int, seed: int, scores: tuple[FittedScore, ...]) -> Split:
+    if batch.energy is None or batch.forces is None:
+        raise ValueError(NO_ERRORS)
+    assert batch.labels is not None
+    return Split(batch, batch.labels, resamples, seed, scores)
+
+
+def _without_nan(method: Method, batches: Mapping[str, Batch]) -> Method:
+    """The method, or one that failed where it has no value for some atom or frame."""
+    for name, batch in batches.items():
+        for (score, _), values in batch.scores.items():
+            if score == method.name and np.isnan(values).any():
+                return replace(method, score=None, failed=f"{np.isnan(values).sum()} values of {name} are NaN")
+    return method
+
+
+def _few(sets: FrameSets) -> Iterator[str]:
+    for name in sets.judged:
+        if (count := len(sets.hashes[name])) < FEW_FRAMES:
+            yield f"{name} has {many(count, 'different frame')}: intervals by resampling so few are too narrow"
+
+
+def _training(sets: FrameSets, failed: Skipped) -> SetDescription:
+    frames, atoms = int(sets.fitted.sum()), int(sets.survey.natoms[sets.fitted].sum())
+    return SetDescription(TRAINING, TRAINING, frames, atoms, failed=tuple(failed))
+
+
+def _set(name: str, split: Split, failed: Skipped) -> SetDescription:
+    batch, force_error = split.batch, split.force_error
+    return SetDescription(
+        name=name,
+        role=CALIBRATION if name == CALIBRATION else "test",
+        frames=len(batch.names),
+        atoms=len(batch.numbers),
+        errors=SetErrors(
+            energy_rmse=1000 * rmse(split.energy_error),
+            force_rmse=rmse(force_error),
+            largest_force_error=float(np.linalg.norm(force_error, axis=1).max()),
+        ),
+        symmetry_zero_components=int(batch.still.sum()),
+        failed=tuple(failed),
+    )
+
+
+def _source_cost(fitted: Fitted, seconds_per_atom: float | None) -> SourceCost:
+    if seconds_per_atom is None:
+        return SourceCost(posteriors=dict(fitted.posteriors))
+    return SourceCost(fitted.seconds, 1e6 * seconds_per_atom, dict(fitted.posteriors))
+
+
+def _description(method: Method) -> MethodDescription:
+    return MethodDescription(
+        family=method.family,
+        home=None if method.score is None else method.score.home,
+        fit_seconds=method.fit_seconds,
+        microseconds_per_atom=1e6 * method.seconds_per_atom if np.isfinite(method.seconds_per_atom) else None,
+        bytes=method.size,
+        failed=method.failed or None,
+    )
