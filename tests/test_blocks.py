@@ -14,7 +14,7 @@ from ase.build import bulk
 from ase.io import read
 from click.testing import CliRunner
 
-from assay.calibration import HeldOut, fit_calibrator
+from assay.calibration import Residuals, fit_calibrator
 from assay.cli.main import cli
 from assay.execution.workers import Failure
 from assay.frames.frame import Frame
@@ -222,7 +222,7 @@ def gauge() -> Gauge:
         CommitteeEnergy(),
         ExtrapolationGrade.fit([(potential.features(frame), frame.numbers)]),
     )
-    calibrators = {"force": fit_calibrator("scale", HeldOut(rng.normal(size=60), np.ones(60), np.arange(60)))}
+    calibrators = {"force": fit_calibrator("scale", Residuals(rng.normal(size=60), np.ones(60), np.arange(60)))}
     thresholds = {("gamma", "atom"): 1.0, ("gamma", "frame"): 1.0}
     return Gauge(potential, scores, 5.0, "committee_force:scale", ("Mo", "W"), thresholds, calibrators)
 

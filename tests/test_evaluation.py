@@ -10,7 +10,8 @@ import pytest
 
 from assay.evaluation.summary import evaluation
 from assay.results.arrays import Array
-from assay.results.assessment import Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import Labels
 from assay.results.envelope import Envelope
 from assay.results.error_bars import ErrorBar, Gaussian, Interval
 from assay.results.score import Score

@@ -6,9 +6,8 @@ import numpy as np
 
 from assay.comparison.methods import Method
 from assay.comparison.split import Split
-from assay.gauge.batch import Batch
 from assay.results.arrays import Array
-from assay.results.assessment import Labels
+from assay.results.batch import Batch, Labels
 from assay.scores.d_optimality.grade import ExtrapolationGrade
 from assay.scores.members.committee import CommitteeForce
 

@@ -14,8 +14,9 @@ from copper import Says, columns, copper, labelled
 from assay import Frame, FrameError, Gauge, GaugeFileError, Gaussian, Interval
 from assay.calibration import CALIBRATORS
 from assay.ensembles.weights import weights_of_rmse
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.results.assessment import Assessment
+from assay.results.batch import Batch
 from assay.results.prediction import Prediction
 from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
 from assay.scores.members.heterogeneous import HeterogeneousEnergy, HeterogeneousForce
@@ -58,7 +59,7 @@ def test_every_calibrator_survives_a_file(committee: Gauge, new: list[Atoms], tm
     bare = replace(committee, bar=f"committee_force:{calibrator}{grouping}")
     pairs, failed = Gauge.split(bare.stream([as_labelled(atoms) for atoms in new[:3]]))
     assert not failed
-    gauge = bare.calibrated(Batch.collect(pairs))
+    gauge = bare.calibrated(collect(pairs))
     gauge.save(tmp_path / "x.gauge")
     bars = [each.assess(new).force_bar for each in (gauge, Gauge.load(tmp_path / "x.gauge"))]
     intervals = ("conformal", "frame_conformal", "simultaneous_conformal", "mondrian")
@@ -74,7 +75,7 @@ def test_immutable(committee: Gauge):
 def test_calibration_makes_a_new_gauge(committee: Gauge, new: list[Atoms]):
     before = committee.calibrators
     pairs, _ = Gauge.split(committee.stream([as_labelled(new[0])]))
-    assert committee.calibrated(Batch.collect(pairs)).calibrators != before
+    assert committee.calibrated(collect(pairs)).calibrators != before
     assert committee.calibrators is before
 
 
@@ -221,7 +222,7 @@ def test_the_constant_bar_is_the_same_everywhere(committee: Gauge):
 def test_calibration_needs_labels(saying: Gauge):
     pairs, _ = Gauge.split(saying.stream([Frame(says(fine()), "x:0")]))
     with pytest.raises(ValueError, match="calibration needs labelled frames"):
-        saying.calibrated(Batch.collect(pairs))
+        saying.calibrated(collect(pairs))
 
 
 @pytest.mark.filterwarnings("ignore:error bar of the energy. the largest 1 % of e²/s² carry")
@@ -245,7 +246,7 @@ def test_bars_of_unlike_members_hold(saying: Gauge, members: int, bound: float):
             energies = sizes * rng.normal(size=members)
             atoms.info["says"] = Prediction(0.0, forces.mean(axis=0), None, energies, forces)
             found.append(Frame(atoms, f"x:{i}", "", rng.normal(), labels))
-        return Batch.collect(Gauge.split(gauge.stream(found))[0])
+        return collect(Gauge.split(gauge.stream(found))[0])
 
     new = drawn(150)
     z = (new.forces - new.labels.forces) / gauge.calibrated(drawn(150)).assessment(new).force_bar.std
@@ -262,7 +263,7 @@ def test_components_that_vanish_by_symmetry_are_left_out_of_ratios(saying: Gauge
     labels = np.array([[label] * 3, [1.0, 2.0, -1.0]])
     frame = Frame(says(fine(forces_members=members)), "x:0", "", 0.0, labels)
     pairs, _ = Gauge.split(saying.stream([frame]))
-    batch = Batch.collect(pairs)
+    batch = collect(pairs)
     assert batch.still.tolist() == [[vanishes] * 3, [False] * 3]
     alpha = saying.calibrated(batch).calibrators["force"].alpha
     pooled = members.var(axis=0, ddof=1).mean(axis=1)[:, None]

@@ -12,8 +12,9 @@ from copper import KINDS, Files, Says, copper
 
 from assay import Frame, Gauge, build, calibrate
 from assay.calibration.grouped import Grouped
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.groups import groups
+from assay.results.batch import Batch
 from assay.results.prediction import Prediction
 from assay.scores.d_optimality.local import LocalGrade
 from assay.scores.members.committee import CommitteeForce
@@ -36,7 +37,7 @@ def alloy(symbols: str, kind: str, seed: int) -> Frame:
 def batch(gauge: Gauge, *frames: Frame) -> Batch:
     pairs, failed = Gauge.split(gauge.stream(frames))
     assert not failed
-    return Batch.collect(pairs)
+    return collect(pairs)
 
 
 @pytest.fixture

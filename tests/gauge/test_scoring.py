@@ -11,7 +11,7 @@ from ase import Atoms
 from copper import Says
 
 from assay import Frame, FrameError
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.scorer import FrameScorer
 from assay.regions.neighbourhoods import neighbourhood_mean
 from assay.results.prediction import Prediction
@@ -162,7 +162,7 @@ def test_no_envelope_of_fewer_than_two_members(count: int):
     scorer = replace(SCORER, scores=(GRADE,), bar_score="gamma")
     scored = scorer(Frame(atoms, "x:0"))
     assert scored.envelopes == {}
-    assert Batch.collect([(Frame(atoms, "x:0"), scored)]).envelopes == {}
+    assert collect([(Frame(atoms, "x:0"), scored)]).envelopes == {}
 
 
 def test_members_that_are_not_finite_are_told():
@@ -208,7 +208,7 @@ LABELS = {"energy": 1.0, "forces": np.ones((3, 3))}
 
 def test_columns_of_a_batch():
     pairs = [scored(seed, **LABELS) for seed in range(3)]
-    batch = Batch.collect(pairs)
+    batch = collect(pairs)
     assert batch.names == ("file:0", "file:1", "file:2")
     assert batch.config_types == ("kind0", "kind1", "kind2")
     assert batch.offsets.tolist() == [0, 3, 6, 9]
@@ -229,13 +229,13 @@ def test_columns_of_a_batch():
 
 
 def test_stress_unless_a_frame_has_none():
-    batch = Batch.collect([scored(0), scored(1, stress=False)])
+    batch = collect([scored(0), scored(1, stress=False)])
     assert batch.stress is None
     assert batch.stress_spread is None
 
 
 def test_envelopes_of_a_batch_have_a_gap_where_a_frame_has_none():
-    batch = Batch.collect([scored(0), scored(1, stress=False), scored(2)])
+    batch = collect([scored(0), scored(1, stress=False), scored(2)])
     assert {n: one.low.shape for n, one in batch.envelopes.items()} == {
         "energy": (3,),
         "forces": (9, 3),
@@ -254,9 +254,9 @@ def test_envelopes_of_a_batch_have_a_gap_where_a_frame_has_none():
 @pytest.mark.parametrize("missing", ["energy", "forces"])
 def test_labels_unless_a_frame_has_none(missing: str):
     partly = {name: value for name, value in LABELS.items() if name != missing}
-    assert Batch.collect([scored(0, **LABELS), scored(1, **partly)]).labels is None
+    assert collect([scored(0, **LABELS), scored(1, **partly)]).labels is None
 
 
 def test_no_frames():
     with pytest.raises(ValueError, match="no frame could be evaluated"):
-        Batch.collect([])
+        collect([])

@@ -8,9 +8,10 @@ from ase import Atoms
 from copper import Says
 
 from assay import Frame
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.scorer import FrameScorer
 from assay.gauge.thresholds import thresholds, tukey_fence
+from assay.results.batch import Batch
 from assay.results.prediction import Prediction
 from assay.scores.d_optimality.grade import ExtrapolationGrade
 from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
@@ -53,7 +54,7 @@ def batch(features: np.ndarray) -> Batch:
         atoms.info["says"] = Prediction(ENERGY_ERRORS[f], forces, features=features[f], **members)
         frame = Frame(atoms, f"x:{f}", "", 0.0, np.zeros((2, 3)))
         pairs.append((frame, scorer(frame)))
-    return Batch.collect(pairs)
+    return collect(pairs)
 
 
 def test_of_every_score_and_level():

@@ -11,7 +11,8 @@ from ase.build import bulk
 
 from assay.evaluation.summary import evaluation
 from assay.report.evaluation.quantities import atom_force_bar, riskiest_frame
-from assay.results.assessment import Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import Labels
 from assay.results.envelope import Envelope
 from assay.results.error_bars import ErrorBar, Gaussian, Interval
 from assay.results.score import Score

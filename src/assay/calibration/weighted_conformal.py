@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from assay.results.arrays import Array
 from assay.results.error_bars import Interval
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ doi:10.1111/rssb.12445); new values unlike all held-out ones have infinite inter
     weights: Array
 
     @classmethod
-    def fit(cls, held_out: HeldOut, weights: ArrayLike) -> Self:
+    def fit(cls, held_out: Residuals, weights: ArrayLike) -> Self:
         """Fit to held-out values and the w of each, `(n,)`; those without a positive finite spread are left out.
 
         Raises `ValueError` for weights of another shape, negative, not finite, or all zero.

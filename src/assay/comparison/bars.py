@@ -23,7 +23,7 @@ from assay.metrics.bootstrap import FrameBootstrap
 from assay.metrics.calibration import signed_miscalibration_area
 from assay.results.arrays import Array
 from assay.results.error_bars import ErrorBar, Gaussian
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 from assay.scores.registry import LOGARITHMS
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
@@ -115,7 +115,7 @@ def bars(
     fitted_to = calibration.halves(quantity) if split is calibration else np.ones(len(at_home), dtype=bool)
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):
-            held_out = HeldOut(
+            held_out = Residuals(
                 column.error, at_home, column.resamples.place, calibration.group(quantity, grouping),
                 *sampled(base, quantity, method.members),
             )  # fmt: skip

@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.comparison.methods import CONSTANT, RANDOM, Method, base_name
-from assay.gauge.batch import Batch
 from assay.gauge.groups import groups
 from assay.gauge.spreads import ENERGIES, force_spread, proportional_to_errors
 from assay.metrics.bootstrap import FrameBootstrap
 from assay.regions.neighbourhoods import frame_max, frame_mean
 from assay.results.arrays import Array
-from assay.results.assessment import Labels
+from assay.results.batch import Batch, Labels
 from assay.scores.protocol import FittedScore
 
 Target = Literal["force_atom", "force_neighbourhood", "force_frame", "energy_frame"]

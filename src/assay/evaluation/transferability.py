@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from assay.execution.workers import Failure, Progress
 from assay.frames.frame import Frame, content_hash
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
 from assay.metrics import coverage, ence, rmse, spearman
 from assay.results.arrays import Array
@@ -133,7 +133,7 @@ def _judged(
     pairs = list(gauge.stream(frames, workers=workers, progress=progress))
     kept = np.array([not isinstance(result, Failure) for _, result in pairs])
     scored, failed = Gauge.split(pairs)
-    found = gauge.assessment(Batch.collect(scored), failed) if scored else None
+    found = gauge.assessment(collect(scored), failed) if scored else None
     return [
         {
             **dict.fromkeys(TABLES, np.nan),

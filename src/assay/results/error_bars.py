@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.results.arrays import Array
+from assay.results.arrays import Array, freeze
 
 ONE_SIGMA = 0.6826894921370859
 """Share of normal errors within one standard deviation."""
@@ -27,6 +27,9 @@ class Gaussian:
     mean: Array
     std: Array
     unit: str
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
     def half_width(self, level: float) -> Array:
         """Half the width of the central interval that holds a share `level`: `z σ`, `z = Φ⁻¹((1 + level)/2)`."""
@@ -49,6 +52,9 @@ class Ensemble:
 
     members: Array
     unit: str
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
     @property
     def mean(self) -> Array:
@@ -90,6 +96,9 @@ class Interval:
     own: Array | float = 1.0
     strata: tuple[tuple[Array, Array | None], ...] = ()
     stratum: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
     def factor(self, level: float) -> Array:
         """`q_p`: half the width at coverage `level` per spread, `(...)`; infinite where n errors can't promise it."""

@@ -22,13 +22,14 @@ from assay.comparison.split import Split
 from assay.ensembles.fit import MemberChoice, keep_evaluations
 from assay.execution.progress import Stage
 from assay.frames.frame import FrameError, LabelKeys, file_hash
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
 from assay.gauge.training_pass import committee_source
 from assay.linear.posteriors.registry import posterior_from_spec
 from assay.linear.weights import Weights
 from assay.metrics import rmse
 from assay.report.kit.plotting import require_plotting
+from assay.results.batch import Batch
 from assay.scores.protocol import FittedScore
 from assay.sources.frame_files import Paths, listed
 from assay.sources.registry import LINEAR, feature_source, parse_spec
@@ -176,7 +177,7 @@ def compare(
             origin, reason = failed[0]
             raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
         sets.skipped.setdefault(name, []).extend(failed)
-        batches[name] = Batch.collect(scored)
+        batches[name] = collect(scored)
     splits = {name: _split(batch, resamples, seed, judges) for name, batch in batches.items()}
     methods = [_without_nan(method, batches) for method in methods]
 

@@ -18,7 +18,7 @@ from assay.gauge.assess import assess_stream
 from assay.gauge.gauge import Gauge
 from assay.regions.neighbourhoods import coordination
 from assay.report.provenance import provenance
-from assay.results.assessment import NO_PREDICTIONS
+from assay.results.batch import NO_PREDICTIONS
 from assay.sources.frame_files import Paths, labelled
 from assay.storage.files import require_folders, write_json
 

@@ -16,7 +16,8 @@ from assay.report.evaluation.verdict import verdict
 from assay.report.kit.page import environment
 from assay.report.kit.parts import Section, many
 from assay.results.arrays import Array, Level
-from assay.results.assessment import NO_PREDICTIONS, Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import NO_PREDICTIONS, Labels
 
 TOP_FAILED = 50
 """Frames left out that are named one by one."""

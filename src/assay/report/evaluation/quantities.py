@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.results.arrays import Array
-from assay.results.assessment import Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import Labels
 from assay.results.error_bars import ErrorBar, Gaussian
 
 FORCE_BAR = "force_error_bar"

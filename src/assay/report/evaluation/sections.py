@@ -17,7 +17,8 @@ from assay.report.kit import theme
 from assay.report.kit.parts import Panel, Section, many, percent
 from assay.report.kit.structure import picture
 from assay.results.arrays import Array, Level
-from assay.results.assessment import Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import Labels
 from assay.results.error_bars import Gaussian
 from assay.results.residuals import Spanned, spanned
 from assay.results.score import Score

@@ -13,7 +13,8 @@ from scipy.special import ndtri
 from assay.report.evaluation.quantities import atom_risk, descending, energy_error, frame_maximum, frame_risk, width
 from assay.report.kit.parts import NONE, Column, Table, counts, many, number, numbers, percent, shares, texts, written
 from assay.results.arrays import Level
-from assay.results.assessment import Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import Labels
 
 TOP = 50
 """Rows of a table of the riskiest."""
