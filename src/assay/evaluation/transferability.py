@@ -146,21 +146,21 @@ def _judged(
 
 def _cell(found: Assessment, here: NDArray[np.bool_], flag: str) -> dict[str, float]:
     """The figures of the frames `here` `(F,)`; what is not defined is left out."""
-    labels = found.labels
+    batch, labels = found.batch, found.batch.labels
     if labels is None or not here.any():
         return {}
-    moving = here[found.frame_of_atom][:, None] & ~found.still
-    force, energy = found.force_error(labels), found.energy_error(labels)[here]
+    moving = here[batch.frame_of_atom][:, None] & ~batch.still
+    force, energy = batch.force_error(labels), batch.energy_error(labels)[here]
     figures = {
-        "force_rmse_eV_per_A": rmse(force[here[found.frame_of_atom]]),
+        "force_rmse_eV_per_A": rmse(force[here[batch.frame_of_atom]]),
         "energy_rmse_meV_per_atom": 1000 * rmse(energy),
     }
-    if found.energy_bar is not None:
-        figures["energy_coverage_95"] = coverage(energy, found.energy_bar.half_width(0.95)[here])
+    if found.bars.energy is not None:
+        figures["energy_coverage_95"] = coverage(energy, found.bars.energy.half_width(0.95)[here])
     limit = found.scores.get((flag, "frame"))
     if limit is not None and limit.threshold is not None:
         figures["flagged"] = float(np.mean(limit.flagged[here]))
-    bar = found.force_bar
+    bar = found.bars.force
     if bar is None or not moving.any():
         return figures
     e = force[moving]

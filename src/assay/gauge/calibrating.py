@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from numpy.typing import NDArray
 
 from assay.calibration import BY_ORDER, Calibrator, fit_calibrator
 from assay.calibration.bar_name import BarName
@@ -52,13 +53,18 @@ def fitted(batch: Batch, bar: BarName, group: PerQuantity[Groups]) -> tuple[Cali
 def residuals(batch: Batch, labels: Labels, bar: BarName, group: PerQuantity[Groups]) -> PerQuantity[Residuals]:
     """What calibrators are fitted to: the values that have an error and a spread."""
     columns = (batch.errors(labels), batch.spreads, batch.counted, batch.frames_of)
+
+    def of_values(quantity: Quantity, here: NDArray[np.bool_]) -> Groups | None:
+        each = group[quantity]
+        return None if each is None else each[here]
+
     return PerQuantity.of(
         {
             quantity: Residuals(
                 error[here],
                 spread[here],
                 frame[here],
-                None if group[quantity] is None else group[quantity][here],
+                of_values(quantity, here),
                 *sampled(bar.score, quantity, batch.members),
                 quantity,
             )

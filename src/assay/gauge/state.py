@@ -78,5 +78,6 @@ def source_from_state(state: Mapping[str, Any], allow_import: tuple[str, ...] = 
 
 
 def _calibrators(bar: str, states: Mapping[str, Any]) -> PerQuantity[Calibrator]:
-    kind = CALIBRATORS[BarName.parse(bar).calibrator] if states else None
-    return PerQuantity.of({quantity: kind.from_state(state) for quantity, state in states.items()})
+    return PerQuantity.of(
+        {quantity: CALIBRATORS[BarName.parse(bar).calibrator].from_state(state) for quantity, state in states.items()}
+    )

@@ -52,8 +52,8 @@ class Batch:
     | config_types | the group of each frame, `""` where it names none | `(F,)` | |
     | offsets | where each frame starts | `(F+1,)` | |
     | numbers | atomic numbers | `(A,)` | |
-    | energy, forces, stress | predictions; `None` unless every frame has them | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, \
-eV/Å³ |
+    | energy | predicted; `None`, as the next two, unless every frame has it | `(F,)` | eV |
+    | forces, stress | predicted | `(A, 3)`, `(F, 6)` | eV/Å, eV/Å³ |
     | scores | by (name, level); frame scores are `(F,)`, the others `(A,)` | | |
     | energy_spread | of the energy **per atom**; these `None` unless every frame has them | `(F,)` | as the score |
     | force_spread, stress_spread | of force and stress components | `(A, 3)`, `(F, 6)` | as the score |

@@ -69,11 +69,11 @@ def evaluate(
 
     keep_evaluations(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
     assessment, worst = assess_stream(gauge, counted(), skipped, workers=workers, stage=stage)
-    counted_neighbours = np.concatenate([neighbours[name] for name in assessment.names])
+    counted_neighbours = np.concatenate([neighbours[name] for name in assessment.batch.names])
     result = evaluation(assessment, gauge.constant_bar, counted_neighbours)
     result["training_overlap"] = overlap
     result["calibration_overlap"] = calibration_overlap
-    result["global_bars"] = dict(assessment.global_bars)
+    result["global_bars"] = dict(assessment.global_bars.items())
     result["failed"] = [{"frame": origin, "reason": reason} for origin, reason in assessment.failed]
     if json_file is not None:
         write_json(json_file, result)
@@ -85,7 +85,7 @@ def evaluate(
             assessment,
             title="Evaluation",
             provenance=provenance(gauge, frames, command),
-            labels=assessment.labels,
+            labels=assessment.batch.labels,
             evaluation=result,
             training=gauge.training,
             worst=worst,
