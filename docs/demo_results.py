@@ -89,9 +89,9 @@ def legend_above(ax: Axes) -> None:
 
 def forces(assessment: Assessment) -> tuple[ErrorBar, Any, Any]:
     """Bars and errors of force components `(A, 3)`, and which of them do not vanish by symmetry."""
-    assert assessment.force_bar is not None
-    assert assessment.labels is not None
-    return assessment.force_bar, assessment.forces - assessment.labels.forces, ~assessment.still
+    assert assessment.bars.force is not None
+    assert assessment.batch.labels is not None
+    return assessment.bars.force, assessment.batch.forces - assessment.batch.labels.forces, ~assessment.batch.still
 
 
 def table(demo: Demo) -> str:

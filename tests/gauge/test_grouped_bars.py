@@ -13,6 +13,7 @@ from copper import KINDS, Files, Says, copper
 from assay import Frame, Gauge, build, calibrate
 from assay.calibration.grouped import Grouped
 from assay.gauge.batch import collect
+from assay.gauge.calculator import GaugeCalculator
 from assay.gauge.groups import groups
 from assay.results.batch import Batch
 from assay.results.prediction import Prediction
@@ -53,9 +54,9 @@ def test_species_have_their_own_bars(metals: Gauge):
     new = gauge.assessment(batch(gauge, alloy("MoWNb", "any", 99)))
     alpha = np.sqrt(-1 / 5 + 10 / 12 * np.array([1.0, 100.0]))
     spread = batch(gauge, alloy("MoWNb", "any", 99)).force_spread
-    np.testing.assert_allclose(new.force_bar.std[:2], alpha[:, None] * spread[:2], rtol=1e-12)
+    np.testing.assert_allclose(new.bars.force.std[:2], alpha[:, None] * spread[:2], rtol=1e-12)
     of_all = gauge.calibrators["force"].of_all.alpha
-    np.testing.assert_allclose(new.force_bar.std[2], of_all * spread[2], rtol=1e-12)
+    np.testing.assert_allclose(new.bars.force.std[2], of_all * spread[2], rtol=1e-12)
     assert alpha[0] < of_all < alpha[1]
     assert dict(new.global_bars) == {"energy": 1, "force": 3}, "Nb was not held out, and few frames are Mo-Nb-W"
 
@@ -108,11 +109,11 @@ def test_config_types_from_file_to_calculator(committee: Gauge, files: Files, tm
         atoms = copper("rattled", 5)
         atoms.info["config_type"] = kind
         assessment = gauge.assess([atoms])
-        np.testing.assert_allclose(assessment.force_bar.std, alpha * committee_spread(gauge, atoms), rtol=1e-12)
+        np.testing.assert_allclose(assessment.bars.force.std, alpha * committee_spread(gauge, atoms), rtol=1e-12)
         assert assessment.global_bars["force"] == (0 if kind in KINDS else 12)
-        atoms.calc = gauge.calculator()
+        atoms.calc = GaugeCalculator(gauge)
         uncertainty = atoms.calc.get_property("forces_uncertainty", atoms)
-        np.testing.assert_array_equal(uncertainty, assessment.force_bar.half_width(0.6826894921370859))
+        np.testing.assert_array_equal(uncertainty, assessment.bars.force.half_width(0.6826894921370859))
 
 
 def committee_spread(gauge: Gauge, atoms: Atoms) -> np.ndarray:

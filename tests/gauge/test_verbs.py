@@ -277,21 +277,21 @@ def test_predict_takes_a_path_and_many_files(committee: Gauge, files: Files, tmp
     committee.save(tmp_path / "x.gauge")
     (tmp_path / "y.extxyz.gz").write_bytes(gzip.compress(files.test.read_bytes()))
     assessment = predict(tmp_path / "x.gauge", [files.test, tmp_path / "y.extxyz.gz"])
-    assert len(assessment.names) == 18
-    np.testing.assert_array_equal(assessment.energy[:9], assessment.energy[9:])
+    assert len(assessment.batch.names) == 18
+    np.testing.assert_array_equal(assessment.batch.energy[:9], assessment.batch.energy[9:])
 
 
 def test_what_predict_writes_is_what_it_says(any_gauge: Gauge, files: Files, tmp_path: Path):
     said = predict(any_gauge, files.test, out=tmp_path / "o.extxyz")
     read = ase.io.read(tmp_path / "o.extxyz", ":")
-    assert [atoms.info["config_type"] for atoms in read] == list(said.config_types)
-    np.testing.assert_allclose([atoms.get_potential_energy() for atoms in read], said.energy, rtol=1e-7)
-    np.testing.assert_allclose(np.concatenate([atoms.get_forces() for atoms in read]), said.forces, atol=1e-7)
-    np.testing.assert_allclose([atoms.get_stress() for atoms in read], said.stress, atol=1e-7)
-    total = said.energy_bar.std * said.natoms
+    assert [atoms.info["config_type"] for atoms in read] == list(said.batch.config_types)
+    np.testing.assert_allclose([atoms.get_potential_energy() for atoms in read], said.batch.energy, rtol=1e-7)
+    np.testing.assert_allclose(np.concatenate([atoms.get_forces() for atoms in read]), said.batch.forces, atol=1e-7)
+    np.testing.assert_allclose([atoms.get_stress() for atoms in read], said.batch.stress, atol=1e-7)
+    total = said.bars.energy.std * said.batch.natoms
     np.testing.assert_allclose([atoms.info["energy_uncertainty"] for atoms in read], total, rtol=1e-6)
     for key, bar in (
-        ("forces_uncertainty", said.force_bar),
+        ("forces_uncertainty", said.bars.force),
         ("committee_force", None),
         ("committee_force_neighbourhood", None),
     ):
@@ -328,8 +328,8 @@ def test_a_frame_without_stress_costs_no_other_its_envelope(committee: Gauge, tm
     with_stress, without = ase.io.read(tmp_path / "o.extxyz", ":")
     assert ("stress_min" in with_stress.info, "stress_min" in without.info) == (True, False)
     assert "energy_min" in without.info
-    assert said.stress is None
-    assert np.isfinite(said.envelopes["stress"].low).all(axis=1).tolist() == [True, False]
+    assert said.batch.stress is None
+    assert np.isfinite(said.batch.envelopes.stress.low).all(axis=1).tolist() == [True, False]
     rows = {row["frame"][-1]: row for row in json.loads((tmp_path / "j.json").read_text())["by_risk"]}
     assert rows["0"]["largest_stress_range_eV_per_A3"] > 0
     assert rows["1"]["largest_stress_range_eV_per_A3"] is None
@@ -344,10 +344,10 @@ def test_evaluate_counts_the_labels_outside_of_the_members(committee: Gauge, fil
         inside[0] += told.energy_members.min() <= frame.energy <= told.energy_members.max()
         within = (told.forces_members.min(axis=0) <= frame.forces) & (frame.forces <= told.forces_members.max(axis=0))
         inside[1] += within.sum()
-    assert not said.still.any()
+    assert not said.batch.still.any()
     assert result["members"] == 4
     assert result["envelope"]["energy"]["violation"] == pytest.approx(1 - inside[0] / 9)
-    assert result["envelope"]["force"]["violation"] == pytest.approx(1 - inside[1] / said.forces.size)
+    assert result["envelope"]["force"]["violation"] == pytest.approx(1 - inside[1] / said.batch.forces.size)
     assert 0 < result["envelope"]["force"]["violation"] < 1
     low, high = result["envelope"]["force"]["violation_95"]
     assert low < result["envelope"]["force"]["violation"] < high
@@ -359,7 +359,7 @@ def test_predict_lists_what_it_can_not_and_keeps_the_rest(committee: Gauge, tmp_
     frames[2].symbols[3] = "Au"
     ase.io.write(tmp_path / "x.extxyz", frames)
     said = predict(committee, tmp_path / "x.extxyz", out=tmp_path / "o.extxyz", json_file=tmp_path / "j.json")
-    assert said.names == (f"{tmp_path}/x.extxyz:0", f"{tmp_path}/x.extxyz:3")
+    assert said.batch.names == (f"{tmp_path}/x.extxyz:0", f"{tmp_path}/x.extxyz:3")
     assert sorted(origin for origin, _ in said.failed) == [f"{tmp_path}/x.extxyz:1", f"{tmp_path}/x.extxyz:2"]
     assert len(ase.io.read(tmp_path / "o.extxyz", ":")) == 2
     summary = json.loads((tmp_path / "j.json").read_text())
@@ -372,15 +372,15 @@ def test_the_summary_is_sorted_by_risk(committee: Gauge, files: Files, tmp_path:
     assert (summary["frames"], summary["atoms"], summary["error_bar"]) == (9, 45, "heterogeneous_force:scale")
     widths = [row["largest_force_error_bar_eV_per_A"] for row in summary["by_risk"]]
     assert widths == sorted(widths, reverse=True)
-    assert sorted(row["frame"] for row in summary["by_risk"]) == sorted(said.names)
+    assert sorted(row["frame"] for row in summary["by_risk"]) == sorted(said.batch.names)
     flagged = said.scores["committee_force", "atom"].flagged.mean()
     assert summary["flagged"]["committee_force"]["atom"] == pytest.approx(flagged)
     worst = summary["by_risk"][0]
-    f = said.names.index(worst["frame"])
-    of_atoms = np.linalg.norm(said.force_bar.std, axis=1)[said.offsets[f] : said.offsets[f + 1]]
+    f = said.batch.names.index(worst["frame"])
+    of_atoms = np.linalg.norm(said.bars.force.std, axis=1)[said.batch.offsets[f] : said.batch.offsets[f + 1]]
     assert worst["riskiest_atom"] == of_atoms.argmax()
     assert worst["largest_force_error_bar_eV_per_A"] == pytest.approx(of_atoms.max(), rel=1e-12)
-    assert worst["energy_error_bar_eV_per_atom"] == pytest.approx(said.energy_bar.std[f], rel=1e-12)
+    assert worst["energy_error_bar_eV_per_atom"] == pytest.approx(said.bars.energy.std[f], rel=1e-12)
 
 
 def test_a_prediction_that_fails_leaves_no_half_written_file(committee: Gauge, tmp_path: Path):
@@ -574,14 +574,14 @@ def test_members_follow_their_frames_when_bad_ones_are_skipped(
     gauge = build(files.train, source="recorded", heldout=files.held_out, **train).gauge
     whole = predict(gauge, files.test, members=recorded["test"])
     result = predict(gauge, path, members=tmp_path / "m.npz")
-    assert [name.rpartition(":")[2] for name in result.names] == [str(i) for i in range(9) if i != 5]
-    np.testing.assert_array_equal(result.energy, np.delete(whole.energy, 5))
+    assert [name.rpartition(":")[2] for name in result.batch.names] == [str(i) for i in range(9) if i != 5]
+    np.testing.assert_array_equal(result.batch.energy, np.delete(whole.batch.energy, 5))
 
 
 def test_a_gauge_without_error_bars_can_still_predict(committee: Gauge, files: Files, tmp_path: Path):
     bare = replace(committee, calibrators={}, constant={})
     said = predict(bare, files.test, out=tmp_path / "o.extxyz", json_file=tmp_path / "j.json")
-    assert said.force_bar is None
+    assert said.bars.force is None
     assert "energy_uncertainty" not in ase.io.read(tmp_path / "o.extxyz", 0).info
     assert "largest_force_error_bar_eV_per_A" not in json.loads((tmp_path / "j.json").read_text())["by_risk"][0]
     assert evaluate(bare, files.test)["error_bars"] == {"force": None, "energy": None, "stress": None}

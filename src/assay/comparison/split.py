@@ -90,8 +90,8 @@ class Split:
     @cached_property
     def resampled(self) -> Mapping[Target | Quantity, FrameBootstrap]:
         """Resamples of the frames of the values of each target and quantity."""
-        every: dict[Target | Quantity, Residuals] = {**self.targets, **self.quantities}
-        return {name: FrameBootstrap(each.frame, self.resamples, self.seed) for name, each in every.items()}
+        every = [*self.targets.items(), *self.quantities.items()]
+        return {name: FrameBootstrap(each.frame, self.resamples, self.seed) for name, each in every}
 
     @cached_property
     def _to_rank(self) -> Mapping[Target, Array]:
