@@ -89,9 +89,10 @@ def legend_above(ax: Axes) -> None:
 
 def forces(assessment: Assessment) -> tuple[ErrorBar, Any, Any]:
     """Bars and errors of force components `(A, 3)`, and which of them do not vanish by symmetry."""
-    assert assessment.bars.force is not None
-    assert assessment.batch.labels is not None
-    return assessment.bars.force, assessment.batch.forces - assessment.batch.labels.forces, ~assessment.batch.still
+    batch, bar = assessment.batch, assessment.bars.force
+    assert bar is not None
+    assert batch.labels is not None
+    return bar, batch.force_error(batch.labels), ~batch.still
 
 
 def table(demo: Demo) -> str:

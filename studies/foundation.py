@@ -102,7 +102,7 @@ def build(train: list[Path], source: str, workers: int, **options: Any) -> tuple
 
 def judged(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
     """Figures of a batch, after and before calibration (α = 1)."""
-    raw = replace(gauge, calibrators=dict.fromkeys(gauge.calibrators, Scale(1.0)))
+    raw = replace(gauge, calibrators=gauge.calibrators.map(lambda _: Scale(1.0)))
     after = evaluation(gauge.assessment(batch), gauge.constant_bar)
     before = evaluation(raw.assessment(batch), gauge.constant_bar)
     after.pop("by_element")

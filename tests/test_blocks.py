@@ -27,6 +27,7 @@ from assay.gauge.tiled_scorer import Blocks, score_in_blocks
 from assay.linear.potential import LinearPotential
 from assay.regions.neighbours import neighbour_images
 from assay.regions.tiles import blocks, surroundings
+from assay.results.per_quantity import PerQuantity
 from assay.scores.d_optimality.grade import ExtrapolationGrade
 from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
 from assay.scores.rigidity.leverage import Leverage
@@ -222,9 +223,9 @@ def gauge() -> Gauge:
         CommitteeEnergy(),
         ExtrapolationGrade.fit([(potential.features(frame), frame.numbers)]),
     )
-    calibrators = {"force": fit_calibrator("scale", Residuals(rng.normal(size=60), np.ones(60), np.arange(60)))}
+    force = fit_calibrator("scale", Residuals(rng.normal(size=60), np.ones(60), np.arange(60)))
     thresholds = {("gamma", "atom"): 1.0, ("gamma", "frame"): 1.0}
-    return Gauge(potential, scores, 5.0, "committee_force:scale", ("Mo", "W"), thresholds, calibrators)
+    return Gauge(potential, scores, 5.0, "committee_force:scale", ("Mo", "W"), thresholds, PerQuantity(force=force))
 
 
 @pytest.mark.snap

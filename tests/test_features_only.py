@@ -23,6 +23,7 @@ from assay.frames.frame import Frame, FrameError
 from assay.frames.reading import read_frames
 from assay.gauge.calculator import GaugeCalculator
 from assay.gauge.gauge import Gauge
+from assay.results.per_quantity import PerQuantity
 from assay.results.prediction import Prediction
 from assay.sources.features.callable import PythonCallable
 from assay.sources.features.file import ATTACHED, Features, attach_features, write_features
@@ -82,7 +83,7 @@ def gamma(gauge: Gauge, files: dict[str, Path], members: Path | None = None) -> 
 
 def test_a_gauge_of_unlabelled_frames_has_scores_and_thresholds_alone(built: assay.Built):
     gauge = built.gauge
-    assert (gauge.bar, gauge.calibrators, gauge.constant) == ("", {}, {})
+    assert (gauge.bar, gauge.calibrators, gauge.constant) == ("", PerQuantity(), PerQuantity())
     assert gauge.thresholds["gamma", "atom"] == 1.0
     held = built.held_out
     assert held is not None

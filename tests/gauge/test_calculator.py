@@ -194,10 +194,10 @@ def test_one_evaluation_serves_all_properties(committee: Gauge, new: list[Atoms]
 
 
 def test_conformal_uncertainties_are_half_widths_of_68_per_cent(committee: Gauge, new: list[Atoms]):
-    calibrators = {quantity: Conformal(np.array([1.0, 2.0, 3.0])) for quantity in committee.calibrators}
+    calibrators = committee.calibrators.map(lambda _: Conformal(np.array([1.0, 2.0, 3.0])))
     conformal = replace(committee, bar="committee_force:conformal", calibrators=calibrators)
     calculator = GaugeCalculator(conformal)
-    bar = conformal.assess([new[0]]).force_bar
+    bar = conformal.assess([new[0]]).bars.force
     assert isinstance(bar, Interval)
     got = calculator.get_property("forces_uncertainty", new[0])
     np.testing.assert_array_equal(got, 3.0 * bar.spread)  # ⌈4 · 0.683⌉ = 3

@@ -61,7 +61,7 @@ def test_every_calibrator_survives_a_file(committee: Gauge, new: list[Atoms], tm
     assert not failed
     gauge = bare.calibrated(collect(pairs))
     gauge.save(tmp_path / "x.gauge")
-    bars = [each.assess(new).force_bar for each in (gauge, Gauge.load(tmp_path / "x.gauge"))]
+    bars = [each.assess(new).bars.force for each in (gauge, Gauge.load(tmp_path / "x.gauge"))]
     intervals = ("conformal", "frame_conformal", "simultaneous_conformal", "mondrian")
     assert isinstance(bars[0], Interval if calibrator in intervals else Gaussian)
     np.testing.assert_array_equal(bars[1].half_width(0.5), bars[0].half_width(0.5))
@@ -249,7 +249,7 @@ def test_bars_of_unlike_members_hold(saying: Gauge, members: int, bound: float):
         return collect(Gauge.split(gauge.stream(found))[0])
 
     new = drawn(150)
-    z = (new.forces - new.labels.forces) / gauge.calibrated(drawn(150)).assessment(new).force_bar.std
+    z = (new.forces - new.labels.forces) / gauge.calibrated(drawn(150)).assessment(new).bars.force.std
     assert np.mean(z**2) == pytest.approx(1.0, abs=bound)
 
 

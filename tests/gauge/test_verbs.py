@@ -20,6 +20,7 @@ from assay import Built, FrameError, Gauge, Weights, build, calibrate, evaluate,
 from assay.evaluation.summary import evaluation
 from assay.frames.frame import content_hash
 from assay.regions.neighbourhoods import coordination
+from assay.results.per_quantity import PerQuantity
 from assay.sources.recorded.members_file import write_members
 
 Rewrite = Callable[[Path, str, Callable[[int, Atoms], None]], Path]
@@ -61,7 +62,8 @@ def test_build_fits_scores_calibrates_and_says_how(built: Built, files: Files):
         "gamma_local",
         "frame_outlier_factor",
     ]
-    assert set(gauge.calibrators) == set(gauge.constant) == {"energy", "force", "stress"}
+    for fitted in (gauge.calibrators, gauge.constant):
+        assert [quantity for quantity, _ in fitted.items()] == ["energy", "force", "stress"]
     assert (made["training"]["frames"], made["held_out"]["frames"]) == (30, 12)
     assert (made["training"]["atoms"], made["held_out"]["atoms"]) == (150, 60)
     assert made["training_hashes"] == sorted(hashes(files.train))
@@ -267,7 +269,7 @@ def test_stages_are_told_and_the_file_is_written(files: Files, tmp_path: Path, n
 def test_predict_is_assess_on_a_file(any_gauge: Gauge, files: Files):
     by_file = predict(any_gauge, files.test)
     by_hand = any_gauge.assess(read_frames(files.test))
-    assert by_file.names == by_hand.names == tuple(f"{files.test}:{i}" for i in range(9))
+    assert by_file.batch.names == by_hand.batch.names == tuple(f"{files.test}:{i}" for i in range(9))
     expected = columns(by_hand)
     for name, column in columns(by_file).items():
         np.testing.assert_array_equal(column, expected[name], err_msg=name)
@@ -466,8 +468,8 @@ def test_calibrate_changes_what_makes_the_bar(committee: Gauge, files: Files):
     with pytest.warns(UserWarning, match="of the energy: 12 held-out values promise a coverage of 92.3% at most.*19"):
         new = calibrate(committee, files.held_out, error_bar="committee_force_max:conformal")
     assert new.bar == "committee_force_max:conformal"
-    bar = new.assess(read_frames(files.held_out)).force_bar
-    assert np.array_equal(bar.mean, predict(committee, files.held_out).forces)
+    bar = new.assess(read_frames(files.held_out)).bars.force
+    assert np.array_equal(bar.mean, predict(committee, files.held_out).batch.forces)
     error = np.concatenate([frame.forces for frame in read_frames(files.held_out)]) - bar.mean
     covered = np.mean(np.abs(error) <= bar.half_width(0.9))
     assert 0.9 <= covered <= 0.9 + 2 / error.size, "on the very values that it was fitted to, by construction"
@@ -579,7 +581,7 @@ def test_members_follow_their_frames_when_bad_ones_are_skipped(
 
 
 def test_a_gauge_without_error_bars_can_still_predict(committee: Gauge, files: Files, tmp_path: Path):
-    bare = replace(committee, calibrators={}, constant={})
+    bare = replace(committee, calibrators=PerQuantity(), constant=PerQuantity())
     said = predict(bare, files.test, out=tmp_path / "o.extxyz", json_file=tmp_path / "j.json")
     assert said.bars.force is None
     assert "energy_uncertainty" not in ase.io.read(tmp_path / "o.extxyz", 0).info

@@ -110,7 +110,7 @@ def test_missing_extra_is_named(missing: str, tmp_path: Path) -> None:
 import sys
 sys.modules[{missing!r}] = None
 from assay.report import write_report
-from assay.report.verdict import verdict
+from assay.report.evaluation.verdict import verdict
 import synthetic_report
 try:
     write_report("report.html", synthetic_report.make(frames=1)[0], title="", provenance={{}})
