@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -85,7 +87,7 @@ def test_infinite_scores_do_not_move_the_quantile():
 @pytest.mark.parametrize("errors", [[1e-15, -3e-15, 0.0, 2e-15], [0.0, 0.0, 0.0, 0.0]])
 def test_rounding_errors_of_an_exact_fit_make_no_threshold(errors: list[float]):
     training = batch(np.random.default_rng(3).normal(size=(4, 2, 2)))
-    training.energy[:] = errors
+    training = replace(training, energy=np.array(errors))
     found = thresholds(SCORES, training, None)
     assert ("committee_energy", "frame") not in found
     assert found["committee_force", "atom"] == pytest.approx(tukey_fence(ERRORS.ravel()))
