@@ -51,8 +51,6 @@ RATIO_EDGES = np.linspace(-6.0, 6.0, 49)
 PROMISED = np.linspace(0.0, 1.0, 51)
 """Levels at which intervals are held against errors for their miscalibration area."""
 Mask = NDArray[np.bool_]
-SHOWN: tuple[Quantity, ...] = ("force", "energy", "stress")
-"""The order of tables."""
 ConstantBar = Callable[[Quantity, Array], ErrorBar | None]
 
 
@@ -146,7 +144,7 @@ def _part(
         "energy": _bar(assessment, "energy", energy_error, frames, constant_bar),
         "stress": None if stress_error is None else _bar(assessment, "stress", stress_error, frames, constant_bar),
     }
-    result["envelope"] = dict.fromkeys(SHOWN) | {
+    result["envelope"] = {"force": None, "energy": None, "stress": None} | {
         quantity: _envelope(values) for quantity, values in enveloped(batch, labels, frames, atoms).items()
     }
     return result
