@@ -89,9 +89,10 @@ def legend_above(ax: Axes) -> None:
 
 def forces(assessment: Assessment) -> tuple[ErrorBar, Any, Any]:
     """Bars and errors of force components `(A, 3)`, and which of them do not vanish by symmetry."""
-    assert assessment.force_bar is not None
-    assert assessment.labels is not None
-    return assessment.force_bar, assessment.forces - assessment.labels.forces, ~assessment.still
+    batch, bar = assessment.batch, assessment.bars.force
+    assert bar is not None
+    assert batch.labels is not None
+    return bar, batch.force_error(batch.labels), ~batch.still
 
 
 def table(demo: Demo) -> str:

@@ -10,6 +10,6 @@ gauge.save("silicon.gauge")
 
 atoms = bulk("Si", "diamond", a=5.47, cubic=True)
 atoms.rattle(0.1, seed=1)
-atoms.calc = gauge.calculator()
+atoms.calc = assay.calculator(gauge)
 for force, bar in zip(atoms.get_forces(), atoms.calc.results["forces_uncertainty"], strict=True):
     print("   ".join(f"{f:6.2f} ± {b:.2f}" for f, b in zip(force, bar, strict=True)), "eV/Å")

@@ -11,7 +11,7 @@ from assay.verbs.demo import demo_data
 gauge = assay.build(demo_data("train"), heldout=demo_data("calibration"), source="snap:twojmax=4").gauge
 
 atoms = bulk("Si", "diamond", a=5.47, cubic=True)
-atoms.calc = gauge.calculator()
+atoms.calc = assay.calculator(gauge)
 rng = np.random.default_rng(0)
 dynamics = Langevin(atoms, 1.0 * units.fs, temperature_K=300, friction=0.02, fixcm=False, rng=rng)
 

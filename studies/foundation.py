@@ -35,8 +35,9 @@ import assay
 from assay.calibration.scale import Scale
 from assay.evaluation.summary import evaluation
 from assay.frames.frame import file_hash
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.metrics import rmse
+from assay.results.batch import Batch
 from assay.sources.frame_files import labelled
 
 # ruff: noqa: E501 (the lines of LAMMPS below)
@@ -101,7 +102,7 @@ def build(train: list[Path], source: str, workers: int, **options: Any) -> tuple
 
 def judged(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
     """Figures of a batch, after and before calibration (α = 1)."""
-    raw = replace(gauge, calibrators=dict.fromkeys(gauge.calibrators, Scale(1.0)))
+    raw = replace(gauge, calibrators=gauge.calibrators.map(lambda _: Scale(1.0)))
     after = evaluation(gauge.assessment(batch), gauge.constant_bar)
     before = evaluation(raw.assessment(batch), gauge.constant_bar)
     after.pop("by_element")
@@ -187,7 +188,7 @@ def with_symmetry_zeros(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
 def score(gauge: assay.Gauge, files: list[Path], workers: int) -> Batch:
     scored, failed = assay.Gauge.split(gauge.stream(labelled(files, None, assay.LabelKeys(), []), workers=workers))
     assert not failed, failed[:3]
-    return Batch.collect(scored)
+    return collect(scored)
 
 
 def tungsten(data: Path, folder: Path, quick: bool, workers: int) -> dict[str, Any]:

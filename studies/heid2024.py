@@ -31,6 +31,8 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from heid_radius import radius_curve
+from heid_ratios import error_ratio, labels_needed, ratio_curve, split_error
 from perez_fits import Stored, designs
 from result import write_result
 
@@ -43,9 +45,7 @@ from assay.linear.posteriors.pops_posterior import Pops
 from assay.linear.posteriors.protocol import Posterior
 from assay.metrics import FrameBootstrap, ause, interval, mae, spearman
 from assay.metrics.committees import mean_of_ratios, published_ratio, ratio_of_means
-from assay.metrics.decomposition import error_ratio, labels_needed, ratio_curve, split_error
 from assay.regions.neighbourhoods import frame_max, frame_mean, neighbourhood_mean
-from assay.regions.radius import radius_curve
 from assay.results.arrays import Array
 from assay.sources.snap.rows import Snap
 

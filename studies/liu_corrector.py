@@ -120,7 +120,7 @@ class Judged:
 
     label: Array
     predicted: Array
-    spanned: Envelope
+    envelope: Envelope
     coefficients: int
     labels: int
 
@@ -152,9 +152,9 @@ def _split(
 
 def _figures(parts: list[Judged], frame: NDArray[np.int64]) -> dict[str, Any]:
     """Over all splits together; `frame` is which one each judged energy is of."""
-    outside = [(part.label < part.spanned.low) | (part.label > part.spanned.high) for part in parts]
+    outside = [(part.label < part.envelope.low) | (part.label > part.envelope.high) for part in parts]
     error = np.concatenate([part.predicted - part.label for part in parts])
-    std = np.concatenate([part.spanned.std for part in parts])
+    std = np.concatenate([part.envelope.std for part in parts])
     of_splits = [float(each.mean()) for each in outside]
     return {
         "coefficients": int(np.median([part.coefficients for part in parts])),
@@ -163,7 +163,7 @@ def _figures(parts: list[Judged], frame: NDArray[np.int64]) -> dict[str, Any]:
         "envelope_violation": float(np.mean(np.concatenate(outside))),
         "envelope_violation_95": interval(FrameBootstrap(frame, 1000).mean(np.concatenate(outside))),
         "envelope_violation_of_splits": of_splits,
-        "mean_range_meV_per_atom": 1000 * float(np.mean([np.mean(p.spanned.high - p.spanned.low) for p in parts])),
+        "mean_range_meV_per_atom": 1000 * float(np.mean([np.mean(p.envelope.high - p.envelope.low) for p in parts])),
         "error_over_std": {str(level): value for level, value in error_ratio_quantiles(error, std, LEVELS).items()},
     }
 

@@ -479,8 +479,8 @@ def test_a_gauge_of_tungsten_from_fit_to_files(real_data, tmp_path):
     built = build(tmp_path / "train.extxyz", source="ace:number_of_functions_per_element=60", out=tmp_path / "w.gauge")
     gauge = Gauge.load(tmp_path / "w.gauge")
     assessment = gauge.assessment(built.held_out)
-    errors = assessment.forces - assessment.labels.forces
-    assert np.sqrt(np.mean(errors**2)) < 0.3 * np.sqrt(np.mean(assessment.labels.forces**2))
+    errors = assessment.batch.forces - assessment.batch.labels.forces
+    assert np.sqrt(np.mean(errors**2)) < 0.3 * np.sqrt(np.mean(assessment.batch.labels.forces**2))
 
     names = [path.name for path in export(gauge, tmp_path / "w")]
     assert names == ["w.yaml", "w.yace", "w.pace", "w.asi"]

@@ -14,7 +14,7 @@ from ase.build import bulk
 from ase.io import read
 from click.testing import CliRunner
 
-from assay.calibration import HeldOut, fit_calibrator
+from assay.calibration import Residuals, fit_calibrator
 from assay.cli.main import cli
 from assay.execution.workers import Failure
 from assay.frames.frame import Frame
@@ -27,6 +27,7 @@ from assay.gauge.tiled_scorer import Blocks, score_in_blocks
 from assay.linear.potential import LinearPotential
 from assay.regions.neighbours import neighbour_images
 from assay.regions.tiles import blocks, surroundings
+from assay.results.per_quantity import PerQuantity
 from assay.scores.d_optimality.grade import ExtrapolationGrade
 from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
 from assay.scores.rigidity.leverage import Leverage
@@ -222,9 +223,9 @@ def gauge() -> Gauge:
         CommitteeEnergy(),
         ExtrapolationGrade.fit([(potential.features(frame), frame.numbers)]),
     )
-    calibrators = {"force": fit_calibrator("scale", HeldOut(rng.normal(size=60), np.ones(60), np.arange(60)))}
+    force = fit_calibrator("scale", Residuals(rng.normal(size=60), np.ones(60), np.arange(60)))
     thresholds = {("gamma", "atom"): 1.0, ("gamma", "frame"): 1.0}
-    return Gauge(potential, scores, 5.0, "committee_force:scale", ("Mo", "W"), thresholds, calibrators)
+    return Gauge(potential, scores, 5.0, "committee_force:scale", ("Mo", "W"), thresholds, PerQuantity(force=force))
 
 
 @pytest.mark.snap
@@ -233,16 +234,16 @@ def test_forces_and_all_scores_of_atoms_in_blocks_are_those_of_the_whole_frame(g
     frame = Frame(rattled(make), "f:0")
     whole, parts = gauge.scorer(frame), score_in_blocks(gauge.scorer, frame, Blocks(60, forces=True))
     assert not isinstance(parts, Failure)
-    largest = np.abs(whole.evaluation.forces).max()
-    np.testing.assert_allclose(parts.evaluation.forces, whole.evaluation.forces, atol=1e-10 * largest)
+    largest = np.abs(whole.prediction.forces).max()
+    np.testing.assert_allclose(parts.prediction.forces, whole.prediction.forces, atol=1e-10 * largest)
     np.testing.assert_allclose(parts.force_spread, whole.force_spread, rtol=1e-8)
-    assert parts.envelopes.keys() == {"forces"}
-    for name, values in parts.envelopes["forces"].columns("forces").items():
-        np.testing.assert_allclose(values, whole.envelopes["forces"].columns("forces")[name], atol=1e-9 * largest)
+    assert [quantity for quantity, _ in parts.envelopes.items()] == ["force"]
+    for name, values in parts.envelopes.force.columns("force").items():
+        np.testing.assert_allclose(values, whole.envelopes.force.columns("force")[name], atol=1e-9 * largest)
     assert parts.scores.keys() == {key for key in whole.scores if key[0] != "committee_energy"}
     for key, values in parts.scores.items():
         np.testing.assert_allclose(values, whole.scores[key], rtol=1e-8, err_msg=str(key))
-    assert parts.evaluation.energy is None
+    assert parts.prediction.energy is None
     features_only = score_in_blocks(gauge.scorer, frame, Blocks(20))
     assert {name for name, _ in features_only.scores} == {"gamma"}
     np.testing.assert_allclose(features_only.scores["gamma", "atom"], whole.scores["gamma", "atom"], rtol=1e-9)
@@ -303,8 +304,8 @@ def test_large_frames_among_small_ones(gauge: Gauge, dump: Path, tmp_path: Path,
     assert seen == sorted(seen)
     gamma, expected_gamma = (each.scores["gamma", "atom"].values for each in (assessment, whole))
     np.testing.assert_allclose(gamma, expected_gamma, rtol=1e-9)
-    assert assessment.energy is None
-    assert (assessment.force_bar is not None) == forces
+    assert assessment.batch.energy is None
+    assert (assessment.bars.force is not None) == forces
     assert [*read(tmp_path / "parts.extxyz", "0").arrays] == [*read(tmp_path / "whole.extxyz", "0").arrays]
     expected, found = (read(tmp_path / f"{name}.extxyz", "1") for name in ("whole", "parts"))
     columns = {"gamma", "gamma_neighbourhood"}
@@ -316,14 +317,15 @@ def test_large_frames_among_small_ones(gauge: Gauge, dump: Path, tmp_path: Path,
     for name in columns:
         np.testing.assert_allclose(found.arrays[name], expected.arrays[name], rtol=1e-6, atol=1e-8)
     riskiest = risk_summary(assessment)["by_risk"][0]
-    risk = np.linalg.norm(assessment.force_bar.half_width(0.68), axis=1) if forces else gamma
-    assert riskiest["frame"] == assessment.names[assessment.frame_of_atom[risk.argmax()]]
+    risk = np.linalg.norm(assessment.bars.force.half_width(0.68), axis=1) if forces else gamma
+    assert riskiest["frame"] == assessment.batch.names[assessment.batch.frame_of_atom[risk.argmax()]]
 
 
 @pytest.mark.snap
 def test_predict_on_the_command_line(gauge: Gauge, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A dump without elements, a report and a table of quantiles as for 10⁶ atoms."""
-    monkeypatch.setattr("assay.gauge.assess.MANY", 60)
+    for module in ("assess", "risk"):
+        monkeypatch.setattr(f"assay.gauge.{module}.MANY", 60)
     gauge.save(tmp_path / "g.gauge")
     bare = tmp_path / "bare.dump"
     bare.write_text(dump.read_text().replace("element", "name"))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from assay.evaluation.summary import evaluation
 from assay.results.arrays import Array
-from assay.results.assessment import Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import Batch, Labels
 from assay.results.envelope import Envelope
 from assay.results.error_bars import ErrorBar, Gaussian, Interval
+from assay.results.per_quantity import PerQuantity
 from assay.results.score import Score
 
 FORCE_ERROR = np.array([[0.3, 0, 0.4], [0, 0, 0], [0.6, -0.8, 0], [0, 0, 2], [1, -2, 2]])  # norms 0.5, 0, 1, 2, 3
@@ -24,7 +27,13 @@ STILL[1] = True
 def assessment() -> Assessment:
     """Three frames: SiO and Si of the kind `bulk`, O₂ of the kind `gas`; the first O does not move by symmetry."""
     forces, energy = FORCE_ERROR + 1.0, ENERGY_ERROR - 7.0
-    return Assessment(
+    scores = [
+        Score("gamma", "atom", np.array([1.0, 0.5, 2.0, 3.0, 4.0]), 2.5),
+        Score("gamma", "neighbourhood", np.arange(5.0), 2.5),
+        Score("gamma", "frame", np.array([1.0, 2.0, 4.0]), 1.5),
+        Score("committee_energy", "frame", np.array([1.0, 3.0, 2.0])),
+    ]
+    batch = Batch(
         names=("f:0", "f:1", "f:2"),
         config_types=("bulk", "bulk", "gas"),
         offsets=np.array([0, 2, 3, 5]),
@@ -32,21 +41,35 @@ def assessment() -> Assessment:
         energy=energy,
         forces=forces,
         stress=np.full((3, 6), 0.003),
-        scores={
-            ("gamma", "atom"): Score("gamma", "atom", np.array([1.0, 0.5, 2.0, 3.0, 4.0]), 2.5),
-            ("gamma", "neighbourhood"): Score("gamma", "neighbourhood", np.arange(5.0), 2.5),
-            ("gamma", "frame"): Score("gamma", "frame", np.array([1.0, 2.0, 4.0]), 1.5),
-            ("committee_energy", "frame"): Score("committee_energy", "frame", np.array([1.0, 3.0, 2.0])),
-        },
+        scores={(score.name, score.level): score.values for score in scores},
+        energy_spread=None,
+        force_spread=None,
+        stress_spread=None,
         still=STILL,
-        bar="committee_force:scale",
-        energy_bar=Gaussian(energy / [2, 1, 2], np.full(3, 0.02), "eV/atom"),
-        force_bar=Gaussian(forces, np.ones((5, 3)), "eV/Å"),
-        stress_bar=Gaussian(np.full((3, 6), 0.003), np.full((3, 6), 0.001), "eV/Å³"),
         labels=Labels(np.full(3, -7.0), np.ones((5, 3)), np.full((3, 6), 0.001)),
         neighbourhood_error=np.array([5.0, 4.0, 3.0, 2.0, 1.0]),
+    )
+    return Assessment(
+        batch=batch,
+        scores={(score.name, score.level): score for score in scores},
+        bars=PerQuantity(
+            energy=Gaussian(energy / [2, 1, 2], np.full(3, 0.02), "eV/atom"),
+            force=Gaussian(forces, np.ones((5, 3)), "eV/Å"),
+            stress=Gaussian(np.full((3, 6), 0.003), np.full((3, 6), 0.001), "eV/Å³"),
+        ),
+        bar="committee_force:scale",
         failed=(("f:3", "burnt"),),
     )
+
+
+def changed(whole: Assessment, **columns: Any) -> Assessment:
+    """With other columns of the frames."""
+    return replace(whole, batch=replace(whole.batch, **columns))
+
+
+def with_force_bar(bar: ErrorBar) -> Assessment:
+    whole = assessment()
+    return replace(whole, bars=replace(whole.bars, force=bar))
 
 
 def constant(quantity: str, mean: Array) -> ErrorBar:
@@ -130,17 +153,17 @@ def test_bars_of_energy_and_stress():
 
 def with_members() -> Assessment:
     """The labels are errors away; members reach 0.7 (force), 0.025 eV (energy) and 0.002 eV/Å³ (stress) either side."""
-    whole = assessment()
+    batch = assessment().batch
 
     def around(mean: Array, reach: float, std: float) -> Envelope:
         return Envelope(np.full(mean.shape, std), mean - reach, mean + reach)
 
-    envelopes = {
-        "energy": around(whole.energy, 0.025, 0.01),
-        "forces": around(whole.forces, 0.7, 0.5),
-        "stress": around(whole.stress, 0.0021, 0.001),
-    }
-    return replace(whole, envelopes=envelopes, members=12)
+    envelopes = PerQuantity(
+        energy=around(batch.energy, 0.025, 0.01),
+        force=around(batch.forces, 0.7, 0.5),
+        stress=around(batch.stress, 0.0021, 0.001),
+    )
+    return changed(assessment(), envelopes=envelopes, members=12)
 
 
 def test_envelope_violation():
@@ -181,10 +204,10 @@ def test_histogram_of_error_over_spread():
 
 def test_frames_without_an_envelope_are_left_out_of_it():
     whole = with_members()
-    gap = {f: getattr(whole.envelopes["energy"], f).copy() for f in ("std", "low", "high")}
+    gap = {f: getattr(whole.batch.envelopes.energy, f).copy() for f in ("std", "low", "high")}
     for column in gap.values():
         column[0] = np.nan
-    result = evaluation(replace(whole, envelopes={"energy": Envelope(**gap)}), constant)
+    result = evaluation(changed(whole, envelopes=PerQuantity(energy=Envelope(**gap))), constant)
     assert result["envelope"]["energy"]["values"] == 2
     assert result["envelope"]["energy"]["violation"] == 1.0
     assert result["envelope"]["force"] is result["envelope"]["stress"] is None
@@ -206,7 +229,7 @@ def test_ause_ranks_by_the_bar():
     """The bars of the largest errors are the largest: AUSE is 0, and it isn't when they are the smallest."""
     errors = FORCE_ERROR[~STILL.all(axis=1)]
     for std, wanted in ((0.1 + np.abs(FORCE_ERROR), 0.0), (3.0 - np.abs(FORCE_ERROR), 0.3)):
-        result = evaluation(replace(assessment(), force_bar=Gaussian(np.zeros((5, 3)), std, "")), constant)
+        result = evaluation(with_force_bar(Gaussian(np.zeros((5, 3)), std, "")), constant)
         assert result["error_bars"]["force"]["ause"] >= wanted
         assert wanted > 0 or result["error_bars"]["force"]["ause"] < 1e-12
     assert errors.size == 12
@@ -273,19 +296,20 @@ def test_strict_json():
 
 def one_atom() -> Assessment:
     whole = assessment()
-    frame = {name: getattr(whole, name)[1:2] for name in ("names", "config_types", "energy", "stress")}
-    atom = {name: getattr(whole, name)[2:3] for name in ("numbers", "forces", "still")}
-    return replace(
+    frame = {name: getattr(whole.batch, name)[1:2] for name in ("names", "config_types", "energy", "stress")}
+    atom = {name: getattr(whole.batch, name)[2:3] for name in ("numbers", "forces", "still")}
+    one = changed(
         whole,
         **frame,
         **atom,
         offsets=np.array([0, 1]),
-        scores={("gamma", "atom"): Score("gamma", "atom", np.array([np.inf]), np.inf)},
-        energy_bar=None,
-        force_bar=Interval(atom["forces"], np.zeros((1, 3)), np.array([1.0, 2.0]), ""),
-        stress_bar=None,
         labels=Labels(np.zeros(1), np.zeros((1, 3))),
         neighbourhood_error=None,
+    )
+    return replace(
+        one,
+        scores={("gamma", "atom"): Score("gamma", "atom", np.array([np.inf]), np.inf)},
+        bars=PerQuantity(force=Interval(atom["forces"], np.zeros((1, 3)), np.array([1.0, 2.0]), "")),
         failed=(),
     )
 
@@ -306,7 +330,7 @@ def test_what_is_not_defined_is_none():
 
 
 def test_everything_still():
-    result = evaluation(replace(assessment(), still=np.ones((5, 3), dtype=bool)), constant)
+    result = evaluation(changed(assessment(), still=np.ones((5, 3), dtype=bool)), constant)
     assert strict(result) == result
     assert result["error_bars"]["force"] is None
     assert result["scores"]["gamma"]["atom"]["spearman"] == pytest.approx(1.0)
@@ -317,7 +341,7 @@ def test_bars_without_width_have_no_likelihood():
     """Half the bars are zero, their errors are not: they count for coverage, and no likelihood leaves them out."""
     std = np.ones((5, 3))
     std[2:] = 0.0
-    result = evaluation(replace(assessment(), force_bar=Gaussian(np.zeros((5, 3)), std, "")), constant)
+    result = evaluation(with_force_bar(Gaussian(np.zeros((5, 3)), std, "")), constant)
     bar = result["error_bars"]["force"]
     assert bar["nll"] is None
     assert bar["without_bar"] == 6
@@ -326,7 +350,7 @@ def test_bars_without_width_have_no_likelihood():
 
 def test_labels_are_needed():
     with pytest.raises(ValueError, match="evaluation needs labelled frames"):
-        evaluation(replace(assessment(), labels=None), constant)
+        evaluation(changed(assessment(), labels=None), constant)
 
 
 def rows(result: dict, quantity: str, division: str) -> dict:
@@ -355,7 +379,7 @@ def test_strata_by_hand():
 
 
 def test_what_divides_nothing_is_left_out():
-    whole = replace(assessment(), config_types=("", "", ""), numbers=np.full(5, 8))
+    whole = changed(assessment(), config_types=("", "", ""), numbers=np.full(5, 8))
     strata = evaluation(whole, constant)["strata"]["force"]
     assert set(strata) == {"bar", "frame_size"}
 
@@ -364,7 +388,7 @@ def test_strata_of_bars_of_all_sizes():
     """Bars over two decades, some of them zero and infinite: neither is a z-score, and they stay in coverage."""
     std = np.geomspace(0.01, 1.0, 15).reshape(5, 3)
     std[0, 0], std[4, 2] = 0.0, np.inf
-    result = evaluation(replace(assessment(), force_bar=Gaussian(np.zeros((5, 3)), std, "eV/Å")), constant)
+    result = evaluation(with_force_bar(Gaussian(np.zeros((5, 3)), std, "eV/Å")), constant)
     assert strict(result) == result
     found = result["strata"]["force"]
     assert sum(row["values"] for row in found["bar"]) == sum(row["values"] for row in found["bar_log"]) == 12
@@ -376,7 +400,7 @@ def test_strata_of_bars_of_all_sizes():
 def test_intervals_have_coverage_by_strata_and_areas():
     """Half widths of 1 at every level: 9 of 12 errors are inside, so F = ¾ from 0 to 1 but for the end."""
     bar = Interval(np.zeros((5, 3)), np.ones((5, 3)), np.ones(999), "eV/Å")
-    result = evaluation(replace(assessment(), force_bar=bar), constant)
+    result = evaluation(with_force_bar(bar), constant)
     assert strict(result) == result
     figures = result["error_bars"]["force"]
     assert figures["miscalibration_area"] == pytest.approx(0.5 * (0.75**2 + 0.25**2), abs=0.02)
@@ -401,7 +425,7 @@ def test_vectors_with_a_component_that_vanishes_by_symmetry_are_no_vectors():
     """Left are squared norms of 0.25, 1 and 4; quantiles of χ² of three components are 2.4, 3.5, 6.3 and 7.8."""
     still = STILL.copy()
     still[4, 0] = True
-    found = evaluation(replace(assessment(), still=still), constant)["error_bars"]["force"]["vector_coverage"]
+    found = evaluation(changed(assessment(), still=still), constant)["error_bars"]["force"]["vector_coverage"]
     assert found == pytest.approx({"0.5": 2 / 3, "0.68": 2 / 3, "0.9": 1.0, "0.95": 1.0})
     still[:, 1] = True
-    assert evaluation(replace(assessment(), still=still), constant)["error_bars"]["force"]["vector_coverage"] is None
+    assert evaluation(changed(assessment(), still=still), constant)["error_bars"]["force"]["vector_coverage"] is None

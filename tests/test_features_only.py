@@ -21,7 +21,9 @@ from ase.neighborlist import neighbor_list
 import assay
 from assay.frames.frame import Frame, FrameError
 from assay.frames.reading import read_frames
+from assay.gauge.calculator import GaugeCalculator
 from assay.gauge.gauge import Gauge
+from assay.results.per_quantity import PerQuantity
 from assay.results.prediction import Prediction
 from assay.sources.features.callable import PythonCallable
 from assay.sources.features.file import ATTACHED, Features, attach_features, write_features
@@ -81,7 +83,7 @@ def gamma(gauge: Gauge, files: dict[str, Path], members: Path | None = None) -> 
 
 def test_a_gauge_of_unlabelled_frames_has_scores_and_thresholds_alone(built: assay.Built):
     gauge = built.gauge
-    assert (gauge.bar, gauge.calibrators, gauge.constant) == ("", {}, {})
+    assert (gauge.bar, gauge.calibrators, gauge.constant) == ("", PerQuantity(), PerQuantity())
     assert gauge.thresholds["gamma", "atom"] == 1.0
     held = built.held_out
     assert held is not None
@@ -164,16 +166,16 @@ def test_what_needs_predictions_is_refused_before_anything_is_read(
 
 def test_labels_beside_features_give_no_errors(built: assay.Built):
     assessment = built.gauge.assess(read_frames(demo_data("test")))
-    assert assessment.labels is not None
-    for error in (assessment.energy_error, assessment.force_error):
+    assert assessment.batch.labels is not None
+    for error in (assessment.batch.energy_error, assessment.batch.force_error):
         with pytest.raises(ValueError, match="no predictions, so there are no errors"):
-            error(assessment.labels)
-    assert assessment.neighbourhood_error is None
+            error(assessment.batch.labels)
+    assert assessment.batch.neighbourhood_error is None
 
 
 def test_the_calculator_has_scores_and_says_that_it_has_no_energy(built: assay.Built, expected: np.ndarray):
     atoms = frames_of("ood")[0]
-    atoms.calc = built.gauge.calculator()
+    atoms.calc = GaugeCalculator(built.gauge)
     for ask in (atoms.get_potential_energy, atoms.get_forces, atoms.get_stress):
         with pytest.raises(PropertyNotImplementedError, match="features and no predictions"):
             ask()

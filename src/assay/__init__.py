@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from assay.evaluation.transferability import Transferability
     from assay.frames.frame import Frame, FrameError, LabelKeys
     from assay.frames.reading import read_frames
+    from assay.gauge.calculator import calculator
     from assay.gauge.gauge import Gauge
     from assay.gauge.guard import Guard, GuardStop
     from assay.linear.cross_conformal import CrossConformal
     from assay.linear.weights import Weights
-    from assay.results.assessment import Assessment, Labels
+    from assay.results.assessment import Assessment
+    from assay.results.batch import Batch, Labels
     from assay.results.error_bars import Ensemble, Gaussian, Interval
     from assay.results.score import Score
     from assay.selection.result import Selected, Selection
@@ -44,6 +46,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 
 _HOMES = {
     "Assessment": "assay.results.assessment",
+    "Batch": "assay.results.batch",
     "Built": "assay.verbs.build",
     "ComparisonResult": "assay.comparison.result",
     "CrossConformal": "assay.linear.cross_conformal",
@@ -58,7 +61,7 @@ _HOMES = {
     "GuardStop": "assay.gauge.guard",
     "Interval": "assay.results.error_bars",
     "LabelKeys": "assay.frames.frame",
-    "Labels": "assay.results.assessment",
+    "Labels": "assay.results.batch",
     "Members": "assay.verbs.members",
     "Score": "assay.results.score",
     "Selected": "assay.selection.result",
@@ -66,6 +69,7 @@ _HOMES = {
     "Transferability": "assay.evaluation.transferability",
     "Weights": "assay.linear.weights",
     "build": "assay.verbs.build",
+    "calculator": "assay.gauge.calculator",
     "calibrate": "assay.verbs.calibrate",
     "compare": "assay.verbs.compare",
     "cross_conformal": "assay.verbs.cross_conformal",
@@ -85,6 +89,7 @@ _HOMES = {
 
 __all__ = [
     "Assessment",
+    "Batch",
     "Built",
     "ComparisonResult",
     "CrossConformal",
@@ -107,6 +112,7 @@ __all__ = [
     "Transferability",
     "Weights",
     "build",
+    "calculator",
     "calibrate",
     "compare",
     "cross_conformal",

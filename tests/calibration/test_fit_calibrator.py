@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from held_values import held
 
-from assay.calibration import BY_ORDER, CALIBRATORS, Calibrator, HeldOut, fit_calibrator
+from assay.calibration import BY_ORDER, CALIBRATORS, Calibrator, Residuals, fit_calibrator
 
 RNG = np.random.default_rng(3)
 SPREAD = RNG.lognormal(size=(120, 3))
@@ -16,7 +16,7 @@ GROUP = np.tile(np.repeat(["a", "b", "c"], [3, 2, 1]), 60)
 every = pytest.mark.parametrize("name", CALIBRATORS)
 
 
-def given(error: np.ndarray, spread: np.ndarray, order: np.ndarray | slice = slice(None)) -> HeldOut:
+def given(error: np.ndarray, spread: np.ndarray, order: np.ndarray | slice = slice(None)) -> Residuals:
     """Values of 60 frames and three groups (as many as there are; more have no group)."""
     n = error.size
     frame, group = np.resize(FRAME, n), np.append(GROUP, np.full(n, ""))[:n]
@@ -70,11 +70,11 @@ def test_no_values(name: str):
 def test_columns_must_have_one_length(column: str):
     columns = {"error": ERROR[:2], "spread": SPREAD[:2], "frame": np.arange(6), "group": np.repeat(["a", "b"], 3)}
     columns = {name: values.ravel() for name, values in columns.items()}
-    HeldOut(**columns)
+    Residuals(**columns)
     with pytest.raises(ValueError, match=rf"columns \(n,\) of one length, got .*{column} \(5,\)"):
-        HeldOut(**columns | {column: columns[column][:5]})
+        Residuals(**columns | {column: columns[column][:5]})
     with pytest.raises(ValueError, match=r"error \(2, 3\)"):
-        HeldOut(ERROR[:2], SPREAD[:2], np.arange(6).reshape(2, 3))
+        Residuals(ERROR[:2], SPREAD[:2], np.arange(6).reshape(2, 3))
 
 
 def test_an_unknown_name():

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from held_values import held
 
-from assay.calibration import CALIBRATORS, HeldOut, fit_calibrator
+from assay.calibration import CALIBRATORS, Residuals, fit_calibrator
 from assay.calibration.conformal import Conformal
 from assay.calibration.remarks import FEW, needed, outlier_share, remarks, too_wide
 
 RNG = np.random.default_rng(0)
 
 
-def said(name: str, values: HeldOut) -> str:
+def said(name: str, values: Residuals) -> str:
     return "; ".join(remarks(name, values))
 
 
-def fine(n: int = 200) -> HeldOut:
+def fine(n: int = 200) -> Residuals:
     return held(RNG.normal(size=n), RNG.uniform(1, 2, n), group=np.resize(["a", "b"], n))
 
 

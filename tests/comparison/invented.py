@@ -6,9 +6,8 @@ import numpy as np
 
 from assay.comparison.methods import Method
 from assay.comparison.split import Split
-from assay.gauge.batch import Batch
 from assay.results.arrays import Array
-from assay.results.assessment import Labels
+from assay.results.batch import Batch, Labels
 from assay.scores.d_optimality.grade import ExtrapolationGrade
 from assay.scores.members.committee import CommitteeForce
 
@@ -38,11 +37,7 @@ def batch(force_error: Array, scores: Array, natoms: int, kinds: int = 2, still:
         force_spread=None,
         stress_spread=None,
         still=np.zeros(force_error.shape, dtype=bool) if still is None else still,
-        members=0,
-        labels=None,
         neighbourhood_error=np.repeat(np.linalg.norm(force_error, axis=1).reshape(frames, natoms).mean(axis=1), natoms),
-        companions={},
-        envelopes={},
     )
 
 

@@ -34,7 +34,7 @@ def test_a_score_that_knows_the_standard_deviation_covers_and_has_skill() -> Non
 def test_the_interval_score_is_that_of_gneiting_and_raftery() -> None:
     """Eq. 43 by hand: width, and 2/α times what sticks out."""
     found = replace(bars(AWAY, HOME, MEMBERS, "force", "scale"), error=np.array([0.5, -3.0]))
-    found = replace(found, half={0.9: np.array([1.0, 2.0])}, resamples=split(2, 1).targets["force_atom"].resamples)
+    found = replace(found, half={0.9: np.array([1.0, 2.0])}, resamples=split(2, 1).resampled["force_atom"])
     assert found.interval_score.value == pytest.approx(((2.0) + (4.0 + 20.0 * 1.0)) / 2)
 
 

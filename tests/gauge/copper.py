@@ -67,11 +67,11 @@ def frames(count: int, seed: int) -> list[Atoms]:
 
 def columns(assessment: Any) -> dict[str, np.ndarray]:
     """All numbers of an assessment by name."""
-    named = {"energy": assessment.energy, "forces": assessment.forces, "still": assessment.still.astype(float)}
+    batch = assessment.batch
+    named = {"energy": batch.energy, "forces": batch.forces, "still": batch.still.astype(float)}
     named |= {f"{name}/{level}": score.values for (name, level), score in assessment.scores.items()}
-    bars = {q: getattr(assessment, f"{q}_bar") for q in ("energy", "force", "stress")}
-    named |= {f"{q} bar": bar.half_width(0.68) for q, bar in bars.items() if bar is not None}
-    return named | ({} if assessment.stress is None else {"stress": assessment.stress})
+    named |= {f"{quantity} bar": bar.half_width(0.68) for quantity, bar in assessment.bars.items()}
+    return named | ({} if batch.stress is None else {"stress": batch.stress})
 
 
 @dataclass(frozen=True)

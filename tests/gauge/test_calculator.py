@@ -26,7 +26,7 @@ from assay.scores.members.committee import CommitteeForce
 
 @pytest.mark.snap
 def test_the_keys_of_the_design(gauge: Gauge, new: list[Atoms]):
-    calculator = gauge.calculator()
+    calculator = GaugeCalculator(gauge)
     calculator.calculate(new[2])
     shapes = {key: np.shape(value) for key, value in calculator.results.items()}
     of_atoms = ("committee_force", "committee_force_max", "gamma", "leverage", "gamma_local")
@@ -52,26 +52,26 @@ def test_the_keys_of_the_design(gauge: Gauge, new: list[Atoms]):
 def test_results_are_the_assessment(any_gauge: Gauge, new: list[Atoms]):
     for atoms in new:
         said = any_gauge.assess([atoms])
-        atoms.calc = any_gauge.calculator()
-        assert atoms.get_potential_energy() == said.energy[0]
-        np.testing.assert_array_equal(atoms.get_forces(), said.forces)
+        atoms.calc = GaugeCalculator(any_gauge)
+        assert atoms.get_potential_energy() == said.batch.energy[0]
+        np.testing.assert_array_equal(atoms.get_forces(), said.batch.forces)
         results = atoms.calc.results
         assert results["free_energy"] == results["energy"]
-        np.testing.assert_allclose(results["forces_uncertainty"], said.force_bar.std, rtol=1e-12)
+        np.testing.assert_allclose(results["forces_uncertainty"], said.bars.force.std, rtol=1e-12)
         # The error bar of an assessment is per atom, that of a calculator of the total energy.
-        assert results["energy_uncertainty"] == pytest.approx(len(atoms) * said.energy_bar.std[0], rel=1e-12)
+        assert results["energy_uncertainty"] == pytest.approx(len(atoms) * said.bars.energy.std[0], rel=1e-12)
         for (name, level), score in said.scores.items():
             key = {"atom": name, "neighbourhood": f"{name}_neighbourhood"}.get(level)
             if key:
                 np.testing.assert_array_equal(results[key], score.values)
         if atoms.pbc.all():
-            np.testing.assert_array_equal(atoms.get_stress(), said.stress[0])
-            np.testing.assert_allclose(results["stress_uncertainty"], said.stress_bar.std[0], rtol=1e-12)
+            np.testing.assert_array_equal(atoms.get_stress(), said.batch.stress[0])
+            np.testing.assert_allclose(results["stress_uncertainty"], said.bars.stress.std[0], rtol=1e-12)
 
 
 def test_members_have_the_mean_and_spread_of_the_committee(committee: Gauge, new: list[Atoms]):
     """Here the prediction is the mean of the members (a fitted potential predicts with its best fit)."""
-    calculator = committee.calculator()
+    calculator = GaugeCalculator(committee)
     energies = calculator.get_property("energy_ensemble", new[0])
     forces = calculator.get_property("forces_ensemble", new[0])
     assert energies.mean() == pytest.approx(calculator.results["energy"], rel=1e-12)
@@ -84,7 +84,7 @@ def test_members_have_the_mean_and_spread_of_the_committee(committee: Gauge, new
 def test_the_envelope_is_of_best_fit_and_members(gauge: Gauge, new: list[Atoms]):
     """Of the last frames only the energies and forces: they have no volume."""
     for atoms in new:
-        atoms.calc = gauge.calculator()
+        atoms.calc = GaugeCalculator(gauge)
         atoms.get_potential_energy()
         results = atoms.calc.results
         told = gauge.source.predict(atoms)
@@ -98,7 +98,7 @@ def test_the_envelope_is_of_best_fit_and_members(gauge: Gauge, new: list[Atoms])
 
 
 def test_no_stress_without_a_volume(any_gauge: Gauge, new: list[Atoms]):
-    new[3].calc = any_gauge.calculator()
+    new[3].calc = GaugeCalculator(any_gauge)
     with pytest.raises(PropertyNotImplementedError):
         new[3].get_stress()
     assert "stress_uncertainty" not in new[3].calc.results
@@ -106,7 +106,7 @@ def test_no_stress_without_a_volume(any_gauge: Gauge, new: list[Atoms]):
 
 def test_what_a_frame_is_at_fault_for_is_told(any_gauge: Gauge):
     aluminium = bulk("Al")
-    aluminium.calc = any_gauge.calculator()
+    aluminium.calc = GaugeCalculator(any_gauge)
     with pytest.raises(FrameError, match=r"Al, which was not in the training frames|no reference energy of Al"):
         aluminium.get_potential_energy()
 
@@ -115,7 +115,7 @@ def test_what_a_frame_is_at_fault_for_is_told(any_gauge: Gauge):
 def test_forces_are_the_derivative_of_the_energy(gauge: Gauge, new: list[Atoms]):
     """Central differences of 10⁻³ Å, whose error is of the order of 10⁻⁶ of the third derivative."""
     atoms = new[2]
-    atoms.calc = gauge.calculator()
+    atoms.calc = GaugeCalculator(gauge)
     forces, h = atoms.get_forces(), 1e-3
     for i, axis in ((0, 0), (3, 1), (6, 2)):
         energies = []
@@ -133,9 +133,9 @@ def test_relaxation(gauge: Gauge, optimizer: type[BFGS]):
     """A rattled crystal goes back to the perfect one, whose forces vanish by symmetry."""
     atoms = bulk("Cu", cubic=True)
     perfect = atoms.copy()
-    perfect.calc = gauge.calculator()
+    perfect.calc = GaugeCalculator(gauge)
     atoms.rattle(0.08, seed=3)
-    atoms.calc = gauge.calculator()
+    atoms.calc = GaugeCalculator(gauge)
     start = atoms.get_potential_energy()
     assert optimizer(atoms, logfile=None).run(fmax=0.005, steps=200)
     assert atoms.get_potential_energy() < start
@@ -145,7 +145,7 @@ def test_relaxation(gauge: Gauge, optimizer: type[BFGS]):
 @pytest.mark.snap
 def test_relaxation_of_the_cell(gauge: Gauge):
     atoms = bulk("Cu", a=3.68)
-    atoms.calc = gauge.calculator()
+    atoms.calc = GaugeCalculator(gauge)
     assert BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=0.005, steps=100)
     assert abs(atoms.get_stress()).max() < 1e-3
 
@@ -154,7 +154,7 @@ def largest_deviation(gauge: Gauge, time_step: float, steps: int) -> float:
     """Of the total energy per atom from its start, over `steps` of velocity Verlet, eV."""
     atoms = bulk("Cu", cubic=True)
     heat(atoms, 600)
-    atoms.calc = gauge.calculator()
+    atoms.calc = GaugeCalculator(gauge)
     energies: list[float] = []
     dynamics = VelocityVerlet(atoms, time_step * units.fs)
     dynamics.attach(lambda: energies.append(atoms.get_total_energy() / len(atoms)))
@@ -194,10 +194,10 @@ def test_one_evaluation_serves_all_properties(committee: Gauge, new: list[Atoms]
 
 
 def test_conformal_uncertainties_are_half_widths_of_68_per_cent(committee: Gauge, new: list[Atoms]):
-    calibrators = {quantity: Conformal(np.array([1.0, 2.0, 3.0])) for quantity in committee.calibrators}
+    calibrators = committee.calibrators.map(lambda _: Conformal(np.array([1.0, 2.0, 3.0])))
     conformal = replace(committee, bar="committee_force:conformal", calibrators=calibrators)
-    calculator = conformal.calculator()
-    bar = conformal.assess([new[0]]).force_bar
+    calculator = GaugeCalculator(conformal)
+    bar = conformal.assess([new[0]]).bars.force
     assert isinstance(bar, Interval)
     got = calculator.get_property("forces_uncertainty", new[0])
     np.testing.assert_array_equal(got, 3.0 * bar.spread)  # ⌈4 · 0.683⌉ = 3
@@ -206,7 +206,7 @@ def test_conformal_uncertainties_are_half_widths_of_68_per_cent(committee: Gauge
 @pytest.mark.parametrize("structure", range(5))
 def test_annotated_frames_survive_extended_xyz(any_gauge: Gauge, new: list[Atoms], tmp_path: Path, structure: int):
     atoms = new[structure]
-    atoms.calc = any_gauge.calculator()
+    atoms.calc = GaugeCalculator(any_gauge)
     annotated = atoms.calc.annotate(atoms)
     assert annotated.calc is None
     assert atoms.info.keys() <= annotated.info.keys()
@@ -242,7 +242,7 @@ def saying(natoms: int, members: int) -> Atoms:
 def test_stress_and_members_are_not_taken_for_arrays_of_atoms(natoms: int, members: int):
     gauge = Gauge(Says(), (CommitteeForce(),), 3.0, "committee_force:scale", ("Cu",))
     atoms = saying(natoms, members)
-    annotated = gauge.calculator().annotate(atoms)
+    annotated = GaugeCalculator(gauge).annotate(atoms)
     assert {"stress", "energy", "energy_ensemble"} <= annotated.info.keys()
     assert {"forces", "forces_ensemble", "committee_force"} <= annotated.arrays.keys()
     assert annotated.arrays["forces_ensemble"].shape == (natoms, 3 * members)
@@ -254,7 +254,7 @@ def test_stress_and_members_are_not_taken_for_arrays_of_atoms(natoms: int, membe
 def test_annotate_does_not_touch_the_frame(committee: Gauge):
     atoms = copper("rattled", 1)
     before = atoms.copy()
-    committee.calculator().annotate(atoms)
+    GaugeCalculator(committee).annotate(atoms)
     assert atoms == before
     assert atoms.info.keys() == before.info.keys()
     assert atoms.arrays.keys() == before.arrays.keys()

@@ -217,8 +217,8 @@ def test_elements_that_the_members_know_and_training_frames_do_not(paths: dict[s
     gauge = Gauge.load(tmp_path / "x.gauge")
     new, old = (gauge.assess(read_frames(path)) for path in (tmp_path / "new.extxyz", paths["test"]))
     assert new.failed == ()
-    np.testing.assert_array_equal(new.forces, old.forces)
-    np.testing.assert_array_equal(new.force_bar.half_width(0.68), old.force_bar.half_width(0.68))
+    np.testing.assert_array_equal(new.batch.forces, old.batch.forces)
+    np.testing.assert_array_equal(new.bars.force.half_width(0.68), old.bars.force.half_width(0.68))
     assert assay.evaluate(gauge, tmp_path / "new.extxyz")["by_element"]["W"]["atoms"] == len(content)
     with pytest.raises(FrameError, match=r"no reference energy of W.*--references none"):
         built(paths).assess(read_frames(tmp_path / "new.extxyz"))

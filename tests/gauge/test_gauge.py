@@ -14,8 +14,9 @@ from copper import Says, columns, copper, labelled
 from assay import Frame, FrameError, Gauge, GaugeFileError, Gaussian, Interval
 from assay.calibration import CALIBRATORS
 from assay.ensembles.weights import weights_of_rmse
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.results.assessment import Assessment
+from assay.results.batch import Batch
 from assay.results.prediction import Prediction
 from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
 from assay.scores.members.heterogeneous import HeterogeneousEnergy, HeterogeneousForce
@@ -58,9 +59,9 @@ def test_every_calibrator_survives_a_file(committee: Gauge, new: list[Atoms], tm
     bare = replace(committee, bar=f"committee_force:{calibrator}{grouping}")
     pairs, failed = Gauge.split(bare.stream([as_labelled(atoms) for atoms in new[:3]]))
     assert not failed
-    gauge = bare.calibrated(Batch.collect(pairs))
+    gauge = bare.calibrated(collect(pairs))
     gauge.save(tmp_path / "x.gauge")
-    bars = [each.assess(new).force_bar for each in (gauge, Gauge.load(tmp_path / "x.gauge"))]
+    bars = [each.assess(new).bars.force for each in (gauge, Gauge.load(tmp_path / "x.gauge"))]
     intervals = ("conformal", "frame_conformal", "simultaneous_conformal", "mondrian")
     assert isinstance(bars[0], Interval if calibrator in intervals else Gaussian)
     np.testing.assert_array_equal(bars[1].half_width(0.5), bars[0].half_width(0.5))
@@ -74,7 +75,7 @@ def test_immutable(committee: Gauge):
 def test_calibration_makes_a_new_gauge(committee: Gauge, new: list[Atoms]):
     before = committee.calibrators
     pairs, _ = Gauge.split(committee.stream([as_labelled(new[0])]))
-    assert committee.calibrated(Batch.collect(pairs)).calibrators != before
+    assert committee.calibrated(collect(pairs)).calibrators != before
     assert committee.calibrators is before
 
 
@@ -91,13 +92,13 @@ def test_error_bars_are_alpha_times_the_members_spread(committee: Gauge, new: li
     alpha = {quantity: calibrator.alpha for quantity, calibrator in committee.calibrators.items()}
     variance = variance_of(evaluation.forces_members).mean(axis=1)
     expected = np.repeat(alpha["force"] * np.sqrt(variance)[:, None], 3, axis=1)
-    np.testing.assert_allclose(assessment.force_bar.std, expected, rtol=1e-12)
+    np.testing.assert_allclose(assessment.bars.force.std, expected, rtol=1e-12)
     of_energy = alpha["energy"] * np.sqrt(variance_of(evaluation.energy_members)) / len(new[1])
-    np.testing.assert_allclose(assessment.energy_bar.std, [of_energy], rtol=1e-12)
+    np.testing.assert_allclose(assessment.bars.energy.std, [of_energy], rtol=1e-12)
     full = evaluation.stress_members[:, [[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
     of_stress = alpha["stress"] * np.sqrt(variance_of(full).mean())
-    np.testing.assert_allclose(assessment.stress_bar.std, np.full((1, 6), of_stress), rtol=1e-12)
-    assert [bar.unit for bar in (assessment.energy_bar, assessment.force_bar, assessment.stress_bar)] == [
+    np.testing.assert_allclose(assessment.bars.stress.std, np.full((1, 6), of_stress), rtol=1e-12)
+    assert [bar.unit for bar in (assessment.bars.energy, assessment.bars.force, assessment.bars.stress)] == [
         "eV/atom",
         "eV/Å",
         "eV/Å³",
@@ -106,20 +107,20 @@ def test_error_bars_are_alpha_times_the_members_spread(committee: Gauge, new: li
 
 def test_the_mean_of_a_bar_is_the_prediction(any_gauge: Gauge, new: list[Atoms]):
     assessment = any_gauge.assess(new[:3])
-    np.testing.assert_array_equal(assessment.force_bar.mean, assessment.forces)
-    np.testing.assert_array_equal(assessment.energy_bar.mean, assessment.energy / [4, 4, 7])
-    np.testing.assert_array_equal(assessment.stress_bar.mean, assessment.stress)
+    np.testing.assert_array_equal(assessment.bars.force.mean, assessment.batch.forces)
+    np.testing.assert_array_equal(assessment.bars.energy.mean, assessment.batch.energy / [4, 4, 7])
+    np.testing.assert_array_equal(assessment.bars.stress.mean, assessment.batch.stress)
 
 
 def test_atoms_and_frames_may_be_mixed(committee: Gauge, new: list[Atoms]):
     assessment = committee.assess([new[0], Frame(new[1], "file.xyz:7", "liquid")])
-    assert assessment.names == ("atoms:0", "file.xyz:7")
-    assert assessment.config_types == ("rattled", "liquid")
-    assert assessment.offsets.tolist() == [0, 4, 8]
-    assert assessment.natoms.tolist() == [4, 4]
-    assert assessment.frame_of_atom.tolist() == [0] * 4 + [1] * 4
-    assert assessment.labels is None
-    assert assessment.neighbourhood_error is None
+    assert assessment.batch.names == ("atoms:0", "file.xyz:7")
+    assert assessment.batch.config_types == ("rattled", "liquid")
+    assert assessment.batch.offsets.tolist() == [0, 4, 8]
+    assert assessment.batch.natoms.tolist() == [4, 4]
+    assert assessment.batch.frame_of_atom.tolist() == [0] * 4 + [1] * 4
+    assert assessment.batch.labels is None
+    assert assessment.batch.neighbourhood_error is None
 
 
 def broken() -> dict[str, tuple[Atoms, str]]:
@@ -148,7 +149,7 @@ def broken() -> dict[str, tuple[Atoms, str]]:
 def test_a_frame_that_fails_is_listed_and_costs_nothing_of_the_others(any_gauge: Gauge, new: list[Atoms], fault: str):
     atoms, reason = broken()[fault]
     assessment = any_gauge.assess([new[0], atoms, new[1]])
-    assert assessment.names == ("atoms:0", "atoms:2")
+    assert assessment.batch.names == ("atoms:0", "atoms:2")
     ((origin, said),) = assessment.failed
     assert origin == "atoms:1"
     assert re.search(reason, said), said
@@ -193,7 +194,7 @@ def saying() -> Gauge:
 )
 def test_a_source_that_fails_on_a_frame(saying: Gauge, said: Prediction | Exception, reason: str):
     assessment = saying.assess([says(fine()), says(said), says(fine())])
-    assert assessment.names == ("atoms:0", "atoms:2")
+    assert assessment.batch.names == ("atoms:0", "atoms:2")
     assert assessment.failed[0][0] == "atoms:1"
     assert assessment.failed[0][1].startswith(reason)
 
@@ -206,8 +207,8 @@ def test_a_missing_package_is_no_fault_of_the_frame(saying: Gauge, error: Except
 
 def test_without_calibration_there_are_no_error_bars(saying: Gauge):
     assessment = saying.assess([says(fine())])
-    assert (assessment.energy_bar, assessment.force_bar, assessment.stress_bar) == (None, None, None)
-    assert saying.constant_bar("force", assessment.forces) is None
+    assert (assessment.bars.energy, assessment.bars.force, assessment.bars.stress) == (None, None, None)
+    assert saying.constant_bar("force", assessment.batch.forces) is None
     assert not assessment.scores["committee_force", "atom"].flagged.any()
 
 
@@ -221,7 +222,7 @@ def test_the_constant_bar_is_the_same_everywhere(committee: Gauge):
 def test_calibration_needs_labels(saying: Gauge):
     pairs, _ = Gauge.split(saying.stream([Frame(says(fine()), "x:0")]))
     with pytest.raises(ValueError, match="calibration needs labelled frames"):
-        saying.calibrated(Batch.collect(pairs))
+        saying.calibrated(collect(pairs))
 
 
 @pytest.mark.filterwarnings("ignore:error bar of the energy. the largest 1 % of e²/s² carry")
@@ -245,10 +246,10 @@ def test_bars_of_unlike_members_hold(saying: Gauge, members: int, bound: float):
             energies = sizes * rng.normal(size=members)
             atoms.info["says"] = Prediction(0.0, forces.mean(axis=0), None, energies, forces)
             found.append(Frame(atoms, f"x:{i}", "", rng.normal(), labels))
-        return Batch.collect(Gauge.split(gauge.stream(found))[0])
+        return collect(Gauge.split(gauge.stream(found))[0])
 
     new = drawn(150)
-    z = (new.forces - new.labels.forces) / gauge.calibrated(drawn(150)).assessment(new).force_bar.std
+    z = (new.forces - new.labels.forces) / gauge.calibrated(drawn(150)).assessment(new).bars.force.std
     assert np.mean(z**2) == pytest.approx(1.0, abs=bound)
 
 
@@ -262,7 +263,7 @@ def test_components_that_vanish_by_symmetry_are_left_out_of_ratios(saying: Gauge
     labels = np.array([[label] * 3, [1.0, 2.0, -1.0]])
     frame = Frame(says(fine(forces_members=members)), "x:0", "", 0.0, labels)
     pairs, _ = Gauge.split(saying.stream([frame]))
-    batch = Batch.collect(pairs)
+    batch = collect(pairs)
     assert batch.still.tolist() == [[vanishes] * 3, [False] * 3]
     alpha = saying.calibrated(batch).calibrators["force"].alpha
     pooled = members.var(axis=0, ddof=1).mean(axis=1)[:, None]

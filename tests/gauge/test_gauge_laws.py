@@ -102,7 +102,7 @@ def test_a_batch_is_its_frames_one_by_one(any_gauge: Gauge, new: list[Atoms]):
 
 
 def test_the_order_of_frames_does_not_count(any_gauge: Gauge, new: list[Atoms]):
-    assert any_gauge.assess(new[::-1]).energy.tolist() == any_gauge.assess(new).energy[::-1].tolist()
+    assert any_gauge.assess(new[::-1]).batch.energy.tolist() == any_gauge.assess(new).batch.energy[::-1].tolist()
 
 
 def test_frames_are_left_alone(any_gauge: Gauge, new: list[Atoms]):

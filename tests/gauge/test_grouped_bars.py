@@ -12,8 +12,11 @@ from copper import KINDS, Files, Says, copper
 
 from assay import Frame, Gauge, build, calibrate
 from assay.calibration.grouped import Grouped
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
+from assay.gauge.calculator import GaugeCalculator
 from assay.gauge.groups import groups
+from assay.results.batch import Batch
+from assay.results.per_quantity import PerQuantity
 from assay.results.prediction import Prediction
 from assay.scores.d_optimality.local import LocalGrade
 from assay.scores.members.committee import CommitteeForce
@@ -36,7 +39,7 @@ def alloy(symbols: str, kind: str, seed: int) -> Frame:
 def batch(gauge: Gauge, *frames: Frame) -> Batch:
     pairs, failed = Gauge.split(gauge.stream(frames))
     assert not failed
-    return Batch.collect(pairs)
+    return collect(pairs)
 
 
 @pytest.fixture
@@ -52,11 +55,11 @@ def test_species_have_their_own_bars(metals: Gauge):
     new = gauge.assessment(batch(gauge, alloy("MoWNb", "any", 99)))
     alpha = np.sqrt(-1 / 5 + 10 / 12 * np.array([1.0, 100.0]))
     spread = batch(gauge, alloy("MoWNb", "any", 99)).force_spread
-    np.testing.assert_allclose(new.force_bar.std[:2], alpha[:, None] * spread[:2], rtol=1e-12)
+    np.testing.assert_allclose(new.bars.force.std[:2], alpha[:, None] * spread[:2], rtol=1e-12)
     of_all = gauge.calibrators["force"].of_all.alpha
-    np.testing.assert_allclose(new.force_bar.std[2], of_all * spread[2], rtol=1e-12)
+    np.testing.assert_allclose(new.bars.force.std[2], of_all * spread[2], rtol=1e-12)
     assert alpha[0] < of_all < alpha[1]
-    assert dict(new.global_bars) == {"energy": 1, "force": 3}, "Nb was not held out, and few frames are Mo-Nb-W"
+    assert new.global_bars == PerQuantity(energy=1, force=3), "Nb was not held out, and few frames are Mo-Nb-W"
 
 
 @pytest.mark.filterwarnings("ignore:error bar of the .*. . of 2 groups have fewer")
@@ -71,7 +74,7 @@ def test_chemical_systems_have_their_own_bars(metals: Gauge):
     assert alphas["W"] > 1.5 * alphas["Mo-W"]
     for symbols, system in (("W3", "W"), ("MoW2", "Mo-W"), ("MoNb", "Mo-Nb")):
         frames = batch(fitted, alloy(symbols, "any", 50))
-        bar = fitted.assessment(frames).force_bar
+        bar = fitted.assessment(frames).bars.force
         np.testing.assert_allclose(bar.std, alphas[system] * frames.force_spread, rtol=1e-12)
 
 
@@ -107,11 +110,11 @@ def test_config_types_from_file_to_calculator(committee: Gauge, files: Files, tm
         atoms = copper("rattled", 5)
         atoms.info["config_type"] = kind
         assessment = gauge.assess([atoms])
-        np.testing.assert_allclose(assessment.force_bar.std, alpha * committee_spread(gauge, atoms), rtol=1e-12)
+        np.testing.assert_allclose(assessment.bars.force.std, alpha * committee_spread(gauge, atoms), rtol=1e-12)
         assert assessment.global_bars["force"] == (0 if kind in KINDS else 12)
-        atoms.calc = gauge.calculator()
+        atoms.calc = GaugeCalculator(gauge)
         uncertainty = atoms.calc.get_property("forces_uncertainty", atoms)
-        np.testing.assert_array_equal(uncertainty, assessment.force_bar.half_width(0.6826894921370859))
+        np.testing.assert_array_equal(uncertainty, assessment.bars.force.half_width(0.6826894921370859))
 
 
 def committee_spread(gauge: Gauge, atoms: Atoms) -> np.ndarray:
@@ -127,7 +130,7 @@ def test_intervals_know_which_frame_a_value_is_of(metals: Gauge):
     for name in ("conformal", "frame_conformal", "simultaneous_conformal"):
         gauge = replace(metals, bar=f"committee_force:{name}")
         gauge = gauge.calibrated(batch(gauge, *frames))
-        found = gauge.assessment(batch(gauge, alloy("W", "", 3))).force_bar
+        found = gauge.assessment(batch(gauge, alloy("W", "", 3))).bars.force
         bars[name] = found.factor(0.5).ravel()
     np.testing.assert_allclose(bars["conformal"], 10.0, rtol=1e-12)
     np.testing.assert_allclose(bars["frame_conformal"], 1.0, rtol=1e-12)
@@ -135,7 +138,7 @@ def test_intervals_know_which_frame_a_value_is_of(metals: Gauge):
 
 
 def test_a_bar_of_the_whole_counts_no_groups(committee: Gauge, files: Files):
-    assert committee.assess([copper("rattled", 5)]).global_bars == {}
+    assert not committee.assess([copper("rattled", 5)]).global_bars
 
 
 @pytest.mark.snap

@@ -15,6 +15,7 @@ from ase.md.verlet import VelocityVerlet
 from copper import copper, heat
 
 from assay import Gauge, Guard, GuardStop
+from assay.gauge.calculator import GaugeCalculator
 
 SCORE = "committee_force"
 
@@ -22,7 +23,7 @@ SCORE = "committee_force"
 @pytest.fixture
 def atoms(committee: Gauge) -> Atoms:
     atoms = copper("rattled", 3)
-    atoms.calc = committee.calculator()
+    atoms.calc = GaugeCalculator(committee)
     return atoms
 
 
@@ -86,7 +87,7 @@ def test_it_stops_dynamics_that_heats_up(gauge: Gauge, tmp_path: Path):
     """At 100 K nothing happens within 20 steps; from 20 000 K it stops the run before its end, with γ > 1."""
     for temperature, stops in ((100, False), (20_000, True)):
         atoms = bulk("Cu", cubic=True)
-        atoms.calc = gauge.calculator()
+        atoms.calc = GaugeCalculator(gauge)
         heat(atoms, temperature)
         dynamics = VelocityVerlet(atoms, 2 * units.fs)
         dynamics.attach(Guard(atoms, tmp_path / f"{temperature}.extxyz", threshold=1.5), interval=2)
@@ -130,7 +131,7 @@ def test_a_threshold_that_is_none(atoms: Atoms, threshold: float):
 
 
 def test_no_threshold_at_all(atoms: Atoms, committee: Gauge):
-    atoms.calc = replace(committee, thresholds={}).calculator()
+    atoms.calc = GaugeCalculator(replace(committee, thresholds={}))
     with pytest.raises(ValueError, match="this gauge has no threshold for committee_force; give one"):
         Guard(atoms, "x", score=SCORE)
     assert Guard(atoms, "x", score=SCORE, threshold=2.0).cap == 2000.0

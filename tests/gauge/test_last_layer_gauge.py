@@ -75,8 +75,8 @@ def test_one_potential_has_scores_of_its_own_features_and_error_bars(files: tupl
     names = [score.name for score in gauge.scores]
     assert names == ["gamma", "leverage", "gamma_local", "frame_outlier_factor", "last_layer_prediction_rigidity"]
     found = gauge.assess(labelled(5, 2, 0.3))
-    assert found.energy_bar is not None
-    assert found.force_bar is not None
+    assert found.bars.energy is not None
+    assert found.bars.force is not None
     for score, before in zip(gauge.scores, built.gauge.scores, strict=True):
         frame = labelled(1, 3, 0.3)[0]
         values = score.values(gauge.source.predict(frame), frame.numbers)
@@ -111,11 +111,11 @@ def test_error_bars_of_forces_from_the_derivatives_of_the_features(files: tuple[
     variance = np.einsum("dac,ed,eb,bac->a", told["feature_forces"], score.energy.root, score.energy.root,
                          told["feature_forces"])  # fmt: skip
     np.testing.assert_allclose(found.scores["last_layer_force", "atom"].values, variance, rtol=1e-6)
-    assert found.energy_bar is not None
+    assert found.bars.energy is not None
     alpha = gauge.calibrators["energy"].alpha
     x = told["features"].mean(axis=0)
     expected = alpha * np.linalg.norm(score.energy.root @ x)
-    np.testing.assert_allclose(found.energy_bar.std, expected, rtol=1e-6)
+    np.testing.assert_allclose(found.bars.energy.std, expected, rtol=1e-6)
 
 
 def test_several_potentials_with_the_features_of_one(files: tuple[Path, Path]):

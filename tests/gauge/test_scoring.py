@@ -11,9 +11,10 @@ from ase import Atoms
 from copper import Says
 
 from assay import Frame, FrameError
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.scorer import FrameScorer
 from assay.regions.neighbourhoods import neighbourhood_mean
+from assay.results.envelope import PREDICTED
 from assay.results.prediction import Prediction
 from assay.results.symmetry import STILL
 from assay.scores.d_optimality.grade import ExtrapolationGrade
@@ -123,9 +124,9 @@ def test_members_and_features_stay_behind_unless_asked_for():
     atoms, said = chain()
     light, heavy = (SCORER(Frame(atoms, "x:0"), keep_members=keep) for keep in (False, True))
     for name in ("energy_members", "forces_members", "stress_members", "features"):
-        assert getattr(light.evaluation, name) is None
-        assert getattr(heavy.evaluation, name) is getattr(said, name)
-    assert (light.evaluation.energy, light.members) == (said.energy, 5)
+        assert getattr(light.prediction, name) is None
+        assert getattr(heavy.prediction, name) is getattr(said, name)
+    assert (light.prediction.energy, light.members) == (said.energy, 5)
 
 
 def test_a_component_is_still_where_the_best_fit_and_every_member_say_so():
@@ -141,13 +142,14 @@ def test_a_component_is_still_where_the_best_fit_and_every_member_say_so():
 
 def test_the_envelope_of_a_frame():
     atoms, said = chain()
-    spanned = SCORER(Frame(atoms, "x:0")).envelopes
-    assert {name: one.std.shape for name, one in spanned.items()} == {
+    found = SCORER(Frame(atoms, "x:0")).envelopes
+    assert {quantity: one.std.shape for quantity, one in found.items()} == {
         "energy": (1,),
-        "forces": (3, 3),
+        "force": (3, 3),
         "stress": (1, 6),
     }
-    for name, one in spanned.items():
+    for quantity, one in found.items():
+        name = PREDICTED[quantity]
         best, members = getattr(said, name), getattr(said, f"{name}_members")
         np.testing.assert_allclose(np.squeeze(one.std), members.std(axis=0, ddof=1), rtol=1e-13)
         np.testing.assert_array_equal(np.squeeze(one.low), np.minimum(best, members.min(axis=0)))
@@ -161,8 +163,8 @@ def test_no_envelope_of_fewer_than_two_members(count: int):
     atoms.info["says"] = replace(said, **(few if count else dict.fromkeys(few)))
     scorer = replace(SCORER, scores=(GRADE,), bar_score="gamma")
     scored = scorer(Frame(atoms, "x:0"))
-    assert scored.envelopes == {}
-    assert Batch.collect([(Frame(atoms, "x:0"), scored)]).envelopes == {}
+    assert not scored.envelopes
+    assert not collect([(Frame(atoms, "x:0"), scored)]).envelopes
 
 
 def test_members_that_are_not_finite_are_told():
@@ -208,7 +210,7 @@ LABELS = {"energy": 1.0, "forces": np.ones((3, 3))}
 
 def test_columns_of_a_batch():
     pairs = [scored(seed, **LABELS) for seed in range(3)]
-    batch = Batch.collect(pairs)
+    batch = collect(pairs)
     assert batch.names == ("file:0", "file:1", "file:2")
     assert batch.config_types == ("kind0", "kind1", "kind2")
     assert batch.offsets.tolist() == [0, 3, 6, 9]
@@ -229,24 +231,24 @@ def test_columns_of_a_batch():
 
 
 def test_stress_unless_a_frame_has_none():
-    batch = Batch.collect([scored(0), scored(1, stress=False)])
+    batch = collect([scored(0), scored(1, stress=False)])
     assert batch.stress is None
     assert batch.stress_spread is None
 
 
 def test_envelopes_of_a_batch_have_a_gap_where_a_frame_has_none():
-    batch = Batch.collect([scored(0), scored(1, stress=False), scored(2)])
+    batch = collect([scored(0), scored(1, stress=False), scored(2)])
     assert {n: one.low.shape for n, one in batch.envelopes.items()} == {
         "energy": (3,),
-        "forces": (9, 3),
+        "force": (9, 3),
         "stress": (3, 6),
     }
     for i in (0, 1, 2):
         said = scored(i, stress=i != 1)[0].atoms.info["says"]
-        assert batch.envelopes["energy"].std[i] == pytest.approx(said.energy_members.std(ddof=1), rel=1e-13)
+        assert batch.envelopes.energy.std[i] == pytest.approx(said.energy_members.std(ddof=1), rel=1e-13)
         lowest = np.minimum(said.forces, said.forces_members.min(axis=0))
-        np.testing.assert_array_equal(batch.envelopes["forces"].low[3 * i : 3 * i + 3], lowest)
-    stress = batch.envelopes["stress"]
+        np.testing.assert_array_equal(batch.envelopes.force.low[3 * i : 3 * i + 3], lowest)
+    stress = batch.envelopes.stress
     for column in (stress.std, stress.low, stress.high):
         assert np.isnan(column).all(axis=1).tolist() == [False, True, False]
 
@@ -254,9 +256,9 @@ def test_envelopes_of_a_batch_have_a_gap_where_a_frame_has_none():
 @pytest.mark.parametrize("missing", ["energy", "forces"])
 def test_labels_unless_a_frame_has_none(missing: str):
     partly = {name: value for name, value in LABELS.items() if name != missing}
-    assert Batch.collect([scored(0, **LABELS), scored(1, **partly)]).labels is None
+    assert collect([scored(0, **LABELS), scored(1, **partly)]).labels is None
 
 
 def test_no_frames():
     with pytest.raises(ValueError, match="no frame could be evaluated"):
-        Batch.collect([])
+        collect([])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
 from copper import Says
 
 from assay import Frame
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.scorer import FrameScorer
 from assay.gauge.thresholds import thresholds, tukey_fence
+from assay.results.batch import Batch
 from assay.results.prediction import Prediction
 from assay.scores.d_optimality.grade import ExtrapolationGrade
 from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
@@ -53,7 +56,7 @@ def batch(features: np.ndarray) -> Batch:
         atoms.info["says"] = Prediction(ENERGY_ERRORS[f], forces, features=features[f], **members)
         frame = Frame(atoms, f"x:{f}", "", 0.0, np.zeros((2, 3)))
         pairs.append((frame, scorer(frame)))
-    return Batch.collect(pairs)
+    return collect(pairs)
 
 
 def test_of_every_score_and_level():
@@ -84,7 +87,7 @@ def test_infinite_scores_do_not_move_the_quantile():
 @pytest.mark.parametrize("errors", [[1e-15, -3e-15, 0.0, 2e-15], [0.0, 0.0, 0.0, 0.0]])
 def test_rounding_errors_of_an_exact_fit_make_no_threshold(errors: list[float]):
     training = batch(np.random.default_rng(3).normal(size=(4, 2, 2)))
-    training.energy[:] = errors
+    training = replace(training, energy=np.array(errors))
     found = thresholds(SCORES, training, None)
     assert ("committee_energy", "frame") not in found
     assert found["committee_force", "atom"] == pytest.approx(tukey_fence(ERRORS.ravel()))

@@ -20,6 +20,7 @@ from assay import Built, FrameError, Gauge, Weights, build, calibrate, evaluate,
 from assay.evaluation.summary import evaluation
 from assay.frames.frame import content_hash
 from assay.regions.neighbourhoods import coordination
+from assay.results.per_quantity import PerQuantity
 from assay.sources.recorded.members_file import write_members
 
 Rewrite = Callable[[Path, str, Callable[[int, Atoms], None]], Path]
@@ -61,7 +62,8 @@ def test_build_fits_scores_calibrates_and_says_how(built: Built, files: Files):
         "gamma_local",
         "frame_outlier_factor",
     ]
-    assert set(gauge.calibrators) == set(gauge.constant) == {"energy", "force", "stress"}
+    for fitted in (gauge.calibrators, gauge.constant):
+        assert [quantity for quantity, _ in fitted.items()] == ["energy", "force", "stress"]
     assert (made["training"]["frames"], made["held_out"]["frames"]) == (30, 12)
     assert (made["training"]["atoms"], made["held_out"]["atoms"]) == (150, 60)
     assert made["training_hashes"] == sorted(hashes(files.train))
@@ -267,7 +269,7 @@ def test_stages_are_told_and_the_file_is_written(files: Files, tmp_path: Path, n
 def test_predict_is_assess_on_a_file(any_gauge: Gauge, files: Files):
     by_file = predict(any_gauge, files.test)
     by_hand = any_gauge.assess(read_frames(files.test))
-    assert by_file.names == by_hand.names == tuple(f"{files.test}:{i}" for i in range(9))
+    assert by_file.batch.names == by_hand.batch.names == tuple(f"{files.test}:{i}" for i in range(9))
     expected = columns(by_hand)
     for name, column in columns(by_file).items():
         np.testing.assert_array_equal(column, expected[name], err_msg=name)
@@ -277,21 +279,21 @@ def test_predict_takes_a_path_and_many_files(committee: Gauge, files: Files, tmp
     committee.save(tmp_path / "x.gauge")
     (tmp_path / "y.extxyz.gz").write_bytes(gzip.compress(files.test.read_bytes()))
     assessment = predict(tmp_path / "x.gauge", [files.test, tmp_path / "y.extxyz.gz"])
-    assert len(assessment.names) == 18
-    np.testing.assert_array_equal(assessment.energy[:9], assessment.energy[9:])
+    assert len(assessment.batch.names) == 18
+    np.testing.assert_array_equal(assessment.batch.energy[:9], assessment.batch.energy[9:])
 
 
 def test_what_predict_writes_is_what_it_says(any_gauge: Gauge, files: Files, tmp_path: Path):
     said = predict(any_gauge, files.test, out=tmp_path / "o.extxyz")
     read = ase.io.read(tmp_path / "o.extxyz", ":")
-    assert [atoms.info["config_type"] for atoms in read] == list(said.config_types)
-    np.testing.assert_allclose([atoms.get_potential_energy() for atoms in read], said.energy, rtol=1e-7)
-    np.testing.assert_allclose(np.concatenate([atoms.get_forces() for atoms in read]), said.forces, atol=1e-7)
-    np.testing.assert_allclose([atoms.get_stress() for atoms in read], said.stress, atol=1e-7)
-    total = said.energy_bar.std * said.natoms
+    assert [atoms.info["config_type"] for atoms in read] == list(said.batch.config_types)
+    np.testing.assert_allclose([atoms.get_potential_energy() for atoms in read], said.batch.energy, rtol=1e-7)
+    np.testing.assert_allclose(np.concatenate([atoms.get_forces() for atoms in read]), said.batch.forces, atol=1e-7)
+    np.testing.assert_allclose([atoms.get_stress() for atoms in read], said.batch.stress, atol=1e-7)
+    total = said.bars.energy.std * said.batch.natoms
     np.testing.assert_allclose([atoms.info["energy_uncertainty"] for atoms in read], total, rtol=1e-6)
     for key, bar in (
-        ("forces_uncertainty", said.force_bar),
+        ("forces_uncertainty", said.bars.force),
         ("committee_force", None),
         ("committee_force_neighbourhood", None),
     ):
@@ -328,8 +330,8 @@ def test_a_frame_without_stress_costs_no_other_its_envelope(committee: Gauge, tm
     with_stress, without = ase.io.read(tmp_path / "o.extxyz", ":")
     assert ("stress_min" in with_stress.info, "stress_min" in without.info) == (True, False)
     assert "energy_min" in without.info
-    assert said.stress is None
-    assert np.isfinite(said.envelopes["stress"].low).all(axis=1).tolist() == [True, False]
+    assert said.batch.stress is None
+    assert np.isfinite(said.batch.envelopes.stress.low).all(axis=1).tolist() == [True, False]
     rows = {row["frame"][-1]: row for row in json.loads((tmp_path / "j.json").read_text())["by_risk"]}
     assert rows["0"]["largest_stress_range_eV_per_A3"] > 0
     assert rows["1"]["largest_stress_range_eV_per_A3"] is None
@@ -344,10 +346,10 @@ def test_evaluate_counts_the_labels_outside_of_the_members(committee: Gauge, fil
         inside[0] += told.energy_members.min() <= frame.energy <= told.energy_members.max()
         within = (told.forces_members.min(axis=0) <= frame.forces) & (frame.forces <= told.forces_members.max(axis=0))
         inside[1] += within.sum()
-    assert not said.still.any()
+    assert not said.batch.still.any()
     assert result["members"] == 4
     assert result["envelope"]["energy"]["violation"] == pytest.approx(1 - inside[0] / 9)
-    assert result["envelope"]["force"]["violation"] == pytest.approx(1 - inside[1] / said.forces.size)
+    assert result["envelope"]["force"]["violation"] == pytest.approx(1 - inside[1] / said.batch.forces.size)
     assert 0 < result["envelope"]["force"]["violation"] < 1
     low, high = result["envelope"]["force"]["violation_95"]
     assert low < result["envelope"]["force"]["violation"] < high
@@ -359,7 +361,7 @@ def test_predict_lists_what_it_can_not_and_keeps_the_rest(committee: Gauge, tmp_
     frames[2].symbols[3] = "Au"
     ase.io.write(tmp_path / "x.extxyz", frames)
     said = predict(committee, tmp_path / "x.extxyz", out=tmp_path / "o.extxyz", json_file=tmp_path / "j.json")
-    assert said.names == (f"{tmp_path}/x.extxyz:0", f"{tmp_path}/x.extxyz:3")
+    assert said.batch.names == (f"{tmp_path}/x.extxyz:0", f"{tmp_path}/x.extxyz:3")
     assert sorted(origin for origin, _ in said.failed) == [f"{tmp_path}/x.extxyz:1", f"{tmp_path}/x.extxyz:2"]
     assert len(ase.io.read(tmp_path / "o.extxyz", ":")) == 2
     summary = json.loads((tmp_path / "j.json").read_text())
@@ -372,15 +374,15 @@ def test_the_summary_is_sorted_by_risk(committee: Gauge, files: Files, tmp_path:
     assert (summary["frames"], summary["atoms"], summary["error_bar"]) == (9, 45, "heterogeneous_force:scale")
     widths = [row["largest_force_error_bar_eV_per_A"] for row in summary["by_risk"]]
     assert widths == sorted(widths, reverse=True)
-    assert sorted(row["frame"] for row in summary["by_risk"]) == sorted(said.names)
+    assert sorted(row["frame"] for row in summary["by_risk"]) == sorted(said.batch.names)
     flagged = said.scores["committee_force", "atom"].flagged.mean()
     assert summary["flagged"]["committee_force"]["atom"] == pytest.approx(flagged)
     worst = summary["by_risk"][0]
-    f = said.names.index(worst["frame"])
-    of_atoms = np.linalg.norm(said.force_bar.std, axis=1)[said.offsets[f] : said.offsets[f + 1]]
+    f = said.batch.names.index(worst["frame"])
+    of_atoms = np.linalg.norm(said.bars.force.std, axis=1)[said.batch.offsets[f] : said.batch.offsets[f + 1]]
     assert worst["riskiest_atom"] == of_atoms.argmax()
     assert worst["largest_force_error_bar_eV_per_A"] == pytest.approx(of_atoms.max(), rel=1e-12)
-    assert worst["energy_error_bar_eV_per_atom"] == pytest.approx(said.energy_bar.std[f], rel=1e-12)
+    assert worst["energy_error_bar_eV_per_atom"] == pytest.approx(said.bars.energy.std[f], rel=1e-12)
 
 
 def test_a_prediction_that_fails_leaves_no_half_written_file(committee: Gauge, tmp_path: Path):
@@ -466,8 +468,8 @@ def test_calibrate_changes_what_makes_the_bar(committee: Gauge, files: Files):
     with pytest.warns(UserWarning, match="of the energy: 12 held-out values promise a coverage of 92.3% at most.*19"):
         new = calibrate(committee, files.held_out, error_bar="committee_force_max:conformal")
     assert new.bar == "committee_force_max:conformal"
-    bar = new.assess(read_frames(files.held_out)).force_bar
-    assert np.array_equal(bar.mean, predict(committee, files.held_out).forces)
+    bar = new.assess(read_frames(files.held_out)).bars.force
+    assert np.array_equal(bar.mean, predict(committee, files.held_out).batch.forces)
     error = np.concatenate([frame.forces for frame in read_frames(files.held_out)]) - bar.mean
     covered = np.mean(np.abs(error) <= bar.half_width(0.9))
     assert 0.9 <= covered <= 0.9 + 2 / error.size, "on the very values that it was fitted to, by construction"
@@ -574,14 +576,14 @@ def test_members_follow_their_frames_when_bad_ones_are_skipped(
     gauge = build(files.train, source="recorded", heldout=files.held_out, **train).gauge
     whole = predict(gauge, files.test, members=recorded["test"])
     result = predict(gauge, path, members=tmp_path / "m.npz")
-    assert [name.rpartition(":")[2] for name in result.names] == [str(i) for i in range(9) if i != 5]
-    np.testing.assert_array_equal(result.energy, np.delete(whole.energy, 5))
+    assert [name.rpartition(":")[2] for name in result.batch.names] == [str(i) for i in range(9) if i != 5]
+    np.testing.assert_array_equal(result.batch.energy, np.delete(whole.batch.energy, 5))
 
 
 def test_a_gauge_without_error_bars_can_still_predict(committee: Gauge, files: Files, tmp_path: Path):
-    bare = replace(committee, calibrators={}, constant={})
+    bare = replace(committee, calibrators=PerQuantity(), constant=PerQuantity())
     said = predict(bare, files.test, out=tmp_path / "o.extxyz", json_file=tmp_path / "j.json")
-    assert said.force_bar is None
+    assert said.bars.force is None
     assert "energy_uncertainty" not in ase.io.read(tmp_path / "o.extxyz", 0).info
     assert "largest_force_error_bar_eV_per_A" not in json.loads((tmp_path / "j.json").read_text())["by_risk"][0]
     assert evaluate(bare, files.test)["error_bars"] == {"force": None, "energy": None, "stress": None}

@@ -11,9 +11,11 @@ from ase.build import bulk
 
 from assay.evaluation.summary import evaluation
 from assay.report.evaluation.quantities import atom_force_bar, riskiest_frame
-from assay.results.assessment import Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import Batch, Labels
 from assay.results.envelope import Envelope
 from assay.results.error_bars import ErrorBar, Gaussian, Interval
+from assay.results.per_quantity import PerQuantity, together
 from assay.results.score import Score
 
 GROUPS = {"bulk": 0.03, "surface": 0.08, "liquid": 0.2}
@@ -47,6 +49,12 @@ def make(
     gamma = 9.0 * sigma * rng.lognormal(0.0, 0.25, len(sigma))
     per_frame = gamma.reshape(frames, atoms).max(axis=1)
 
+    scores = [
+        Score("gamma", "atom", gamma, 1.5),
+        Score("committee_force", "atom", 0.4 * sigma),
+        Score("gamma", "frame", per_frame, 1.5),
+    ]
+
     def bar(mean: np.ndarray, std: np.ndarray, unit: str) -> ErrorBar | None:
         if bars == "none":
             return None
@@ -54,7 +62,7 @@ def make(
             return Gaussian(mean, std, unit)
         return Interval(mean, std, np.sort(np.abs(np.random.default_rng(1).normal(size=400))), unit)
 
-    assessment = Assessment(
+    batch = Batch(
         names=names or tuple(f"validation/{group}.extxyz:{f}" for f, group in enumerate(groups)),
         config_types=groups,
         offsets=np.arange(frames + 1) * atoms,
@@ -62,16 +70,21 @@ def make(
         energy=energy,
         forces=forces,
         stress=stresses if stress else None,
-        scores={
-            ("gamma", "atom"): Score("gamma", "atom", gamma, 1.5),
-            ("committee_force", "atom"): Score("committee_force", "atom", 0.4 * sigma),
-            ("gamma", "frame"): Score("gamma", "frame", per_frame, 1.5),
-        },
+        scores={(score.name, score.level): score.values for score in scores},
+        energy_spread=None,
+        force_spread=None,
+        stress_spread=None,
         still=np.zeros((frames * atoms, 3), dtype=bool),
+    )
+    assessment = Assessment(
+        batch=batch,
+        scores={(score.name, score.level): score for score in scores},
         bar="committee_force:scale" if bars != "none" else "",
-        energy_bar=bar(energy / atoms, sigma_e, "eV/atom"),
-        force_bar=bar(forces, np.repeat(sigma[:, None], 3, axis=1), "eV/Å"),
-        stress_bar=bar(stresses, np.full((frames, 6), 1e-3), "eV/Å³") if stress else None,
+        bars=PerQuantity(
+            energy=bar(energy / atoms, sigma_e, "eV/atom"),
+            force=bar(forces, np.repeat(sigma[:, None], 3, axis=1), "eV/Å"),
+            stress=bar(stresses, np.full((frames, 6), 1e-3), "eV/Å³") if stress else None,
+        ),
         failed=failed,
     )
     return assessment, labels
@@ -80,15 +93,24 @@ def make(
 def with_members(assessment: Assessment, members: int = 50, seed: int = 3) -> Assessment:
     """The assessment with members drawn from its own Gaussian bars, but a third as wide."""
     rng = np.random.default_rng(seed)
-    bars = {"energy": assessment.energy_bar, "forces": assessment.force_bar, "stress": assessment.stress_bar}
+    batch = assessment.batch
+    best = PerQuantity(batch.energy, batch.forces, batch.stress)
     envelopes = {}
-    for name, bar in bars.items():
+    for quantity, bar, predicted in together(assessment.bars, best):
         if isinstance(bar, Gaussian):
             drawn = bar.mean + bar.std / 3 * rng.normal(size=(members, *bar.mean.shape))
-            envelopes[name] = Envelope.of(
-                assessment.natoms * drawn if name == "energy" else drawn, getattr(assessment, name)
-            )
-    return replace(assessment, envelopes=envelopes, members=members)
+            envelopes[quantity] = Envelope.of(batch.natoms * drawn if quantity == "energy" else drawn, predicted)
+    return changed(assessment, envelopes=PerQuantity.of(envelopes), members=members)
+
+
+def changed(assessment: Assessment, **columns: Any) -> Assessment:
+    """The assessment with other columns of its frames, such as `still=…`."""
+    return replace(assessment, batch=replace(assessment.batch, **columns))
+
+
+def with_bars(assessment: Assessment, **bars: ErrorBar | None) -> Assessment:
+    """The assessment with other error bars of some quantities, such as `force=…`."""
+    return replace(assessment, bars=replace(assessment.bars, **bars))
 
 
 def training(seed: int = 5) -> dict[Any, np.ndarray]:
@@ -109,7 +131,7 @@ def evaluate(assessment: Assessment, labels: Labels) -> dict[str, Any]:
         width = {"energy": 5e-3, "force": 0.1, "stress": 1e-3}[quantity]
         return Gaussian(mean, np.full(mean.shape, width), "")
 
-    return evaluation(replace(assessment, labels=labels), constant)
+    return evaluation(changed(assessment, labels=labels), constant)
 
 
 def structure(assessment: Assessment) -> Atoms:
@@ -118,14 +140,17 @@ def structure(assessment: Assessment) -> Atoms:
     bar = atom_force_bar(assessment)
     assert frame is not None
     assert bar is not None
-    span = slice(*assessment.offsets[frame : frame + 2])
+    span = slice(*assessment.batch.offsets[frame : frame + 2])
     crystal = bulk("Si", cubic=True).repeat(int(np.ceil(np.cbrt((span.stop - span.start) / 8))))[
         : span.stop - span.start
     ]
     crystal.rattle(0.2, seed=0)
     atoms = Atoms(
-        assessment.numbers[span], crystal.positions, cell=np.diag(np.ptp(crystal.positions, axis=0) + 1.0), pbc=True
+        assessment.batch.numbers[span],
+        crystal.positions,
+        cell=np.diag(np.ptp(crystal.positions, axis=0) + 1.0),
+        pbc=True,
     )
-    atoms.info["origin"] = assessment.names[frame]
+    atoms.info["origin"] = assessment.batch.names[frame]
     atoms.arrays["force_error_bar"] = bar[span]
     return atoms

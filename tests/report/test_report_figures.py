@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from assay.report.evaluation import figures, strata_figures
-from assay.report.evaluation.quantities import quantities
+from assay.report.evaluation.quantities import barred
 from assay.report.kit.parts import number, percent
 from assay.results.error_bars import Gaussian
-from assay.results.residuals import spanned
+from assay.results.residuals import enveloped
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def line(ax: Axes, label: str) -> np.ndarray:
 
 @pytest.mark.parametrize("bars", ["gaussian", "interval"])
 def test_calibrated_bars_are_on_the_diagonal_of_coverage(ax: Axes, bars: str) -> None:
-    found = quantities(*made.make(bars=bars))
+    found = barred(*made.make(bars=bars))
     figures.coverage(ax, found)
     promised, inside = line(ax, "force").T
     slack = 4 * np.sqrt(0.25 / found[0].error.size) + (0.0 if bars == "gaussian" else 4 * np.sqrt(0.25 / 400))
@@ -36,14 +36,14 @@ def test_calibrated_bars_are_on_the_diagonal_of_coverage(ax: Axes, bars: str) ->
 
 
 def test_calibrated_bars_are_on_the_diagonal_of_rmse_against_rmv(ax: Axes) -> None:
-    force = quantities(*made.make())[0]
+    force = barred(*made.make())[0]
     figures.rmse_against_rmv(ax, force)
     rmv, rmse = line(ax, "15 bins of force").T
     assert np.abs(rmse / rmv - 1).max() < 4 / np.sqrt(2 * force.error.size / 15)
 
 
 def test_narrow_bars_are_off_the_diagonals(ax: Axes) -> None:
-    force = quantities(*made.make())[0]
+    force = barred(*made.make())[0]
     narrow = replace(force, bar=Gaussian(force.bar.mean, 0.5 * force.bar.std, force.bar.unit))
     figures.coverage(ax, [narrow])
     promised, inside = line(ax, "force")[10]
@@ -52,23 +52,24 @@ def test_narrow_bars_are_off_the_diagonals(ax: Axes) -> None:
 
 def test_the_envelope_is_drawn_about_the_prediction(ax: Axes) -> None:
     assessment, labels = made.make(frames=9, atoms=4)
-    force = spanned(made.with_members(assessment), labels)["force"]
+    force = enveloped(made.with_members(assessment).batch, labels).force
     figures.envelope(ax, force, "meV/Å", 1e3)
+    low, high = force.envelope.low, force.envelope.high
     ranges = line(ax, "members").reshape(-1, 3, 2)
-    np.testing.assert_allclose(ranges[:, 0], np.stack([force.predicted, 1e3 * (force.low - force.predicted)], axis=1))
-    np.testing.assert_allclose(ranges[:, 1, 1], 1e3 * (force.high - force.predicted))
+    np.testing.assert_allclose(ranges[:, 0], np.stack([force.predicted, 1e3 * (low - force.predicted)], axis=1))
+    np.testing.assert_allclose(ranges[:, 1, 1], 1e3 * (high - force.predicted))
     assert np.isnan(ranges[:, 2, 1]).all()
     inside, outside = line(ax, "reference inside"), line(ax, "outside")
     assert len(inside) + len(outside) == force.label.size
     assert {tuple(point) for point in outside} == {
         (x, 1e3 * (y - x))
-        for x, y, low, high in zip(force.predicted, force.label, force.low, force.high, strict=True)
-        if not low <= y <= high
+        for x, y, a, b in zip(force.predicted, force.label, low, high, strict=True)
+        if not a <= y <= b
     }
 
 
 def test_errors_of_the_size_of_their_spread_follow_the_normal_curve(ax: Axes) -> None:
-    force = quantities(*made.make())[0]
+    force = barred(*made.make())[0]
     ratios = {"bar": (force.error, force.bar.std), "third": (force.error, force.bar.std / 3)}
     figures.error_over_spread(ax, ratios)
     normal = line(ax, "normal")[:, 1]
@@ -78,7 +79,7 @@ def test_errors_of_the_size_of_their_spread_follow_the_normal_curve(ax: Axes) ->
 
 
 def test_guides_leave_the_stated_shares_below(ax: Axes) -> None:
-    for quantity in quantities(*made.make(bars="interval"))[:1]:
+    for quantity in barred(*made.make(bars="interval"))[:1]:
         figures.error_against_bar(ax, quantity)
         width = quantity.bar.half_width(0.68)
         for label, share in (("68 % below", 0.68), ("95 % below", 0.95)):
@@ -88,8 +89,8 @@ def test_guides_leave_the_stated_shares_below(ax: Axes) -> None:
 
 def test_sparsification_is_between_random_and_oracle(ax: Axes) -> None:
     assessment, labels = made.make()
-    error = np.linalg.norm(assessment.forces - labels.forces, axis=1)
-    figures.sparsification(ax, {"bar": assessment.force_bar.std[:, 0]}, error, "eV/Å")
+    error = np.linalg.norm(assessment.batch.forces - labels.forces, axis=1)
+    figures.sparsification(ax, {"bar": assessment.bars.force.std[:, 0]}, error, "eV/Å")
     ranked, oracle = line(ax, "bar")[:, 1], line(ax, "oracle")[:, 1]
     assert (oracle <= ranked + 1e-12).all()
     assert ranked[50] < 0.6 * error.mean()
@@ -121,8 +122,10 @@ def test_shares_are_percentages() -> None:
 def strata_of(bars: str = "gaussian", factor: float = 1.0) -> dict:
     """Rows of forces whose surface bars are too small by a factor."""
     assessment, labels = made.make(bars=bars)
-    surface = np.repeat([kind == "surface" for kind in assessment.config_types], assessment.natoms)
-    forces = np.where(surface[:, None], factor, 1.0) * (labels.forces - assessment.forces) + assessment.forces
+    surface = np.repeat([kind == "surface" for kind in assessment.batch.config_types], assessment.batch.natoms)
+    forces = (
+        np.where(surface[:, None], factor, 1.0) * (labels.forces - assessment.batch.forces) + assessment.batch.forces
+    )
     return made.evaluate(assessment, replace(labels, forces=forces))["strata"]["force"]
 
 

@@ -62,7 +62,8 @@ def test_members_add_a_section(page: Callable[..., str]) -> None:
     low, high = result["envelope"]["force"]["violation_95"]
     assert read.column("envelope-table", "95 % interval")[0] == f"{100 * low:.1f} % – {100 * high:.1f} %"
     assert floats(read.column("envelope-table", "50 %"))[0] == pytest.approx(3 * 0.674, rel=0.05)
-    widest = np.ptp([assessment.envelopes["forces"].low, assessment.envelopes["forces"].high], axis=0).max(axis=1)
+    members = assessment.batch.envelopes.force
+    widest = (members.high - members.low).max(axis=1)
     ranges = floats(read.column("frames", "Widest force range"))
     assert max(ranges) == pytest.approx(widest.max(), rel=0.01)
     groups = result["by_config_type"]
@@ -79,15 +80,15 @@ def test_members_without_references_have_ranges_and_no_section(page: Callable[..
 def test_tables_are_sorted_riskiest_first_and_hold_the_real_errors(page: Callable[..., str]) -> None:
     assessment, labels = made.make()
     read = sound(page(assessment, labels=labels))
-    bar = np.linalg.norm(assessment.force_bar.std, axis=1)
-    error = np.linalg.norm(assessment.forces - labels.forces, axis=1)
+    bar = np.linalg.norm(assessment.bars.force.std, axis=1)
+    error = np.linalg.norm(assessment.batch.forces - labels.forces, axis=1)
     order = np.argsort(-bar)[:50]
-    short = [name.removeprefix("validation/") for name in assessment.names]
+    short = [name.removeprefix("validation/") for name in assessment.batch.names]
     assert "relative to validation/" in read.text["frames-caption"]
     assert len(read.tables["atoms"]) == 51
     np.testing.assert_allclose(floats(read.column("atoms", "Force bar")), bar[order], atol=6e-4)
     np.testing.assert_allclose(floats(read.column("atoms", "Force error")), error[order], atol=6e-4)
-    assert read.column("atoms", "Frame") == [short[f] for f in assessment.frame_of_atom[order]]
+    assert read.column("atoms", "Frame") == [short[f] for f in assessment.batch.frame_of_atom[order]]
     assert read.column("atoms", "Atom") == [str(i % 40) for i in order]
     largest = bar.reshape(60, 40).max(axis=1)
     frames = np.argsort(-largest)[:50]
@@ -147,8 +148,8 @@ def test_intervals_get_coverage_and_a_sentence_instead_of_variances(page: Callab
 def test_intervals_that_promise_nothing(page: Callable[..., str]) -> None:
     """Two calibration errors can't promise 68 %: the bars are infinite, and the page says so."""
     assessment, labels = made.make(bars="interval", frames=4)
-    few = Interval(assessment.forces, np.ones_like(assessment.forces), np.array([0.5, 1.0]), "eV/Å")
-    read = sound(page(replace(assessment, force_bar=few), labels=labels))
+    few = Interval(assessment.batch.forces, np.ones_like(assessment.batch.forces), np.array([0.5, 1.0]), "eV/Å")
+    read = sound(page(made.with_bars(assessment, force=few), labels=labels))
     assert set(read.column("atoms", "Force bar")) == {"∞"}
     assert "error-force-panel" not in read.ids
 
@@ -172,12 +173,12 @@ def test_every_frame_failed(page: Callable[..., str]) -> None:
 
 def test_still_components_are_left_out_and_counted(page: Callable[..., str]) -> None:
     assessment, labels = made.make()
-    still = np.zeros_like(assessment.still)
+    still = np.zeros_like(assessment.batch.still)
     still[:7] = True
-    zero = assessment.force_bar.std.copy()
+    zero = assessment.bars.force.std.copy()
     zero[:7] = 0.0
-    bar = Gaussian(assessment.forces, zero, "eV/Å")
-    assessment = replace(assessment, still=still, force_bar=bar)
+    bar = Gaussian(assessment.batch.forces, zero, "eV/Å")
+    assessment = made.with_bars(made.changed(assessment, still=still), force=bar)
     read = sound(page(assessment, labels=labels, evaluation=made.evaluate(assessment, labels)))
     assert "21 force components are left out" in read.text["bars"]
     # two scores of atoms, their means, and one of frames
@@ -190,8 +191,8 @@ def test_still_components_are_left_out_and_counted(page: Callable[..., str]) -> 
 )
 def test_verdict_names_what_is_wrong(stretch: float, tone: str, words: str) -> None:
     assessment, labels = made.make()
-    bar = Gaussian(assessment.forces, stretch * assessment.force_bar.std, "eV/Å")
-    result = made.evaluate(replace(assessment, force_bar=bar, energy_bar=None, stress_bar=None), labels)
+    bar = Gaussian(assessment.batch.forces, stretch * assessment.bars.force.std, "eV/Å")
+    result = made.evaluate(made.with_bars(assessment, force=bar, energy=None, stress=None), labels)
     found = verdict(assessment, result)
     assert words in found.headline
     assert found.tone == tone
@@ -199,8 +200,8 @@ def test_verdict_names_what_is_wrong(stretch: float, tone: str, words: str) -> N
 
 def test_verdict_is_not_good_where_only_the_forces_are() -> None:
     assessment, labels = made.make()
-    bar = assessment.energy_bar
-    narrow = replace(assessment, energy_bar=Gaussian(bar.mean, 0.3 * bar.std, bar.unit))
+    bar = assessment.bars.energy
+    narrow = made.with_bars(assessment, energy=Gaussian(bar.mean, 0.3 * bar.std, bar.unit))
     found = verdict(narrow, made.evaluate(narrow, labels))
     assert "right size" in found.headline
     assert found.tone == "plain"
@@ -210,8 +211,8 @@ def test_verdict_is_not_good_where_only_the_forces_are() -> None:
 def test_verdict_on_one_width_for_all_names_shape_and_groups() -> None:
     """One width for three groups of errors is too wide for most, too narrow for the worst."""
     assessment, labels = made.make()
-    flat = Gaussian(assessment.forces, np.full_like(assessment.forces, 0.12), "eV/Å")
-    found = verdict(assessment, made.evaluate(replace(assessment, force_bar=flat), labels))
+    flat = Gaussian(assessment.batch.forces, np.full_like(assessment.batch.forces, 0.12), "eV/Å")
+    found = verdict(assessment, made.evaluate(made.with_bars(assessment, force=flat), labels))
     assert "wrong shape" in found.headline
     assert re.search(r"between 4\d\.\d % \(liquid\) and 99\.\d % \(bulk\)", " ".join(found.sentences))
 
@@ -244,7 +245,7 @@ def test_verdict_leads_with_the_score_of_the_error_bar() -> None:
 def test_many_elements_are_counted_in_the_headline(page: Callable[..., str]) -> None:
     assessment, _ = made.make()
     assert "elements)" not in page(assessment)
-    every = replace(assessment, numbers=np.arange(len(assessment.numbers)) % 89 + 1)
+    every = made.changed(assessment, numbers=np.arange(len(assessment.batch.numbers)) % 89 + 1)
     assert "(89 elements)" in page(every).replace("\N{NO-BREAK SPACE}", " ")
 
 

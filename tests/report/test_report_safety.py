@@ -25,9 +25,8 @@ def test_names_are_text_never_markup(page: Callable[..., str]) -> None:
     plain = page(made.make(frames=3)[0])
     assessment, labels = made.make(frames=3, names=(evil, "b", "c"), failed=((evil, evil),))
     score = Score(f"$\\frac{{$ {evil}", "atom", assessment.scores["gamma", "atom"].values, 1.0)
-    assessment = replace(
-        assessment, config_types=(evil,) * 3, bar=evil, scores={**assessment.scores, (score.name, "atom"): score}
-    )
+    assessment = made.changed(assessment, config_types=(evil,) * 3)
+    assessment = replace(assessment, bar=evil, scores={**assessment.scores, (score.name, "atom"): score})
     worst = made.structure(assessment)
     worst.info["origin"] = evil
     text = page(
@@ -111,7 +110,7 @@ def test_missing_extra_is_named(missing: str, tmp_path: Path) -> None:
 import sys
 sys.modules[{missing!r}] = None
 from assay.report import write_report
-from assay.report.verdict import verdict
+from assay.report.evaluation.verdict import verdict
 import synthetic_report
 try:
     write_report("report.html", synthetic_report.make(frames=1)[0], title="", provenance={{}})

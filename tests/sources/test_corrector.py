@@ -343,8 +343,8 @@ def test_from_build_to_evaluate(tmp_path: Path) -> None:
     assert found["envelope"]["energy"]["violation"] < 0.2
     assert found["error_bars"]["energy"]["coverage"]["0.95"] > 0.8
     predicted = assay.predict(tmp_path / "c.gauge", test, out=tmp_path / "out.xyz")
-    assert predicted.energy_bar is not None
-    assert predicted.energy == pytest.approx([f.energy for f in frames[100:]], abs=0.1)
+    assert predicted.bars.energy is not None
+    assert predicted.batch.energy == pytest.approx([f.energy for f in frames[100:]], abs=0.1)
 
 
 def test_spreads_of_forces_are_refused_where_there_are_none(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ from assay.calibration.scale import Scale
 from assay.calibration.simultaneous_conformal import SimultaneousConformal
 from assay.results.arrays import Array
 from assay.results.error_bars import ErrorBar
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
-__all__ = ["CALIBRATORS", "Calibrator", "HeldOut", "fit_calibrator"]
+__all__ = ["CALIBRATORS", "Calibrator", "Residuals", "fit_calibrator"]
 
 
 class Calibrator(Protocol):
@@ -35,7 +35,7 @@ class Calibrator(Protocol):
     | attribute | meaning |
     |---|---|
     | name | as in an error bar's `SCORE:CALIBRATOR` |
-    | of_groups | it treats groups of values apart, and needs `HeldOut.group` |
+    | of_groups | it treats groups of values apart, and needs `Residuals.group` |
     | groups | names of the groups that have a calibration of their own; all others have the global one |
     """
 
@@ -75,7 +75,7 @@ BY_ORDER = (Isotonic.name,)
 """Calibrators to which only the order of the scores counts: they may have any sign."""
 
 
-def fit_calibrator(name: str, held_out: HeldOut) -> Calibrator:
+def fit_calibrator(name: str, held_out: Residuals) -> Calibrator:
     """Fit the calibrator called `name` to the values with a positive finite spread, or, `BY_ORDER`, any finite one.
 
     Raises `ValueError` for an unknown name, no such spread, scores below zero that would have to be multiplied, and a

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.error_bars import Gaussian
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
 VALUES_OF_A_BIN = 50
 """Values that a bin has on average at least: its RMSE is then known to 10 %, 1/√(2n), under normal errors."""
@@ -48,7 +48,7 @@ class Binned:
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def fit(cls, held_out: HeldOut) -> Binned:
+    def fit(cls, held_out: Residuals) -> Binned:
         """Fit to values with positive spreads. Frames, groups and members change nothing."""
         spread = held_out.spread
         bins = int(np.clip(len(spread) // VALUES_OF_A_BIN, 1, MOST_BINS))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.error_bars import Interval
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ the shift makes it: `assay evaluate` |
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def fit(cls, held_out: HeldOut) -> Conformal:
+    def fit(cls, held_out: Residuals) -> Conformal:
         """Fit to values with positive spreads. Frames, groups and members change nothing."""
         return cls(np.sort(held_out.ratios))
 

@@ -1,4 +1,7 @@
-"""Error bars of energies that grow with the number of atoms as the held-out errors do, between √N and N."""
+"""Error bars of energies that grow with the number of atoms as the held-out errors do, between √N and N.
+
+Not yet the calibrator of a gauge, which knows no numbers of atoms: a public class for studies (`docs/extensivity.md`).
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.error_bars import Interval
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ distribution, any dependence within a frame, and any numbers of atoms |
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def fit(cls, held_out: HeldOut) -> FrameConformal:
+    def fit(cls, held_out: Residuals) -> FrameConformal:
         """Fit to values with positive spreads, and their frames. Groups and members change nothing."""
         order = np.argsort(held_out.ratios, kind="stable")
         return cls(held_out.ratios[order], held_out.frame_masses()[order])

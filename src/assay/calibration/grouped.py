@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from assay.calibration.scale import Scale
 from assay.results.arrays import Array
 from assay.results.error_bars import Gaussian
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
 FEWEST = 30
 """Values that a group needs for a scale of its own: from n independent normal errors α is known to 1/√(2n), 13 %."""
@@ -47,7 +47,7 @@ class Grouped:
         return tuple(self.scales)
 
     @classmethod
-    def fit(cls, held_out: HeldOut) -> Grouped:
+    def fit(cls, held_out: Residuals) -> Grouped:
         """Fit to values with positive spreads, and their groups. Frames change nothing."""
         assert held_out.group is not None
         names, count = np.unique(held_out.group, return_counts=True)

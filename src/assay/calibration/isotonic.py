@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.error_bars import Gaussian
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Isotonic:
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def fit(cls, held_out: HeldOut) -> Isotonic:
+    def fit(cls, held_out: Residuals) -> Isotonic:
         """Fit to values with finite spreads of any sign. Frames, groups and members change nothing."""
         from sklearn.isotonic import IsotonicRegression  # slow to import
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from assay.calibration.frame_conformal import FrameConformal
 from assay.results.arrays import Array
 from assay.results.error_bars import Interval
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
 FEWEST = 19
 """Held-out frames with values of a group, for an interval of its own: the fewest that promise 95 %."""
@@ -51,7 +51,7 @@ probability at least p: for each g, not only on average |
         return tuple(self.parts)
 
     @classmethod
-    def fit(cls, held_out: HeldOut) -> Mondrian:
+    def fit(cls, held_out: Residuals) -> Mondrian:
         """Fit to values with positive spreads, their frames and groups. Members change nothing."""
         assert held_out.group is not None
         members = {str(name): held_out.at(held_out.group == name) for name in np.unique(held_out.group) if name}

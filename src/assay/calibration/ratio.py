@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.error_bars import Gaussian
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ far outside |
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def fit(cls, held_out: HeldOut) -> Ratio:
+    def fit(cls, held_out: Residuals) -> Ratio:
         """Fit to values with positive spreads. Frames, groups and members change nothing."""
         return cls(float(np.mean(np.abs(held_out.error)) / np.mean(held_out.spread)))
 

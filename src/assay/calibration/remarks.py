@@ -17,7 +17,7 @@ from assay.calibration.mondrian import FEWEST as FEWEST_FRAMES
 from assay.calibration.mondrian import Mondrian
 from assay.calibration.scale import Scale
 from assay.calibration.simultaneous_conformal import SimultaneousConformal
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
 PROMISED = 0.95
 """Coverage that intervals are asked for at most, as in `assay evaluate`."""
@@ -39,7 +39,7 @@ def needed(level: float) -> int:
     return int(np.ceil(level / (1 - level) - 1e-9))
 
 
-def outlier_share(held_out: HeldOut) -> float:
+def outlier_share(held_out: Residuals) -> float:
     """Share of `Σ e²/s²` that the largest 1 % (at least one) of n values carry."""
     squares = np.square(held_out.ratios)
     top = max(1, len(squares) // 100)
@@ -47,7 +47,7 @@ def outlier_share(held_out: HeldOut) -> float:
     return float(np.partition(squares, -top)[-top:].sum() / total) if total > 0 else 0.0
 
 
-def remarks(name: str, held_out: HeldOut) -> Iterator[str]:
+def remarks(name: str, held_out: Residuals) -> Iterator[str]:
     """What to know of the calibrator called `name` on these values, a sentence each; nothing where all is well."""
     used = held_out.usable(name in BY_ORDER)
     n, frames = len(used.error), len(np.unique(used.frame))
@@ -83,7 +83,7 @@ def remarks(name: str, held_out: HeldOut) -> Iterator[str]:
             )
 
 
-def too_wide(score: str, calibrator: Calibrator, constant: Calibrator, held_out: HeldOut) -> Iterator[str]:
+def too_wide(score: str, calibrator: Calibrator, constant: Calibrator, held_out: Residuals) -> Iterator[str]:
     """What to know of bars of `score` that are far wider than the constant one, at the median of the same values.
 
     A score that is out by orders of magnitude on a few of them takes the others along where bars are multiples of it:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.error_bars import Gaussian
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ says so; `Ratio` and conformal intervals are swayed less) |
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def fit(cls, held_out: HeldOut) -> Scale:
+    def fit(cls, held_out: Residuals) -> Scale:
         """Fit to values with positive spreads. Frames and groups change nothing."""
         members, components = held_out.members, held_out.components
         plain = float(np.mean(np.square(held_out.ratios)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.error_bars import Interval
-from assay.results.residuals import HeldOut
+from assay.results.residuals import Residuals
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ p + 1/(F + 1) without ties), for any distribution and any dependence within a fr
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def fit(cls, held_out: HeldOut) -> SimultaneousConformal:
+    def fit(cls, held_out: Residuals) -> SimultaneousConformal:
         """Fit to values with positive spreads, and their frames. Groups and members change nothing."""
         frames, frame = np.unique(held_out.frame, return_inverse=True)
         largest = np.zeros(len(frames))

@@ -54,4 +54,4 @@ def calibrate(
             command=command,
         )
     listed("frames left out", new.provenance["calibration_skipped"])
-    note(f"{new.bar} for {', '.join(sorted(new.calibrators))}, written to {out}")
+    note(f"{new.bar} for {', '.join(quantity for quantity, _ in new.calibrators.items())}, written to {out}")

@@ -137,9 +137,9 @@ def parse_limit(text: str | None) -> tuple[str, float] | None:
 def exceeded(assessment: Assessment, name: str, limit: float) -> bool:
     """Whether a force error bar, or the score `name`, is above `limit`. Raises `click.UsageError` for no such score."""
     if not name:
-        if assessment.force_bar is None:
+        if assessment.bars.force is None:
             raise click.UsageError("--fail-above: this gauge has no calibrated force error bar; name a score")
-        return bool(np.linalg.norm(assessment.force_bar.half_width(ONE_SIGMA), axis=1).max() > limit)
+        return bool(np.linalg.norm(assessment.bars.force.half_width(ONE_SIGMA), axis=1).max() > limit)
     scores = [score for (each, level), score in assessment.scores.items() if each == name and level == "frame"]
     if not scores:
         known = ", ".join(dict.fromkeys(each for each, _ in assessment.scores))

@@ -6,7 +6,7 @@ On calibration frames they are cross-fitted: fitted to one half of the frames an
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,14 +16,14 @@ from assay.calibration.remarks import remarks
 from assay.comparison.estimate import Resampled
 from assay.comparison.figures import BarFigures
 from assay.comparison.methods import CONSTANT, Method, base_name
-from assay.comparison.split import Quantity, Split
+from assay.comparison.split import Split
 from assay.gauge.spreads import sampled
 from assay.metrics import ence, ence_samples, gaussian_crps, gaussian_nll
 from assay.metrics.bootstrap import FrameBootstrap
 from assay.metrics.calibration import signed_miscalibration_area
 from assay.results.arrays import Array
 from assay.results.error_bars import ErrorBar, Gaussian
-from assay.results.residuals import HeldOut
+from assay.results.per_quantity import Quantity
 from assay.scores.registry import LOGARITHMS
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
@@ -113,13 +113,15 @@ def bars(
     base, (name, _, grouping) = base_name(method.name), calibrator.partition(":")
     if base in LOGARITHMS and name not in BY_ORDER:
         raise NotApplicable("no error is a multiple of a logarithm")
-    column, error = calibration.quantities[quantity], split.quantities[quantity].error
+    error = split.quantities[quantity].error
     fitted_to = calibration.halves(quantity) if split is calibration else np.ones(len(at_home), dtype=bool)
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):
-            held_out = HeldOut(
-                column.error, at_home, column.resamples.place, calibration.group(quantity, grouping),
-                *sampled(base, quantity, method.members),
+            members, components = sampled(base, quantity, method.members)
+            group = calibration.group(quantity, grouping)
+            held_out = replace(
+                calibration.quantities[quantity],
+                spread=at_home, group=group, members=members, components=components,
             )  # fmt: skip
             found = [fit_calibrator(name, held_out.at(fitted_to))]
             if split is calibration:
@@ -133,8 +135,8 @@ def bars(
         told[0] = tuple(np.where(fitted_to, there, here) for here, there in zip(*told, strict=True))
     *half, std = told[0]
     gaussian = not np.isnan(std).any()
-    resamples = split.quantities[quantity].resamples
-    return Judged(error, dict(zip(LEVELS, half, strict=True)), std if gaussian else None, resamples, noticed)
+    half_widths = dict(zip(LEVELS, half, strict=True))
+    return Judged(error, half_widths, std if gaussian else None, split.resampled[quantity], noticed)
 
 
 def _told(bar: ErrorBar) -> tuple[Array, ...]:

@@ -28,13 +28,14 @@ from assay.comparison.split import Split
 from assay.ensembles.fit import MemberChoice, keep_evaluations
 from assay.execution.progress import Stage
 from assay.frames.frame import FrameError, LabelKeys, Skipped
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
 from assay.gauge.training_pass import committee_source
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.posteriors.registry import posterior_from_spec
 from assay.linear.weights import Weights
 from assay.metrics import rmse
+from assay.results.batch import Batch
 from assay.results.wording import many
 from assay.scores.protocol import FittedScore
 from assay.sources.registry import LINEAR, feature_source
@@ -184,7 +185,7 @@ def _evaluated(gauge: Gauge, sets: FrameSets, name: str, workers: int, stage: St
     keep_evaluations(gauge.source, frames, workers=workers, total=total, stage=stage)
     progress = stage(f"evaluating {name}", total)
     scored, failed = Gauge.split(gauge.stream(frames(), workers=workers, progress=progress))
-    return Batch.collect(scored), [*failed]
+    return collect(scored), [*failed]
 
 
 def _split(batch: Batch, resamples: int, seed: int, scores: tuple[FittedScore, ...]) -> Split:

@@ -21,8 +21,8 @@ from assay.comparison.figures import (
 )
 from assay.comparison.methods import CONSTANT, RANDOM, Method
 from assay.comparison.ranking import badness, rankings
-from assay.comparison.split import QUANTITIES, Quantity, Split
-from assay.results.per_quantity import PerQuantity
+from assay.comparison.split import QUANTITIES, Split
+from assay.results.per_quantity import PerQuantity, Quantity
 
 
 @dataclass(frozen=True)

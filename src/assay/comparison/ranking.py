@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from assay.comparison.estimate import Resampled
 from assay.comparison.figures import Bad, PerTarget, RankingFigure, Target
 from assay.comparison.methods import Method
-from assay.comparison.split import Column, Split
-from assay.metrics import roc_auc, spearman, worst_decile
+from assay.comparison.split import Split
+from assay.metrics import FrameBootstrap, roc_auc, spearman, worst_decile
 from assay.results.arrays import Array
 
 ALARMS = 0.05
@@ -40,29 +40,31 @@ def rankings(
 ) -> dict[str, dict[RankingFigure, Resampled]]:
     """Figures of every method that has something to say of the target: Spearman correlation, AUROC of the worst
     decile, detected share of the bad, flagged share of all."""
-    column = split.targets[target]
+    error, resamples = split.targets[target].error, split.resampled[target]
     said = [(method, split.values(method, target)) for method in methods]
     scores = {method.name: score for method, score in said if score is not None}
-    worst = worst_decile(column.error)
-    samples = column.resamples.rankings(scores, column.error, worst)
+    worst = worst_decile(error)
+    samples = resamples.rankings(scores, error, worst)
     found: dict[str, dict[RankingFigure, Resampled]] = {}
     for method, score in said:
         if score is None:
             continue
         rho, auc = samples[method.name]
         found[method.name] = {
-            "spearman": Resampled(spearman(score, column.error), rho),
+            "spearman": Resampled(spearman(score, error), rho),
             "auroc": Resampled(roc_auc(score, worst), auc),
         }
         at_home = calibration.values(method, target) if target in calibration.targets else None
         if at_home is not None:
             alarm = Alarm.fit(calibration.targets[target].error, at_home)
-            found[method.name] |= _alarms(column, score > alarm.score, column.error > alarm.error)
+            found[method.name] |= _alarms(resamples, score > alarm.score, error > alarm.error)
     return found
 
 
-def _alarms(column: Column, raised: NDArray[np.bool_], bad: NDArray[np.bool_]) -> dict[RankingFigure, Resampled]:
-    both, of_bad, of_all = (column.resamples.mean(each.astype(float)) for each in (raised & bad, bad, raised))
+def _alarms(
+    resamples: FrameBootstrap, raised: NDArray[np.bool_], bad: NDArray[np.bool_]
+) -> dict[RankingFigure, Resampled]:
+    both, of_bad, of_all = (resamples.mean(each.astype(float)) for each in (raised & bad, bad, raised))
     with np.errstate(invalid="ignore", divide="ignore"):
         detected = both / of_bad
     return {

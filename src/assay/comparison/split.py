@@ -9,40 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.comparison.figures import Target
 from assay.comparison.methods import CONSTANT, RANDOM, Method, base_name
-from assay.gauge.batch import Batch
 from assay.gauge.groups import groups
 from assay.gauge.spreads import ENERGIES, force_spread, proportional_to_errors
 from assay.metrics.bootstrap import FrameBootstrap
 from assay.regions.neighbourhoods import frame_max, frame_mean
 from assay.results.arrays import Array
-from assay.results.assessment import Labels
+from assay.results.batch import Batch, Labels
+from assay.results.per_quantity import Quantity
+from assay.results.residuals import Residuals
 from assay.scores.protocol import FittedScore
 
-Quantity = Literal["force", "energy"]
-QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
-
-
-@dataclass(frozen=True)
-class Column:
-    """Errors of one kind with the frame that each belongs to, and where they are among all values.
-
-    | field | shape |
-    |---|---|
-    | error | `(n,)`, ≥ 0 for targets, signed for quantities |
-    | here | `(A,)`, `(F,)` or `(A, 3)`, true n times |
-    | resamples | of the frames of the n values |
-    """
-
-    error: Array
-    here: NDArray[np.bool_]
-    resamples: FrameBootstrap
+QUANTITIES: tuple[Quantity, ...] = ("force", "energy")
+"""Whose error bars are judged, in the order of the result."""
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -57,53 +42,71 @@ class Split:
 
     @cached_property
     def frame_of_atom(self) -> NDArray[np.int64]:
-        return np.repeat(np.arange(len(self.batch.names)), self.batch.natoms)
+        return self.batch.frame_of_atom
 
     @cached_property
     def force_error(self) -> Array:
         """`(A, 3)` eV/Å."""
-        assert self.batch.forces is not None
-        return np.asarray(self.batch.forces - self.labels.forces)
+        return self.batch.force_error(self.labels)
 
     @cached_property
     def energy_error(self) -> Array:
         """Per atom, `(F,)` eV."""
-        assert self.batch.energy is not None
-        return np.asarray((self.batch.energy - self.labels.energy) / self.batch.natoms)
+        return self.batch.energy_error(self.labels)
 
     @cached_property
-    def targets(self) -> Mapping[Target, Column]:
-        """Errors to rank; a target that nothing belongs to is left out."""
-        of_atoms = np.linalg.norm(self.force_error, axis=1)
-        moving: NDArray[np.bool_] = np.asarray(~self.batch.still.all(axis=1))
-        moving_frames = np.logical_or.reduceat(moving, self.batch.offsets[:-1])
-        every_frame = np.ones(len(self.batch.names), dtype=bool)
-        columns: dict[Target, tuple[Array | None, NDArray[np.bool_]]] = {
-            "force_atom": (of_atoms, moving),
-            "force_neighbourhood": (self.batch.neighbourhood_error, moving),
-            "force_frame": (frame_max(of_atoms, self.batch.offsets), moving_frames),
-            "energy_frame": (np.abs(self.energy_error), every_frame),
-        }
+    def targets(self) -> Mapping[Target, Residuals]:
+        """Sizes of errors to rank, `(n,)` each; a target that nothing belongs to is left out."""
+        return {target: self._residuals(error, self.here[target]) for target, error in self._to_rank.items()}
+
+    @cached_property
+    def quantities(self) -> Mapping[Quantity, Residuals]:
+        """Signed errors for error bars, `(n,)`: force components that do not vanish by symmetry, energies per atom."""
+        every: dict[Quantity, Array] = {"force": self.force_error, "energy": self.energy_error}
         return {
-            target: self._column(error, here) for target, (error, here) in columns.items()
-            if error is not None and here.any()
-        }  # fmt: skip
+            quantity: self._residuals(error, self.here[quantity], quantity)
+            for quantity, error in every.items()
+            if self.here[quantity].any()
+        }
 
     @cached_property
-    def quantities(self) -> Mapping[Quantity, Column]:
-        """Signed errors for error bars: force components that do not vanish by symmetry, and energies per atom."""
-        columns = {
-            "force": self._column(self.force_error, ~self.batch.still),
-            "energy": self._column(self.energy_error, np.ones(len(self.batch.names), dtype=bool)),
+    def here(self) -> Mapping[Target | Quantity, Mask]:
+        """Which of all atoms, frames or force components the values of a target or quantity are, true n times."""
+        moving: Mask = np.asarray(~self.batch.still.all(axis=1))
+        every_frame = np.ones(len(self.batch.names), dtype=np.bool_)
+        return {
+            "force_atom": moving,
+            "force_neighbourhood": moving,
+            "force_frame": np.logical_or.reduceat(moving, self.batch.offsets[:-1]),
+            "energy_frame": every_frame,
+            "force": ~self.batch.still,
+            "energy": every_frame,
         }
-        return {quantity: columns[quantity] for quantity in QUANTITIES if columns[quantity].here.any()}
 
-    def _column(self, error: Array, here: NDArray[np.bool_]) -> Column:
+    @cached_property
+    def resampled(self) -> Mapping[Target | Quantity, FrameBootstrap]:
+        """Resamples of the frames of the values of each target and quantity."""
+        every = [*self.targets.items(), *self.quantities.items()]
+        return {name: FrameBootstrap(each.frame, self.resamples, self.seed) for name, each in every}
+
+    @cached_property
+    def _to_rank(self) -> Mapping[Target, Array]:
+        """The sizes of the errors of all atoms `(A,)` or frames `(F,)`, by target."""
+        of_atoms = np.linalg.norm(self.force_error, axis=1)
+        every: dict[Target, Array | None] = {
+            "force_atom": of_atoms,
+            "force_neighbourhood": self.batch.neighbourhood_error,
+            "force_frame": frame_max(of_atoms, self.batch.offsets),
+            "energy_frame": np.abs(self.energy_error),
+        }
+        return {t: error for t, error in every.items() if error is not None and self.here[t].any()}
+
+    def _residuals(self, error: Array, here: Mask, quantity: Quantity | None = None) -> Residuals:
         of_frame = len(error) == len(self.batch.names) and error.ndim == 1
         frame = np.arange(len(error)) if of_frame else self.frame_of_atom
         if here.ndim == 2:
             frame = np.repeat(frame[:, None], 3, axis=1)
-        return Column(error[here], here, FrameBootstrap(frame[here], self.resamples, self.seed))
+        return Residuals.plain(error[here], frame[here], quantity)
 
     def values(self, method: Method, target: Target) -> Array | None:
         """What a method says of the values of a target, `(n,)`; `None` where it has nothing to say."""
@@ -111,7 +114,7 @@ class Split:
             return np.random.default_rng(self.seed).random(self.targets[target].error.size)
         if method.score is None:
             return None
-        here, scores = self.targets[target].here, self.batch.scores
+        here, scores = self.here[target], self.batch.scores
         if target == "energy_frame":
             if method.score.home == "frame":
                 return scores[method.name, "frame"][here]
@@ -125,7 +128,7 @@ class Split:
 
         Of forces `score / √3` for each component; of energies the spread of the energy members, or else the mean.
         """
-        here, scores = self.quantities[quantity].here, self.batch.scores
+        here, scores = self.here[quantity], self.batch.scores
         if method is CONSTANT:
             return np.ones(self.quantities[quantity].error.size)
         if method.score is None:
@@ -150,7 +153,8 @@ class Split:
         """
         if not grouping:
             return None
-        return groups(self.batch, grouping, self.scores)[quantity][self.quantities[quantity].here]
+        of_each = groups(self.batch, grouping, self.scores)[quantity]
+        return None if of_each is None else of_each[self.here[quantity]]
 
     def halves(self, quantity: Quantity) -> NDArray[np.bool_]:
         """Which values are of the first half of the frames, in file order, of each config_type, `(n,)`."""
@@ -163,4 +167,4 @@ class Split:
             extra ^= len(where) % 2  # of two config_types of one frame each, one goes to either half
         if quantity == "energy":
             return first
-        return np.repeat(first[self.frame_of_atom][:, None], 3, axis=1)[self.quantities[quantity].here]
+        return np.repeat(first[self.frame_of_atom][:, None], 3, axis=1)[self.here[quantity]]

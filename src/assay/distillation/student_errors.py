@@ -63,9 +63,9 @@ class StudentTest:
         if assessment.failed:
             origin, reason = assessment.failed[0]
             raise FrameError(f"{origin}: {reason} ({len(assessment.failed)} test frames failed)")
-        assert assessment.energy is not None
-        assert assessment.forces is not None
-        predicted = PoolLabels(assessment.energy, assessment.forces, np.full((len(self.frames), 6), np.nan))
+        assert assessment.batch.energy is not None
+        assert assessment.batch.forces is not None
+        predicted = PoolLabels(assessment.batch.energy, assessment.batch.forces, np.full((len(self.frames), 6), np.nan))
         bar = evaluation(assessment, gauge.constant_bar)["error_bars"]["force"]
         coverage = None if bar is None else {"coverage": bar["coverage"], "mean_width": bar["mean_width"]}
         return {"test": errors(self.frames, predicted, self.known), "force_bars": coverage}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from assay.metrics import FrameBootstrap, equal_count, mean_by
 from assay.results.arrays import Array
-from assay.results.assessment import Assessment
+from assay.results.batch import Batch
 from assay.results.error_bars import ErrorBar, Gaussian
 
 BARS, PARTS = 10, 5
@@ -25,18 +25,18 @@ Division = tuple[NDArray[np.int64], list[str]]
 """The stratum of each value `(N,)`, and the names of the strata."""
 
 
-def of_atoms(assessment: Assessment, neighbours: NDArray[np.int64] | None) -> dict[str, Division]:
+def of_atoms(batch: Batch, neighbours: NDArray[np.int64] | None) -> dict[str, Division]:
     """How to divide atoms: by species, by neighbours `(A,)` where given, by group and by size of the frame."""
-    found = {"species": _kinds([chemical_symbols[z] for z in assessment.numbers])}
+    found = {"species": _kinds([chemical_symbols[z] for z in batch.numbers])}
     if neighbours is not None:
         found["coordination"] = _ranges(neighbours)
-    frame = assessment.frame_of_atom
-    return found | {name: (stratum[frame], names) for name, (stratum, names) in of_frames(assessment).items()}
+    frame = batch.frame_of_atom
+    return found | {name: (stratum[frame], names) for name, (stratum, names) in of_frames(batch).items()}
 
 
-def of_frames(assessment: Assessment) -> dict[str, Division]:
+def of_frames(batch: Batch) -> dict[str, Division]:
     """How to divide frames: by group and by number of atoms."""
-    return {"config_type": _kinds(assessment.config_types), "frame_size": _ranges(assessment.natoms)}
+    return {"config_type": _kinds(batch.config_types), "frame_size": _ranges(batch.natoms)}
 
 
 def by_strata(

@@ -37,8 +37,10 @@ from assay.metrics import (
 from assay.regions.neighbourhoods import frame_max, frame_mean
 from assay.results.arrays import Array, Level
 from assay.results.assessment import Assessment
+from assay.results.batch import Labels
 from assay.results.error_bars import ErrorBar, Gaussian
-from assay.results.residuals import Spanned, spanned
+from assay.results.per_quantity import PerQuantity, Quantity, together
+from assay.results.residuals import Enveloped, Residuals, enveloped
 from assay.scores.registry import OF_ENERGIES
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
@@ -49,7 +51,7 @@ RATIO_EDGES = np.linspace(-6.0, 6.0, 49)
 PROMISED = np.linspace(0.0, 1.0, 51)
 """Levels at which intervals are held against errors for their miscalibration area."""
 Mask = NDArray[np.bool_]
-ConstantBar = Callable[[str, Array], ErrorBar | None]
+ConstantBar = Callable[[Quantity, Array], ErrorBar | None]
 
 
 def evaluation(
@@ -61,46 +63,49 @@ def evaluation(
     coordination. Numbers that are not defined (a rank correlation of constants, a likelihood of intervals) are `None`.
     Raises `ValueError` without labels or predictions.
     """
-    if assessment.labels is None:
+    batch, labels = assessment.batch, assessment.batch.labels
+    if labels is None:
         raise ValueError("evaluation needs labelled frames")
-    every_frame = np.ones(len(assessment.names), dtype=bool)
-    every_atom = np.ones(len(assessment.numbers), dtype=bool)
-    kinds = np.array(assessment.config_types)
+    every_frame = np.ones(len(batch.names), dtype=np.bool_)
+    every_atom = np.ones(len(batch.numbers), dtype=np.bool_)
+    kinds = np.array(batch.config_types)
     by_kind = {}
     for kind in np.unique(kinds):
         frames = kinds == kind
-        by_kind[str(kind)] = _part(assessment, constant_bar, frames, frames[assessment.frame_of_atom])
+        by_kind[str(kind)] = _part(assessment, labels, constant_bar, frames, frames[batch.frame_of_atom])
     by_element = {}
-    for z in np.unique(assessment.numbers):
-        atoms = assessment.numbers == z
-        by_element[chemical_symbols[z]] = _part(assessment, constant_bar, np.zeros_like(every_frame), atoms)
-    whole = _part(assessment, constant_bar, every_frame, every_atom)
-    for quantity, values in spanned(assessment, assessment.labels).items():
-        shares = error_ratio_histogram(values.predicted - values.label, values.std, RATIO_EDGES)
+    for z in np.unique(batch.numbers):
+        atoms = batch.numbers == z
+        by_element[chemical_symbols[z]] = _part(assessment, labels, constant_bar, np.zeros_like(every_frame), atoms)
+    whole = _part(assessment, labels, constant_bar, every_frame, every_atom)
+    for quantity, values in enveloped(batch, labels).items():
+        shares = error_ratio_histogram(values.residuals.error, values.residuals.spread, RATIO_EDGES)
         columns = dict(zip(("edges", "share", "normal"), (RATIO_EDGES, *shares), strict=True))
         whole["envelope"][quantity]["histogram"] = {name: column.tolist() for name, column in columns.items()}
-    whole["strata"] = _strata(assessment, neighbours)
+    whole["strata"] = _strata(assessment, labels, neighbours)
     return {
-        "frames": len(assessment.names),
-        "atoms": len(assessment.numbers),
+        "frames": len(batch.names),
+        "atoms": len(batch.numbers),
         "skipped": len(assessment.failed),
-        "symmetry_zero_components": int(assessment.still.sum()),
-        "members": assessment.members,
+        "symmetry_zero_components": int(batch.still.sum()),
+        "members": batch.members,
         **whole,
         "by_config_type": by_kind,
         "by_element": by_element,
     }
 
 
-def _part(assessment: Assessment, constant_bar: ConstantBar, frames: Mask, atoms: Mask) -> dict[str, Any]:
+def _part(
+    assessment: Assessment, labels: Labels, constant_bar: ConstantBar, frames: Mask, atoms: Mask
+) -> dict[str, Any]:
     """Errors, scores and error bars of some frames and atoms; no frames: figures of atoms only."""
-    labels = assessment.labels
-    assert labels is not None
-    force_error, energy_error = assessment.force_error(labels), assessment.energy_error(labels)
+    batch = assessment.batch
+    force_error, energy_error = batch.force_error(labels), batch.energy_error(labels)
+    stress_error = batch.errors(labels).stress
     per_atom = np.linalg.norm(force_error, axis=1)
-    errors: dict[Level, Array] = {"atom": per_atom, "frame": frame_max(per_atom, assessment.offsets)}
-    if assessment.neighbourhood_error is not None:
-        errors["neighbourhood"] = assessment.neighbourhood_error
+    errors: dict[Level, Array] = {"atom": per_atom, "frame": frame_max(per_atom, batch.offsets)}
+    if batch.neighbourhood_error is not None:
+        errors["neighbourhood"] = batch.neighbourhood_error
 
     result: dict[str, Any] = {
         "frames": int(frames.sum()),
@@ -117,10 +122,9 @@ def _part(assessment: Assessment, constant_bar: ConstantBar, frames: Mask, atoms
             "largest_force_error_eV_per_A": _number(np.max, per_atom[atoms]),
         },
         "scores": {},
-        "error_bars": {},
     }
-    moving_atoms: Mask = np.asarray(~assessment.still.all(axis=1))
-    moving_frames = frame_max(moving_atoms.astype(float), assessment.offsets) > 0
+    moving_atoms: Mask = np.asarray(~batch.still.all(axis=1))
+    moving_frames = frame_max(moving_atoms.astype(float), batch.offsets) > 0
     for (name, level), score in assessment.scores.items():
         here, moving = (frames, moving_frames) if level == "frame" else (atoms, moving_atoms)
         error = np.abs(energy_error) if name in OF_ENERGIES else errors.get(level)
@@ -128,21 +132,21 @@ def _part(assessment: Assessment, constant_bar: ConstantBar, frames: Mask, atoms
             numbers = _ranking(score.values, error, score.threshold, here, moving)
             result["scores"].setdefault(name, {})[level] = numbers
             if level == "atom" and frames.any():  # means over frames: Heid et al., Eqs. 7-8
-                mean, mean_error = (frame_mean(values, assessment.offsets) for values in (score.values, error))
+                mean, mean_error = (frame_mean(values, batch.offsets) for values in (score.values, error))
                 result["scores"][name]["frame_mean"] = _ranking(mean, mean_error, None, frames, moving_frames)
 
-    moving = atoms[:, None] & ~assessment.still
-    bars = result["error_bars"]
-    bars["force"] = _bar(assessment, "force", assessment.force_bar, force_error, moving, constant_bar)
-    bars["energy"] = _bar(assessment, "energy", assessment.energy_bar, energy_error, frames, constant_bar)
-    bars["stress"] = None
-    if assessment.stress is not None and labels.stress is not None:
-        stress_error = assessment.stress - labels.stress
+    if stress_error is not None:
         result["errors"]["stress_rmse_meV_per_A3"] = _number(rmse, 1000 * stress_error[frames])
         result["errors"]["stress_mae_meV_per_A3"] = _number(mae, 1000 * stress_error[frames])
-        bars["stress"] = _bar(assessment, "stress", assessment.stress_bar, stress_error, frames, constant_bar)
-    found = spanned(assessment, labels, frames, atoms)
-    result["envelope"] = {"force": None, "energy": None, "stress": None} | {q: _envelope(s) for q, s in found.items()}
+    moving = atoms[:, None] & ~batch.still
+    result["error_bars"] = {
+        "force": _bar(assessment, "force", force_error, moving, constant_bar),
+        "energy": _bar(assessment, "energy", energy_error, frames, constant_bar),
+        "stress": None if stress_error is None else _bar(assessment, "stress", stress_error, frames, constant_bar),
+    }
+    result["envelope"] = {"force": None, "energy": None, "stress": None} | {
+        quantity: _envelope(values) for quantity, values in enveloped(batch, labels, frames, atoms).items()
+    }
     return result
 
 
@@ -159,31 +163,25 @@ def _ranking(score: Array, error: Array, threshold: float | None, here: Mask, mo
 
 
 def _bar(
-    assessment: Assessment, quantity: str, bar: ErrorBar | None, error: Array, here: Mask, constant_bar: ConstantBar
+    assessment: Assessment, quantity: Quantity, error: Array, here: Mask, constant_bar: ConstantBar
 ) -> dict[str, Any] | None:
-    if bar is None or not here.any():
+    """The figures of an error bar on the values `here`, a mask of the rows or the values of `error`."""
+    bar, frame = assessment.bars[quantity], assessment.batch.frames_of[quantity]
+    if bar is None or frame is None or not here.any():
         return None
     constant = constant_bar(quantity, bar.mean)
-    frame = _frame_of(assessment, quantity)
+    width = bar.half_width(0.68)
+    values = Residuals(error[here].ravel(), width[here].ravel(), frame[here].ravel(), quantity=quantity)
     figures = {
         "bar": assessment.bar,
         "unit": bar.unit,
-        **_bar_figures(bar, error, here, frame),
-        "constant_bar": None if constant is None else _bar_figures(constant, error, here, frame),
+        **_bar_figures(bar.at(here), values),
+        "constant_bar": None if constant is None else _bar_figures(constant.at(here), values),
     }
-    spread = bar.half_width(0.68)
-    figures["ause"] = _number(ause, spread[here].ravel(), error[here].ravel())
+    figures["ause"] = _number(ause, values.spread, values.error)
     if quantity == "force":
         figures["vector_coverage"] = _vectors(bar, error, here)
     return figures
-
-
-def _frame_of(assessment: Assessment, quantity: str) -> NDArray[np.int64]:
-    """The frame of each value: `(A, 3)` forces, `(F,)` energies, `(F, 6)` stresses."""
-    frames = np.arange(len(assessment.names))
-    if quantity == "force":
-        return np.repeat(assessment.frame_of_atom[:, None], 3, axis=1)
-    return np.repeat(frames[:, None], 6, axis=1) if quantity == "stress" else frames
 
 
 def _vectors(bar: ErrorBar, error: Array, here: Mask) -> dict[str, float] | None:
@@ -197,56 +195,43 @@ def _vectors(bar: ErrorBar, error: Array, here: Mask) -> dict[str, float] | None
     return {str(level): vector_coverage(e, std, level) for level in LEVELS}
 
 
-def _strata(assessment: Assessment, neighbours: NDArray[np.int64] | None) -> dict[str, Any]:
+def _strata(assessment: Assessment, labels: Labels, neighbours: NDArray[np.int64] | None) -> dict[str, Any]:
     """Error bars of forces and energies by parts of the data: see `assay.evaluation.strata.by_strata`; `None` without a
     bar."""
-    labels = assessment.labels
-    assert labels is not None
-    cases = {
-        "force": (assessment.force_bar, assessment.force_error(labels), ~assessment.still),
-        "energy": (assessment.energy_bar, assessment.energy_error(labels), np.ones(len(assessment.names), dtype=bool)),
-    }
-    return {
-        quantity: None
-        if bar is None or not here.any()
-        else by_strata(
-            bar,
-            error,
-            here,
-            _frame_of(assessment, quantity),
-            of_atoms(assessment, neighbours) if quantity == "force" else of_frames(assessment),
-        )
-        for quantity, (bar, error, here) in cases.items()
-    }
+    batch = assessment.batch
+    divisions = PerQuantity(energy=of_frames(batch), force=of_atoms(batch, neighbours))
+    columns = (assessment.bars, batch.errors(labels), batch.counted, batch.frames_of, divisions)
+    found = {quantity: by_strata(*values) for quantity, *values in together(*columns) if values[2].any()}
+    return {quantity: found.get(quantity) for quantity in ("force", "energy")}
 
 
-def _envelope(values: Spanned) -> dict[str, Any]:
+def _envelope(values: Enveloped) -> dict[str, Any]:
     """Share of labels outside the members' envelope with its 95 % interval, and |error| over the members' spread.
 
     `mean_range` is the mean distance of the envelope's ends, in the unit of the quantity (energies per atom).
     """
-    y, low, high = values.label, values.low, values.high
-    ends = envelope_violation_interval(y, low, high, values.frame)
-    ratios = error_ratio_quantiles(values.predicted - y, values.std, RATIO_LEVELS)
+    y, low, high = values.label, values.envelope.low, values.envelope.high
+    ends = envelope_violation_interval(y, low, high, values.residuals.frame)
+    ratios = error_ratio_quantiles(values.residuals.error, values.residuals.spread, RATIO_LEVELS)
     return {
         "values": y.size,
         "violation": envelope_violation(y, low, high),
         "violation_95": None if np.isnan(ends).any() else list(ends),
         "mean_range": float(np.mean(high - low)),
-        "mean_std": float(np.mean(values.std)),
+        "mean_std": float(np.mean(values.residuals.spread)),
         "error_over_std": {str(level): _finite(ratio) for level, ratio in ratios.items()},
     }
 
 
-def _bar_figures(bar: ErrorBar, error: Array, here: Mask, frame: NDArray[np.int64]) -> dict[str, Any]:
+def _bar_figures(bar: ErrorBar, values: Residuals) -> dict[str, Any]:
     """Coverage with width, and ratios of error and bar and proper scores where the bar is a distribution.
 
     `mean_width` is the mean full width of the 68 % intervals; `without_bar` counts errors with a zero or infinite bar.
     `signed_area` is above 0 for bars that are too small. `ence_95` is the interval of ENCE by resampling frames, and
     `ence_by_chance` the mean and the 95 % quantile of what right bars have.
     """
-    e = error[here].ravel()
-    half = {level: bar.half_width(level)[here].ravel() for level in LEVELS}
+    e = values.error
+    half = {level: bar.half_width(level).ravel() for level in LEVELS}
     figures: dict[str, Any] = {
         "values": e.size,
         "mean_width": _finite(2 * float(np.mean(half[0.68]))),
@@ -256,10 +241,10 @@ def _bar_figures(bar: ErrorBar, error: Array, here: Mask, frame: NDArray[np.int6
     figures["interval_score"] = {str(level): _number(interval_score, e, width, level) for level, width in half.items()}
     names = ("ence", "nll", "crps", "miscalibration_area", "signed_area", "ence_95", "ence_by_chance")
     if not isinstance(bar, Gaussian):
-        held = [np.mean(np.abs(e) <= bar.half_width(level)[here].ravel()) for level in PROMISED]
+        held = [np.mean(np.abs(e) <= bar.half_width(level).ravel()) for level in PROMISED]
         over, under = areas_over_and_under(PROMISED, held)
         return figures | dict.fromkeys(names) | {"miscalibration_area": over + under, "signed_area": over - under}
-    std = bar.std[here].ravel()
+    std = bar.std.ravel()
     ratios = error_ratio_quantiles(e, std, RATIO_LEVELS)
     figures["error_over_bar"] = {str(level): _finite(ratio) for level, ratio in ratios.items()}
     usable = (std > 0) & np.isfinite(std)
@@ -269,7 +254,7 @@ def _bar_figures(bar: ErrorBar, error: Array, here: Mask, frame: NDArray[np.int6
     functions = (ence, gaussian_nll, gaussian_crps, miscalibration_area, signed_miscalibration_area)
     figures |= {name: _number(f, e[usable], std[usable]) for name, f in zip(names, functions, strict=False)}
     for name, interval in (("ence_95", ence_interval), ("ence_by_chance", ence_by_chance)):
-        ends = interval(e[usable], std[usable], frame[here].ravel()[usable]) if usable.any() else (np.nan, np.nan)
+        ends = interval(e[usable], std[usable], values.frame[usable]) if usable.any() else (np.nan, np.nan)
         figures[name] = list(ends) if np.isfinite(ends).all() else None
     return figures
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from assay.execution.workers import Failure, Progress
 from assay.frames.frame import Frame, content_hash
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
 from assay.metrics import coverage, ence, rmse, spearman
 from assay.results.arrays import Array
@@ -133,7 +133,7 @@ def _judged(
     pairs = list(gauge.stream(frames, workers=workers, progress=progress))
     kept = np.array([not isinstance(result, Failure) for _, result in pairs])
     scored, failed = Gauge.split(pairs)
-    found = gauge.assessment(Batch.collect(scored), failed) if scored else None
+    found = gauge.assessment(collect(scored), failed) if scored else None
     return [
         {
             **dict.fromkeys(TABLES, np.nan),
@@ -146,21 +146,21 @@ def _judged(
 
 def _cell(found: Assessment, here: NDArray[np.bool_], flag: str) -> dict[str, float]:
     """The figures of the frames `here` `(F,)`; what is not defined is left out."""
-    labels = found.labels
+    batch, labels = found.batch, found.batch.labels
     if labels is None or not here.any():
         return {}
-    moving = here[found.frame_of_atom][:, None] & ~found.still
-    force, energy = found.force_error(labels), found.energy_error(labels)[here]
+    moving = here[batch.frame_of_atom][:, None] & ~batch.still
+    force, energy = batch.force_error(labels), batch.energy_error(labels)[here]
     figures = {
-        "force_rmse_eV_per_A": rmse(force[here[found.frame_of_atom]]),
+        "force_rmse_eV_per_A": rmse(force[here[batch.frame_of_atom]]),
         "energy_rmse_meV_per_atom": 1000 * rmse(energy),
     }
-    if found.energy_bar is not None:
-        figures["energy_coverage_95"] = coverage(energy, found.energy_bar.half_width(0.95)[here])
+    if found.bars.energy is not None:
+        figures["energy_coverage_95"] = coverage(energy, found.bars.energy.half_width(0.95)[here])
     limit = found.scores.get((flag, "frame"))
     if limit is not None and limit.threshold is not None:
         figures["flagged"] = float(np.mean(limit.flagged[here]))
-    bar = found.force_bar
+    bar = found.bars.force
     if bar is None or not moving.any():
         return figures
     e = force[moving]

@@ -14,7 +14,7 @@ from assay.execution.workers import Failure
 from assay.frames.frame import Frame, FrameError, Skipped
 from assay.frames.writing import frames_out
 from assay.gauge.annotate import annotated
-from assay.gauge.batch import Batch, Scored
+from assay.gauge.batch import Scored, collect
 from assay.gauge.gauge import Gauge
 from assay.gauge.tiled_scorer import Blocks, stream
 from assay.regions.tiles import surroundings
@@ -71,9 +71,9 @@ def assess_stream(
     if any(result.force_spread is None for _, result in scored):
         gauge = replace(gauge, bar="")
     scored = _in_common(scored)
-    assessment = gauge.assessment(Batch.collect(scored), tuple(skipped))
+    assessment = gauge.assessment(collect(scored), tuple(skipped))
     first = next((name for name, level in assessment.scores if level == "atom"), "")
-    return assessment, worst.get(first if assessment.forces is None else FORCE_BAR)
+    return assessment, worst.get(first if assessment.batch.forces is None else FORCE_BAR)
 
 
 def _in_common(scored: list[tuple[Frame, Scored]]) -> list[tuple[Frame, Scored]]:
@@ -109,10 +109,10 @@ def _pictured(frame: Frame, name: str, risk: Array) -> Atoms:
 
 def _risk_of_atoms(gauge: Gauge, frame: Frame, scored: Scored) -> tuple[str, Array | None]:
     """What the picture of the worst frame shows, `(A,)`: norms of force bars, or the first score of atoms."""
-    forces, spread = scored.evaluation.forces, scored.force_spread
+    forces, spread = scored.prediction.forces, scored.force_spread
     if forces is None or spread is None:
         name = next((name for name, level in scored.scores if level == "atom"), "")
         return name, scored.scores.get((name, "atom"))
-    bar = gauge.assessment(Batch.collect([(frame, scored)])).force_bar
+    bar = gauge.assessment(collect([(frame, scored)])).bars.force
     bars = spread if bar is None else bar.half_width(ONE_SIGMA)
     return FORCE_BAR, np.asarray(np.linalg.norm(bars, axis=1))

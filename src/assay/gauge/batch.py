@@ -1,4 +1,4 @@
-"""Columns of scored frames, still without thresholds and error bars."""
+"""What is said of one frame, and columns of many."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from assay.frames.frame import Frame
 from assay.results.arrays import Array
-from assay.results.assessment import Labels
-from assay.results.envelope import Envelope, Envelopes, Predicted, joined
+from assay.results.batch import Batch, Labels
+from assay.results.envelope import Envelopes, joined
 from assay.results.prediction import Prediction
 from assay.results.score import Key
 
@@ -23,7 +23,7 @@ class Scored:
 
     | field | meaning | shape |
     |---|---|---|
-    | evaluation | predictions, without features and members; empty for features without predictions | |
+    | prediction | predictions, without features and members; empty for features without predictions | |
     | scores | by (name, level) | `(A,)`, or `(1,)` for frames |
     | energy_spread, … | of energy per atom, force components, stress; `None` without | `()`, `(A, 3)`, `(6,)` |
     | still | the force component vanishes by symmetry; false without predictions | `(A, 3)` |
@@ -33,7 +33,7 @@ class Scored:
     | envelopes | what the members span, without members empty | `(1,)`, `(A, 3)`, `(1, 6)` |
     """
 
-    evaluation: Prediction
+    prediction: Prediction
     scores: dict[Key, Array]
     energy_spread: float | None
     force_spread: Array | None
@@ -42,78 +42,37 @@ class Scored:
     members: int
     neighbourhood_error: Array | None
     companions: dict[str, NDArray[Any]]
-    envelopes: Envelopes = field(default_factory=dict)
+    envelopes: Envelopes = field(default_factory=Envelopes)
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Columns of scored frames, still without thresholds and error bars: F frames, A atoms.
-
-    Fields as in `Scored` and `assay.results.assessment.Assessment`; `energy_spread` is `(F,)`, `force_spread` `(A, 3)`,
-    `stress_spread` `(F, 6)`; columns of predictions and spreads are `None` unless every frame has them. Envelopes are
-    NaN for frames that have none, where others have.
-    """
-
-    names: tuple[str, ...]
-    config_types: tuple[str, ...]
-    offsets: NDArray[np.int64]
-    numbers: NDArray[np.int64]
-    energy: Array | None
-    forces: Array | None
-    stress: Array | None
-    scores: dict[Key, Array]
-    energy_spread: Array | None
-    force_spread: Array | None
-    stress_spread: Array | None
-    still: NDArray[np.bool_]
-    members: int
-    labels: Labels | None
-    neighbourhood_error: Array | None
-    companions: dict[str, NDArray[Any]]
-    envelopes: dict[Predicted, Envelope]
-
-    @classmethod
-    def collect(cls, scored: Sequence[tuple[Frame, Scored]]) -> Batch:
-        """Concatenate; raises `ValueError` without frames."""
-        if not scored:
-            raise ValueError("no frame could be evaluated")
-        frames = [frame for frame, _ in scored]
-        results = [result for _, result in scored]
-        evaluations = [result.evaluation for result in results]
-        return cls(
-            names=tuple(frame.origin for frame in frames),
-            config_types=tuple(frame.config_type for frame in frames),
-            offsets=np.cumsum([0, *(len(frame.atoms) for frame in frames)]),
-            numbers=np.concatenate([frame.atoms.numbers for frame in frames]).astype(np.int64),
-            energy=_stacked([evaluation.energy for evaluation in evaluations]),
-            forces=_joined([evaluation.forces for evaluation in evaluations]),
-            stress=_stacked([evaluation.stress for evaluation in evaluations]),
-            scores={key: np.concatenate([result.scores[key] for result in results]) for key in results[0].scores},
-            energy_spread=_stacked([result.energy_spread for result in results]),
-            force_spread=_joined([result.force_spread for result in results]),
-            stress_spread=_stacked([result.stress_spread for result in results]),
-            still=np.concatenate([result.still for result in results]),
-            members=results[0].members,
-            labels=_labels(frames),
-            neighbourhood_error=_joined([result.neighbourhood_error for result in results]),
-            companions={
-                name: np.concatenate([result.companions[name] for result in results]) for name in results[0].companions
-            },
-            envelopes=joined([(len(frame.atoms), result.envelopes) for frame, result in scored]),
-        )
-
-    @property
-    def natoms(self) -> NDArray[np.int64]:
-        """`(F,)`."""
-        return np.diff(self.offsets)
-
-    @property
-    def fractions(self) -> Array:
-        """Of the S species that there are, of the atoms of each frame, `(F, S)`."""
-        species, index = np.unique(self.numbers, return_inverse=True)
-        counts = np.zeros((len(self.names), len(species)))
-        np.add.at(counts, (np.repeat(np.arange(len(self.names)), self.natoms), index), 1)
-        return counts / self.natoms[:, None]
+def collect(scored: Sequence[tuple[Frame, Scored]]) -> Batch:
+    """The frames as columns; raises `ValueError` without any."""
+    if not scored:
+        raise ValueError("no frame could be evaluated")
+    frames = [frame for frame, _ in scored]
+    results = [result for _, result in scored]
+    predictions = [result.prediction for result in results]
+    return Batch(
+        names=tuple(frame.origin for frame in frames),
+        config_types=tuple(frame.config_type for frame in frames),
+        offsets=np.cumsum([0, *(len(frame.atoms) for frame in frames)]),
+        numbers=np.concatenate([frame.atoms.numbers for frame in frames]).astype(np.int64),
+        energy=_stacked([prediction.energy for prediction in predictions]),
+        forces=_joined([prediction.forces for prediction in predictions]),
+        stress=_stacked([prediction.stress for prediction in predictions]),
+        scores={key: np.concatenate([result.scores[key] for result in results]) for key in results[0].scores},
+        energy_spread=_stacked([result.energy_spread for result in results]),
+        force_spread=_joined([result.force_spread for result in results]),
+        stress_spread=_stacked([result.stress_spread for result in results]),
+        still=np.concatenate([result.still for result in results]),
+        members=results[0].members,
+        labels=_labels(frames),
+        neighbourhood_error=_joined([result.neighbourhood_error for result in results]),
+        companions={
+            name: np.concatenate([result.companions[name] for result in results]) for name in results[0].companions
+        },
+        envelopes=joined([(len(frame.atoms), result.envelopes) for frame, result in scored]),
+    )
 
 
 def _stacked(rows: Sequence[Array | float | None]) -> Array | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,27 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
 from assay.frames.frame import Frame
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
-from assay.results.assessment import NO_PREDICTIONS
+from assay.results.batch import NO_PREDICTIONS
 from assay.results.envelope import PREDICTED
 from assay.results.error_bars import ONE_SIGMA, ErrorBar
 from assay.scores.protocol import Companioned
+
+
+def calculator(gauge: Gauge | str | Path, *, allow_import: tuple[str, ...] = (), **options: Any) -> GaugeCalculator:
+    """An ASE calculator with error bars of a gauge, or of a file `NAME.gauge`.
+
+    | argument | meaning |
+    |---|---|
+    | gauge | what makes predictions, scores and error bars |
+    | allow_import | modules that a gauge file may import, as of `assay.Gauge.load` |
+    | options | of `ase.calculators.calculator.Calculator` |
+
+    Raises `assay.GaugeFileError` for a file that is not a gauge, is damaged or too new.
+    """
+    gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
+    return GaugeCalculator(gauge, **options)
 
 
 class GaugeCalculator(Calculator):  # type: ignore[misc]
@@ -52,10 +68,10 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
         self._atom_scores = [score.name for score in gauge.scores if score.home == "atom"]
         predicted = [
             *type(self).implemented_properties,
-            *(f"{name}_uncertainty" for name in ("energy", "forces", "stress")),
+            *(f"{name}_uncertainty" for _, name in PREDICTED.items()),
             "energy_ensemble",
             "forces_ensemble",
-            *(f"{name}_{end}" for name in PREDICTED for end in ("std", "min", "max")),
+            *(f"{name}_{end}" for _, name in PREDICTED.items() for end in ("std", "min", "max")),
         ]
         self.implemented_properties = [
             *(predicted if gauge.bar else ()),
@@ -79,31 +95,31 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
         super().calculate(atoms, properties, system_changes)
         frame = Frame(self.atoms, "calculator:0", str(self.atoms.info.get("config_type", "")))
         scored = self._scorer(frame, keep_members=True)
-        evaluation = scored.evaluation
-        assessment = self.gauge.assessment(Batch.collect([(frame, scored)]))
+        prediction = scored.prediction
+        assessment = self.gauge.assessment(collect([(frame, scored)]))
         self.results: dict[str, Any] = {
             **{name: assessment.scores[name, "atom"].values for name in self._atom_scores},
             **{f"{name}_neighbourhood": assessment.scores[name, "neighbourhood"].values for name in self._atom_scores},
-            **assessment.companions,
+            **assessment.batch.companions,
         }
         optional = {
-            "energy": evaluation.energy,
-            "free_energy": evaluation.energy,
-            "forces": evaluation.forces,
-            "stress": evaluation.stress,
-            "energy_ensemble": evaluation.energy_members,
-            "forces_ensemble": evaluation.forces_members,
-            "energy_uncertainty": _deviation(assessment.energy_bar, len(self.atoms)),
-            "forces_uncertainty": _deviation(assessment.force_bar),
-            "stress_uncertainty": _deviation(assessment.stress_bar),
+            "energy": prediction.energy,
+            "free_energy": prediction.energy,
+            "forces": prediction.forces,
+            "stress": prediction.stress,
+            "energy_ensemble": prediction.energy_members,
+            "forces_ensemble": prediction.forces_members,
+            "energy_uncertainty": _deviation(assessment.bars.energy, len(self.atoms)),
+            "forces_uncertainty": _deviation(assessment.bars.force),
+            "stress_uncertainty": _deviation(assessment.bars.stress),
         }
         self.results |= {key: value for key, value in optional.items() if value is not None}
         for key in ("energy_uncertainty", "stress_uncertainty"):
             if key in self.results:
                 self.results[key] = self.results[key][0]
-        for name, envelope in assessment.envelopes.items():
-            for key, value in envelope.columns(name).items():
-                self.results[key] = value if name == "forces" else value[0]
+        for quantity, envelope in assessment.batch.envelopes.items():
+            for key, value in envelope.columns(quantity).items():
+                self.results[key] = value if quantity == "force" else value[0]
 
     def annotate(self, atoms: Atoms) -> Atoms:
         """A copy of `atoms` without calculator and with all results in `info` and `arrays`, and `info["max_gamma"]`."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from assay.gauge.batch import Batch
+from assay.results.batch import Batch
+from assay.results.per_quantity import PerQuantity
 from assay.scores.d_optimality.local import LocalGrade, majority
 from assay.scores.protocol import Companioned, FittedScore
 
 Groups = NDArray[np.str_]
 
 
-def groups(batch: Batch, grouping: str, scores: Sequence[FittedScore]) -> Mapping[str, Groups]:
+def groups(batch: Batch, grouping: str, scores: Sequence[FittedScore]) -> PerQuantity[Groups]:
     """The group of every energy `(F,)`, force component `(A, 3)` and stress component `(F, 6)`.
 
     | grouping | of an atom | of a frame |
@@ -44,11 +45,11 @@ def groups(batch: Batch, grouping: str, scores: Sequence[FittedScore]) -> Mappin
         of_frame = [majority(cluster[a:b]) if np.any(cluster[a:b] >= 0) else -1 for a, b in pairwise(batch.offsets)]
         frames = names[of_frame]
     n = len(batch.names)
-    return {
-        "energy": frames,
-        "force": np.broadcast_to(atoms[:, None], (len(atoms), 3)),
-        "stress": np.broadcast_to(frames[:, None], (n, 6)),
-    }
+    return PerQuantity(
+        energy=frames,
+        force=np.broadcast_to(atoms[:, None], (len(atoms), 3)),
+        stress=np.broadcast_to(frames[:, None], (n, 6)),
+    )
 
 
 def cluster_names(scores: Sequence[FittedScore]) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ class Guard:
         threshold: float | None = None,
         cap: float | None = None,
     ) -> None:
-        self._calculator = atoms.calc if gauge is None else gauge.calculator()
+        self._calculator = atoms.calc if gauge is None else GaugeCalculator(gauge)
         if not isinstance(self._calculator, GaugeCalculator):
             raise TypeError(
                 f"the guard needs atoms with a calculator of a gauge, not {type(atoms.calc).__name__}, or gauge="

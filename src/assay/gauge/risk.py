@@ -8,6 +8,7 @@ import numpy as np
 
 from assay.gauge.assess import MANY
 from assay.results.assessment import Assessment
+from assay.results.batch import Batch
 from assay.results.error_bars import ONE_SIGMA
 
 BAR = "largest_force_error_bar_eV_per_A"
@@ -21,28 +22,28 @@ def risk_summary(assessment: Assessment) -> dict[str, Any]:
 
     Risk is the largest force error bar; without predictions, the first score of atoms.
     """
-    bar = assessment.force_bar
+    batch, bar, of_energy = assessment.batch, assessment.bars.force, assessment.bars.energy
     width = np.linalg.norm(bar.half_width(ONE_SIGMA), axis=1) if bar is not None else None
     score = next((s for (_, level), s in assessment.scores.items() if level == "atom" and not assessment.bar), None)
     of_atoms, risk = (width, BAR) if score is None else (score.values, score.name)
     frames = []
-    for f, name in enumerate(assessment.names):
-        atoms = slice(assessment.offsets[f], assessment.offsets[f + 1])
+    for f, name in enumerate(batch.names):
+        atoms = slice(batch.offsets[f], batch.offsets[f + 1])
         row: dict[str, Any] = {
             "frame": name,
-            "config_type": assessment.config_types[f],
-            "atoms": int(assessment.natoms[f]),
+            "config_type": batch.config_types[f],
+            "atoms": int(batch.natoms[f]),
         }
-        if assessment.energy is not None:
-            row["energy_eV"] = float(assessment.energy[f])
-        if assessment.energy_bar is not None:
-            row["energy_error_bar_eV_per_atom"] = _finite(assessment.energy_bar.half_width(ONE_SIGMA)[f])
-        row |= _spanned(assessment, f, atoms)
+        if batch.energy is not None:
+            row["energy_eV"] = float(batch.energy[f])
+        if of_energy is not None:
+            row["energy_error_bar_eV_per_atom"] = _finite(of_energy.half_width(ONE_SIGMA)[f])
+        row |= _between_members(batch, f, atoms)
         if width is not None:
             row[BAR] = _finite(width[atoms].max())
         if of_atoms is not None:
             row["riskiest_atom"] = int(of_atoms[atoms].argmax())
-        if assessment.natoms[f] > MANY:
+        if batch.natoms[f] > MANY:
             row["over_atoms"] = _over_atoms(assessment, atoms)
         row |= {n: _finite(s.values[f]) for (n, level), s in assessment.scores.items() if level == "frame"}
         row["flagged_by"] = [n for (n, level), s in assessment.scores.items() if level == "frame" and s.flagged[f]]
@@ -52,28 +53,28 @@ def risk_summary(assessment: Assessment) -> dict[str, Any]:
     for (name, level), score in assessment.scores.items():
         flagged.setdefault(name, {})[level] = None if score.threshold is None else float(score.flagged.mean())
     return {
-        "frames": len(assessment.names),
-        "atoms": len(assessment.numbers),
+        "frames": len(batch.names),
+        "atoms": len(batch.numbers),
         "skipped": len(assessment.failed),
         "failed": [{"frame": origin, "reason": reason} for origin, reason in assessment.failed],
         "error_bar": assessment.bar,
-        "global_bars": dict(assessment.global_bars),
+        "global_bars": dict(assessment.global_bars.items()),
         "flagged": flagged,
         "by_risk": frames,
     }
 
 
-def _spanned(assessment: Assessment, f: int, atoms: slice) -> dict[str, float | None]:
+def _between_members(batch: Batch, f: int, atoms: slice) -> dict[str, float | None]:
     """What the members span of a frame: its energy, and the widest of its force and stress components."""
     found: dict[str, float | None] = {}
-    for name, envelope in assessment.envelopes.items():
-        rows = atoms if name == "forces" else f
-        if name == "energy":
-            found |= {f"{key}_eV": _finite(column[f]) for key, column in envelope.columns(name).items()}
+    for quantity, envelope in batch.envelopes.items():
+        if quantity == "energy":
+            found |= {f"{key}_eV": _finite(column[f]) for key, column in envelope.columns(quantity).items()}
         else:
-            what, unit = {"forces": ("force", "eV_per_A"), "stress": ("stress", "eV_per_A3")}[name]
-            found[f"largest_{what}_std_{unit}"] = _finite(envelope.std[rows].max())
-            found[f"largest_{what}_range_{unit}"] = _finite((envelope.high - envelope.low)[rows].max())
+            one = envelope.at(atoms if quantity == "force" else f)
+            unit = "eV_per_A" if quantity == "force" else "eV_per_A3"
+            found[f"largest_{quantity}_std_{unit}"] = _finite(one.std.max())
+            found[f"largest_{quantity}_range_{unit}"] = _finite((one.high - one.low).max())
     return found
 
 

@@ -19,7 +19,7 @@ from assay.gauge.batch import Scored
 from assay.gauge.spreads import ENERGIES, force_spread, proportional_to_errors
 from assay.regions.neighbourhoods import neighbourhood_mean
 from assay.results.arrays import Array
-from assay.results.assessment import NO_PREDICTIONS
+from assay.results.batch import NO_PREDICTIONS
 from assay.results.envelope import Envelope, envelopes
 from assay.results.prediction import Prediction
 from assay.results.score import Key
@@ -69,18 +69,18 @@ class FrameScorer:
                 raise FrameError(f"predicted {name} not finite")
         values, companions = values_of(self.scores, evaluation, atoms.numbers)
         levels, neighbourhood_error = self._levels(frame, evaluation, values)
-        spanned = envelopes(evaluation)
+        of_members = envelopes(evaluation)
         return Scored(
-            evaluation=evaluation
+            prediction=evaluation
             if keep_members
             else Prediction(evaluation.energy, evaluation.forces, evaluation.stress),
             scores=levels,
             **self._spreads(evaluation, values, atoms.numbers),
-            still=_still(evaluation, spanned.get("forces"), frame),
+            still=_still(evaluation, of_members.force, frame),
             members=next((len(m) for m in (evaluation.forces_members, evaluation.energy_members) if m is not None), 0),
             neighbourhood_error=neighbourhood_error,
             companions=companions,
-            envelopes=spanned,
+            envelopes=of_members,
         )
 
     def _levels(

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 
 from assay.frames.compositions import foreign_zero
-from assay.gauge.batch import Batch
 from assay.regions.neighbourhoods import frame_max
 from assay.results.arrays import Array, Level
+from assay.results.batch import Batch
 from assay.results.score import Key
 from assay.scores.d_optimality.local import majority
 from assay.scores.protocol import FittedScore
@@ -62,7 +62,7 @@ def cluster_fences(training: Batch, clusters: int) -> Array:
     """
     if training.labels is None or training.forces is None:
         raise ValueError("thresholds by cluster need labelled training frames and predicted forces")
-    errors = np.linalg.norm(training.forces - training.labels.forces, axis=1)
+    errors = np.linalg.norm(training.force_error(training.labels), axis=1)
     of_cluster = [errors[training.companions["gamma_cluster"] == k] for k in range(clusters)]
     return np.array([tukey_fence(each if len(each) >= FEWEST else errors) for each in of_cluster])
 
@@ -89,13 +89,13 @@ def _fences(training: Batch) -> dict[tuple[str, Level], float]:
     labels, neighbourhood_error = training.labels, training.neighbourhood_error
     if labels is None or training.energy is None or training.forces is None or neighbourhood_error is None:
         return {}
-    force_error = np.linalg.norm(training.forces - labels.forces, axis=1)
+    force_error = np.linalg.norm(training.force_error(labels), axis=1)
     found: dict[tuple[str, Level], float] = {
         ("force", "atom"): tukey_fence(force_error),
         ("force", "neighbourhood"): tukey_fence(neighbourhood_error),
         ("force", "frame"): tukey_fence(frame_max(force_error, training.offsets)),
     }
-    energy_error = (training.energy - labels.energy) / training.natoms
+    energy_error = training.energy_error(labels)
     fence = tukey_fence(np.abs(energy_error))
     if fence > EXACT and not foreign_zero(training.fractions, energy_error):
         found["energy", "frame"] = fence

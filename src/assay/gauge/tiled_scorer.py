@@ -27,6 +27,7 @@ from assay.regions.neighbourhoods import neighbourhood_mean
 from assay.regions.tiles import blocks
 from assay.results.arrays import Array
 from assay.results.envelope import Envelope, envelopes
+from assay.results.per_quantity import PerQuantity
 from assay.results.prediction import Prediction
 from assay.results.score import Key
 from assay.scores.d_optimality.cluster_wise import ClusterWiseGrade
@@ -127,9 +128,9 @@ def score_in_blocks(
         levels[name, "neighbourhood"] = mean
         levels[name, "frame"] = of_atoms.max(keepdims=True)
     bar = values.get(scorer.bar_score) if how.forces else None
-    spanned = [forces[name] for name in ("forces_std", "forces_min", "forces_max") if name in forces]
+    of_members = [forces[name] for name in ("forces_std", "forces_min", "forces_max") if name in forces]
     return Scored(
-        evaluation=Prediction(forces=forces.get("forces")),
+        prediction=Prediction(forces=forces.get("forces")),
         scores=levels,
         energy_spread=None,
         force_spread=None if bar is None else force_spread(proportional_to_errors(scorer.bar_score, bar)),
@@ -138,7 +139,7 @@ def score_in_blocks(
         members=0,
         neighbourhood_error=None,
         companions=companions,
-        envelopes={"forces": Envelope(*spanned)} if spanned else {},
+        envelopes=PerQuantity(force=Envelope(*of_members) if of_members else None),
     )
 
 
@@ -187,8 +188,8 @@ class _OfCore:
         values, companions = values_of(self.scores, evaluation, atoms.numbers[core])
         if evaluation.forces is None:
             return values, companions, {}
-        spanned = {} if (found := envelopes(evaluation).get("forces")) is None else found.columns("forces")
-        return values, companions, {"forces": evaluation.forces, **spanned}
+        of_members = {} if (found := envelopes(evaluation).force) is None else found.columns("force")
+        return values, companions, {"forces": evaluation.forces, **of_members}
 
 
 def _in_blocks(

@@ -14,14 +14,13 @@ from assay.execution.progress import Stage
 from assay.execution.workers import Failure, Progress, map_frames
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped
-from assay.gauge.batch import Batch
 from assay.gauge.thresholds import cluster_fences, cluster_levels, tukey_fence
 from assay.linear.fit import fit_linear
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.residual import residual_of
 from assay.linear.weights import Weights
 from assay.results.arrays import Array
-from assay.results.assessment import NO_PREDICTIONS
+from assay.results.batch import NO_PREDICTIONS, Batch
 from assay.scores.d_optimality.cluster_wise import ClusterWiseForce, ClusterWiseGrade
 from assay.scores.d_optimality.local import LocalGrade
 from assay.scores.features.training import TrainingFeatures
@@ -256,7 +255,7 @@ def by_cluster(scores: Sequence[FittedScore], training: Batch, held_out: Batch |
     Raises `ValueError` without `gamma_local`, or with neither members nor held-out frames.
     """
     local = next((score for score in scores if isinstance(score, LocalGrade)), None)
-    of_forces = "forces" in training.envelopes  # those of a corrector of energies don't differ
+    of_forces = training.envelopes.force is not None  # those of a corrector of energies don't differ
     if local is None or not (of_forces or held_out):
         raise ValueError("thresholds by cluster need the score gamma_local, and members or held-out frames")
     found: list[FittedScore] = []

@@ -2,7 +2,8 @@
 
 Errors are prediction − reference of the energy of a whole frame, signed, in eV. Replicas of a cell have the same error,
 so theirs grows as N; errors of independent cells add in quadrature, as √N. Real cells are in between (Grasselli et al.
-2025, section 2.7, doi:10.1039/d5dd00102a).
+2025, section 2.7, doi:10.1039/d5dd00102a). Public functions for studies (`docs/extensivity.md`); no verb calls
+them yet.
 """
 
 from __future__ import annotations

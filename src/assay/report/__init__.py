@@ -10,7 +10,8 @@ from ase import Atoms
 
 from assay.report.kit.plotting import require_plotting
 from assay.results.arrays import Array, Level
-from assay.results.assessment import Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import Labels
 from assay.storage.files import write_atomically
 
 __all__ = ["write_report"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from assay.results.arrays import Array
+from assay.results.arrays import Array, freeze
 
 LARGEST = 20_000
 """Coefficients beyond which a dense least-squares fit is refused."""
@@ -32,6 +32,9 @@ class Design:
     reference_energy: float
     reference_forces: Array
     reference_stress: Array
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
     def predictions(self, coefficients: Array) -> Predictions:
         """What N coefficient vectors `(N, P)` predict: one matrix product for all."""

@@ -5,17 +5,19 @@ Axis letters: M members, A atoms, `...` any shape.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from assay.results.arrays import Array
+from assay.results.arrays import Array, freeze
+from assay.results.per_quantity import QUANTITIES, PerQuantity, Quantity
 from assay.results.prediction import Prediction
 
-Predicted = Literal["energy", "forces", "stress"]
-PREDICTED: tuple[Predicted, ...] = ("energy", "forces", "stress")
+PREDICTED = PerQuantity("energy", "forces", "stress")
+"""What files and calculators call the predictions of each quantity."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Envelope:
     low: Array
     high: Array
 
+    def __post_init__(self) -> None:
+        freeze(self)
+
     @classmethod
     def of(cls, members: Array, best: Array) -> Envelope:
         """Of members `(M, ...)`, at least two, and the best fit `(...)`."""
@@ -44,40 +49,52 @@ class Envelope:
             high=np.asarray(np.maximum(members.max(axis=0), best)),
         )
 
-    def columns(self, name: Predicted) -> dict[str, Array]:
+    def at(self, index: Any) -> Envelope:
+        """That of some of the values: `index` as of an array `(...)`."""
+        return Envelope(self.std[index], self.low[index], self.high[index])
+
+    def over(self, number: NDArray[np.int64]) -> Envelope:
+        """Of each value divided by a positive number, such as energies per atom."""
+        return Envelope(self.std / number, self.low / number, self.high / number)
+
+    def columns(self, quantity: Quantity) -> dict[str, Array]:
         """The three by the names that files and calculators give them, such as `forces_std`, `forces_min`."""
+        name = PREDICTED[quantity]
         return {f"{name}_std": self.std, f"{name}_min": self.low, f"{name}_max": self.high}
 
 
-Envelopes = Mapping[Predicted, Envelope]
-"""Of the energy `(F,)` eV, forces `(A, 3)` eV/Å and stress `(F, 6)` eV/Å³; those that have at least two members."""
+Envelopes = PerQuantity[Envelope]
+"""Of the energy `(F,)` eV (of frames, not per atom), forces `(A, 3)` eV/Å and stress `(F, 6)` eV/Å³; those that have at
+least two members."""
 
 
-def envelopes(evaluation: Prediction) -> dict[Predicted, Envelope]:
+def envelopes(prediction: Prediction) -> Envelopes:
     """The envelopes of one frame: `(1,)`, `(A, 3)` and `(1, 6)`."""
-    found: dict[Predicted, Envelope] = {}
-    for name in PREDICTED:
-        members, best = getattr(evaluation, f"{name}_members"), getattr(evaluation, name)
+    found: dict[str, Envelope] = {}
+    for quantity, name in PREDICTED.items():
+        members, best = getattr(prediction, f"{name}_members"), getattr(prediction, name)
         if members is not None and best is not None and len(members) > 1:
-            rows = (members, best) if name == "forces" else (members[:, None], np.asarray(best)[None])
-            found[name] = Envelope.of(*rows)
-    return found
+            rows = (members, best) if quantity == "force" else (members[:, None], np.asarray(best)[None])
+            found[quantity] = Envelope.of(*rows)
+    return PerQuantity.of(found)
 
 
-def joined(frames: Sequence[tuple[int, Envelopes]]) -> dict[Predicted, Envelope]:
+def joined(frames: Sequence[tuple[int, Envelopes]]) -> Envelopes:
     """Columns over frames, given as (number of atoms, envelopes); NaN for a frame that lacks what others have."""
 
-    def part(name: Predicted, of: str, natoms: int, found: Envelopes) -> Array:
-        if name in found:
-            values: Array = getattr(found[name], of)
+    def part(quantity: Quantity, of: str, natoms: int, found: Envelopes) -> Array:
+        if (one := found[quantity]) is not None:
+            values: Array = getattr(one, of)
             return values
-        return np.full({"energy": (1,), "forces": (natoms, 3), "stress": (1, 6)}[name], np.nan)
+        return np.full({"energy": (1,), "force": (natoms, 3), "stress": (1, 6)}[quantity], np.nan)
 
-    def column(name: Predicted, of: str) -> Any:
-        return np.concatenate([part(name, of, *frame) for frame in frames])
+    def column(quantity: Quantity, of: str) -> Any:
+        return np.concatenate([part(quantity, of, *frame) for frame in frames])
 
-    return {
-        name: Envelope(*(column(name, of) for of in ("std", "low", "high")))
-        for name in PREDICTED
-        if any(name in found for _, found in frames)
-    }
+    return PerQuantity.of(
+        {
+            quantity: Envelope(*(column(quantity, of) for of in ("std", "low", "high")))
+            for quantity in QUANTITIES
+            if any(found[quantity] is not None for _, found in frames)
+        }
+    )

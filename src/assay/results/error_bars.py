@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.results.arrays import Array
+from assay.results.arrays import Array, freeze
 
 ONE_SIGMA = 0.6826894921370859
 """Share of normal errors within one standard deviation."""
@@ -27,6 +27,9 @@ class Gaussian:
     mean: Array
     std: Array
     unit: str
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
     def half_width(self, level: float) -> Array:
         """Half the width of the central interval that holds a share `level`: `z σ`, `z = Φ⁻¹((1 + level)/2)`."""
@@ -50,6 +53,9 @@ class Ensemble:
     members: Array
     unit: str
 
+    def __post_init__(self) -> None:
+        freeze(self)
+
     @property
     def mean(self) -> Array:
         """Mean over members, shape `(...)`."""
@@ -67,8 +73,8 @@ class Ensemble:
 class Interval:
     """Symmetric intervals with a finite-sample guarantee: `mean ± q_p s`, in `unit`.
 
-    With calibration ratios r_i = |error| / spread of mass m_i, and m the mass of the value itself, which counts as
-    infinite, `q_p` is the smallest r with `Σ_{r_i ≤ r} m_i ≥ p (Σ_i m_i + m)`, infinite where none is. With masses of
+    With calibration ratios r_i = |error| / spread of mass m_i, and the value itself of mass one, which counts as
+    infinite, `q_p` is the smallest r with `Σ_{r_i ≤ r} m_i ≥ p (Σ_i m_i + 1)`, infinite where none is. With masses of
     one that is the ⌈(n + 1) p⌉-th smallest of n.
 
     | field | symbol | meaning | shape |
@@ -77,7 +83,6 @@ class Interval:
     | spread | s | what the interval is proportional to | `(...)` |
     | quantiles | r | sorted calibration ratios | `(n,)` |
     | masses | m_i | in the order of `quantiles`; one each without | `(n,)` |
-    | own | m | the mass of each value itself | scalar or `(...)` |
     | strata | | `(quantiles, masses)` of groups with a calibration of their own | |
     | stratum | | which of `strata` each value has; -1 is `quantiles` and `masses`, as all do without | `(...)` |
     """
@@ -87,19 +92,18 @@ class Interval:
     quantiles: Array
     unit: str
     masses: Array | None = None
-    own: Array | float = 1.0
     strata: tuple[tuple[Array, Array | None], ...] = ()
     stratum: NDArray[np.int64] | None = None
 
+    def __post_init__(self) -> None:
+        freeze(self)
+
     def factor(self, level: float) -> Array:
         """`q_p`: half the width at coverage `level` per spread, `(...)`; infinite where n errors can't promise it."""
-        q = np.broadcast_to(_quantile(level, self.quantiles, self.masses, self.own), np.shape(self.spread))
-        if self.stratum is None:
-            return q
-        q, own = q.copy(), np.broadcast_to(self.own, q.shape)
-        for k, (ratios, masses) in enumerate(self.strata):
-            here = self.stratum == k
-            q[here] = _quantile(level, ratios, masses, own[here])
+        q = np.full(np.shape(self.spread), _quantile(level, self.quantiles, self.masses))
+        if self.stratum is not None:
+            for k, (ratios, masses) in enumerate(self.strata):
+                q[self.stratum == k] = _quantile(level, ratios, masses)
         return q
 
     def half_width(self, level: float) -> Array:
@@ -110,22 +114,23 @@ class Interval:
 
     def at(self, index: Any) -> Interval:
         """The intervals of some of the values: `index` as of an array `(...)`."""
-        own = self.own if np.ndim(self.own) == 0 else np.asarray(self.own)[index]
         stratum = None if self.stratum is None else self.stratum[index]
-        return replace(self, mean=self.mean[index], spread=self.spread[index], own=own, stratum=stratum)
+        return replace(self, mean=self.mean[index], spread=self.spread[index], stratum=stratum)
 
     def times(self, factor: float, unit: str) -> Interval:
         """The same intervals in another unit, `factor` to one of this."""
         return replace(self, mean=factor * self.mean, spread=factor * self.spread, unit=unit)
 
 
-def _quantile(level: float, ratios: Array, masses: Array | None, own: Array | float) -> Array:
-    """The smallest ratio that a share `level` of the mass, with that of the value itself, is not above."""
+def _quantile(level: float, ratios: Array, masses: Array | None) -> float:
+    """The smallest ratio that a share `level` of the mass, with the one of the value itself, is not above."""
     total = np.arange(1.0, len(ratios) + 1) if masses is None else np.cumsum(masses)
-    needed = level * (total[-1] + np.asarray(own))
-    needed -= 1e-9 * np.maximum(1.0, needed)  # rounding must not ask for one more
-    k = np.searchsorted(total, needed)
-    return np.where(needed <= 0, 0.0, np.append(ratios, np.inf)[k])
+    needed = level * (total[-1] + 1.0)
+    needed -= 1e-9 * max(1.0, needed)  # rounding must not ask for one more
+    if needed <= 0:
+        return 0.0
+    k = int(np.searchsorted(total, needed))
+    return float(ratios[k]) if k < len(ratios) else float("inf")
 
 
 ErrorBar = Gaussian | Interval

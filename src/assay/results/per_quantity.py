@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 Quantity = Literal["energy", "force", "stress"]
 """Energy per atom of a frame (eV), a component of a force (eV/Å), a component of the stress (eV/Å³)."""
@@ -37,10 +37,22 @@ class PerQuantity(Generic[T]):
             if (value := self[quantity]) is not None:
                 yield quantity, value
 
-    def map(self, function: Callable[[T], R]) -> PerQuantity[R]:
+    def map(self, function: Callable[[T], R | None]) -> PerQuantity[R]:
         """`function` of each that is there."""
         return PerQuantity.of({quantity: function(value) for quantity, value in self.items()})
 
     def __bool__(self) -> bool:
         """Whether there is any."""
         return any(True for _ in self.items())
+
+
+UNITS = PerQuantity("eV/atom", "eV/Å", "eV/Å³")
+"""Of errors and error bars of each quantity."""
+
+
+def together(*given: PerQuantity[Any]) -> Iterator[tuple[Any, ...]]:
+    """The quantities that all have, each with what they have: `(quantity, one of the first, one of the second, …)`."""
+    for quantity in QUANTITIES:
+        each = [one[quantity] for one in given]
+        if all(value is not None for value in each):
+            yield (quantity, *each)

@@ -1,32 +1,36 @@
-"""Errors of held-out values with the spread that is to become their error bar."""
+"""Errors of held-out values with the spread that is to become their error bar, or is one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.results.arrays import Array
-from assay.results.assessment import Assessment, Labels
+from assay.results.arrays import Array, freeze
+from assay.results.batch import Batch, Labels
 from assay.results.envelope import Envelope
+from assay.results.per_quantity import PerQuantity, Quantity, together
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """n held-out values of one quantity.
+class Residuals:
+    """n values of one quantity that were not fitted to.
 
     | field | symbol | meaning | shape |
     |---|---|---|---|
-    | error | e | prediction - label; the sign does not count | `(n,)` |
-    | spread | s | the uncalibrated score of each | `(n,)` |
+    | error | e | prediction - label; to calibrators and rankings the sign does not count | `(n,)` |
+    | spread | s | the uncalibrated score of each, or the width of its bar; one everywhere: no score at all | `(n,)` |
     | frame | f | the frame it comes from: values of one frame are not independent | `(n,)` |
     | group | g | its species, chemistry, config_type or cluster; `""` is no group; `None` without a grouping | `(n,)` |
     | members | M | of an ensemble whose spread s is, else `None` | |
     | components | c | how many components a spread is pooled over: 3 of a force, 6 of a stress | |
+    | quantity | | what the values are of, where that is known | |
 
     Raises `ValueError` for columns of different lengths, NaN, and infinite errors.
     """
@@ -37,6 +41,7 @@ class HeldOut:
     group: NDArray[np.str_] | None = None
     members: int | None = None
     components: int = 1
+    quantity: Quantity | None = None
 
     def __post_init__(self) -> None:
         columns = {"error": self.error, "spread": self.spread, "frame": self.frame, "group": self.group}
@@ -51,16 +56,26 @@ class HeldOut:
             )
         if infinite := int(np.isinf(self.error).sum()):
             raise ValueError(f"{infinite} of {len(self.error)} held-out errors are infinite; leave those frames out")
+        freeze(self)
+
+    @classmethod
+    def plain(cls, error: Array, frame: NDArray[np.int64], quantity: Quantity | None = None) -> Residuals:
+        """Without a score: a spread of one everywhere."""
+        return cls(error, np.ones(np.shape(error)), frame, quantity=quantity)
 
     @cached_property
     def ratios(self) -> Array:
         """`r = |e| / s`, `(n,)`."""
         return np.abs(self.error) / self.spread
 
-    def at(self, index: NDArray[np.bool_]) -> Self:
+    def at(self, index: Mask) -> Self:
         """Some of the values, by a mask `(n,)`."""
         group = None if self.group is None else self.group[index]
         return replace(self, error=self.error[index], spread=self.spread[index], frame=self.frame[index], group=group)
+
+    def without_score(self) -> Self:
+        """The same errors with a spread of one everywhere."""
+        return replace(self, spread=np.ones(self.spread.shape), members=None, components=1)
 
     def usable(self, by_order: bool = False) -> Self:
         """The values with a positive finite spread, or `by_order` any finite one; `ValueError` where there are none.
@@ -92,63 +107,54 @@ class HeldOut:
         return np.asarray(1.0 / count[frame])
 
 
-Mask = NDArray[np.bool_]
-Name = Literal["force", "energy", "stress"]
-
-
 @dataclass(frozen=True)
-class Spanned:
-    """N values in eV/Å (force components), eV/atom (energies) or eV/Å³ (stress components).
+class Enveloped:
+    """Values of one quantity beside what members span of them: nothing is calibrated.
 
     | field | meaning | shape |
     |---|---|---|
-    | label, predicted | reference, best fit | `(N,)` |
-    | low, high, std | as in `Envelope` | `(N,)` |
-    | frame | which frame each is of | `(N,)` |
+    | residuals | errors of the best fit; the spread is the members' standard deviation | `(n,)` |
+    | label, predicted | reference, best fit | `(n,)` |
+    | envelope | smallest and largest prediction | `(n,)` |
     """
 
+    residuals: Residuals
     label: Array
     predicted: Array
-    low: Array
-    high: Array
-    std: Array
-    frame: NDArray[np.int64]
+    envelope: Envelope
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
     @property
     def outside(self) -> Mask:
-        """Whose label is outside the envelope, `(N,)`."""
-        return np.asarray((self.label < self.low) | (self.label > self.high))
+        """Whose label is outside the envelope, `(n,)`."""
+        return np.asarray((self.label < self.envelope.low) | (self.label > self.envelope.high))
 
 
-def spanned(
-    assessment: Assessment, labels: Labels, frames: Mask | None = None, atoms: Mask | None = None
-) -> dict[Name, Spanned]:
+def enveloped(
+    batch: Batch, labels: Labels, frames: Mask | None = None, atoms: Mask | None = None
+) -> PerQuantity[Enveloped]:
     """The quantities that have members, labels and at least one value; of some frames `(F,)` and atoms `(A,)` only.
 
     Force components that vanish by symmetry are left out, and frames without an envelope.
     """
-    frames = np.ones(len(assessment.names), dtype=bool) if frames is None else frames
-    atoms = np.ones(len(assessment.numbers), dtype=bool) if atoms is None else atoms
-    moving = atoms[:, None] & ~assessment.still
-    return {name: one for name, one in _all(assessment, labels, frames, moving) if one.label.size}
+    return PerQuantity.of(dict(_enveloped(batch, labels, frames, atoms)))
 
 
-def _all(assessment: Assessment, labels: Labels, frames: Mask, moving: Mask) -> Iterator[tuple[Name, Spanned]]:
-    of_frame, natoms = np.arange(len(frames)), assessment.natoms
-    envelopes = assessment.envelopes
-    if "forces" in envelopes and assessment.forces is not None:
-        of_component = np.repeat(assessment.frame_of_atom[:, None], 3, axis=1)
-        yield "force", _flat(labels.forces, assessment.forces, envelopes["forces"], moving, of_component)
-    if "energy" in envelopes and assessment.energy is not None:
-        per_atom = Envelope(*(getattr(envelopes["energy"], of) / natoms for of in ("std", "low", "high")))
-        yield "energy", _flat(labels.energy / natoms, assessment.energy / natoms, per_atom, frames, of_frame)
-    if "stress" in envelopes and assessment.stress is not None and labels.stress is not None:
-        here = np.repeat(frames[:, None], 6, axis=1)
-        of_component = np.repeat(of_frame[:, None], 6, axis=1)
-        yield "stress", _flat(labels.stress, assessment.stress, envelopes["stress"], here, of_component)
-
-
-def _flat(label: Array, predicted: Array, envelope: Envelope, here: Mask, frame: NDArray[np.int64]) -> Spanned:
-    kept = here & np.isfinite(envelope.std)
-    low, high, std = (column[kept] for column in (envelope.low, envelope.high, envelope.std))
-    return Spanned(label[kept], predicted[kept], low, high, std, frame[kept])
+def _enveloped(
+    batch: Batch, labels: Labels, frames: Mask | None, atoms: Mask | None
+) -> Iterator[tuple[Quantity, Enveloped]]:
+    n, natoms = len(batch.names), batch.natoms
+    frames = np.ones(n, dtype=bool) if frames is None else frames
+    atoms = np.ones(len(batch.numbers), dtype=bool) if atoms is None else atoms
+    here = PerQuantity(frames, atoms[:, None] & ~batch.still, np.repeat(frames[:, None], 6, axis=1))
+    label = PerQuantity(labels.energy / natoms, labels.forces, labels.stress)
+    of_energy = batch.envelopes.energy
+    members = replace(batch.envelopes, energy=None if of_energy is None else of_energy.over(natoms))
+    for quantity, all_of, best, y, wanted, frame in together(members, batch.predicted, label, here, batch.frames_of):
+        kept = wanted & np.isfinite(all_of.std)
+        if kept.any():
+            envelope = all_of.at(kept)
+            residuals = Residuals(best[kept] - y[kept], envelope.std, frame[kept], quantity=quantity)
+            yield quantity, Enveloped(residuals, y[kept], best[kept], envelope)

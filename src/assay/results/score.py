@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.results.arrays import Array, Level
+from assay.results.arrays import Array, Level, freeze
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class Score:
     level: Level
     values: Array
     threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
     @property
     def flagged(self) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from assay.execution.progress import Stage
 from assay.execution.workers import Progress
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge, require_multiples
 from assay.gauge.thresholds import thresholds
 from assay.gauge.training_pass import (
@@ -33,7 +33,7 @@ from assay.gauge.training_pass import (
 from assay.linear.posteriors.registry import posterior_from_spec
 from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
-from assay.results.assessment import NO_PREDICTIONS
+from assay.results.batch import NO_PREDICTIONS, Batch
 from assay.scores.d_optimality.local import LocalGrade
 from assay.sources.capabilities import Source
 from assay.sources.committees.committee import AseCommittee
@@ -364,7 +364,7 @@ def _scored(
         origin, reason = failed[0]
         raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
     skipped.extend(pair for pair in failed if pair not in skipped)
-    return Batch.collect(pairs)
+    return collect(pairs)
 
 
 def _quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from assay.ensembles.fit import keep_evaluations
 from assay.execution.progress import Stage
 from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
-from assay.results.assessment import NO_PREDICTIONS
+from assay.results.batch import NO_PREDICTIONS
 from assay.sources.frame_files import Paths, labelled, listed
 from assay.storage.files import require_folders
 
@@ -59,7 +59,7 @@ def calibrate(
         raise FrameError(f"{len(seen)} of {len(scored)} frames were trained on, the first is {seen[0]}; leave them out")
     if failed and not skip_bad:
         raise FrameError(f"{failed[0][0]}: {failed[0][1]} ({len(failed)} frames failed; --skip-bad leaves them out)")
-    batch = Batch.collect(scored)
+    batch = collect(scored)
     new = gauge.calibrated(batch)
     made = {
         **gauge.provenance,

@@ -18,7 +18,7 @@ from assay.gauge.assess import assess_stream
 from assay.gauge.gauge import Gauge
 from assay.regions.neighbourhoods import coordination
 from assay.report.provenance import provenance
-from assay.results.assessment import NO_PREDICTIONS
+from assay.results.batch import NO_PREDICTIONS
 from assay.sources.frame_files import Paths, labelled
 from assay.storage.files import require_folders, write_json
 
@@ -69,11 +69,11 @@ def evaluate(
 
     keep_evaluations(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
     assessment, worst = assess_stream(gauge, counted(), skipped, workers=workers, stage=stage)
-    counted_neighbours = np.concatenate([neighbours[name] for name in assessment.names])
+    counted_neighbours = np.concatenate([neighbours[name] for name in assessment.batch.names])
     result = evaluation(assessment, gauge.constant_bar, counted_neighbours)
     result["training_overlap"] = overlap
     result["calibration_overlap"] = calibration_overlap
-    result["global_bars"] = dict(assessment.global_bars)
+    result["global_bars"] = dict(assessment.global_bars.items())
     result["failed"] = [{"frame": origin, "reason": reason} for origin, reason in assessment.failed]
     if json_file is not None:
         write_json(json_file, result)
@@ -85,7 +85,7 @@ def evaluate(
             assessment,
             title="Evaluation",
             provenance=provenance(gauge, frames, command),
-            labels=assessment.labels,
+            labels=assessment.batch.labels,
             evaluation=result,
             training=gauge.training,
             worst=worst,

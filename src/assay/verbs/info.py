@@ -23,7 +23,7 @@ def info(gauge: Gauge | str | Path) -> dict[str, Any]:
         "thresholds": thresholds,
         "neighbourhood_radius_A": gauge.r_cut,
         "error_bar": gauge.bar,
-        "calibrated": sorted(gauge.calibrators),
+        "calibrated": [quantity for quantity, _ in gauge.calibrators.items()],
         "calibration": {q: getattr(c, "alpha", None) for q, c in gauge.calibrators.items()},
         "provenance": _used(gauge.provenance),
     }

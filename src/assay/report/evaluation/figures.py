@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from assay.evaluation.summary import RATIO_EDGES
 from assay.metrics import coverage_curve, coverages, error_ratio_histogram, reliability, sparsification_curve
-from assay.report.evaluation.quantities import Quantity, width, width_name
+from assay.report.evaluation.quantities import Barred, width, width_name
 from assay.report.kit.theme import ALERT, INK, MUTED, PAGE, SERIES, colour_scale, density_map
 from assay.results.arrays import Array
 from assay.results.error_bars import Gaussian
-from assay.results.residuals import Spanned
+from assay.results.residuals import Enveloped
 from assay.results.score import Score
 from assay.results.wording import many
 
@@ -30,7 +30,7 @@ _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)))
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def error_against_bar(ax: Axes, quantity: Quantity) -> Axes:
+def error_against_bar(ax: Axes, quantity: Barred) -> Axes:
     """|error| against the size of its bar, log-log, with the lines that a stated share of errors stays under."""
     bar, error = width(quantity.bar), np.abs(quantity.error)
     shown = drawable(quantity)
@@ -53,13 +53,13 @@ def error_against_bar(ax: Axes, quantity: Quantity) -> Axes:
     return legend_above(ax)
 
 
-def drawable(quantity: Quantity) -> NDArray[np.bool_]:
+def drawable(quantity: Barred) -> NDArray[np.bool_]:
     """Which errors have a place on logarithmic axes: nonzero, with a finite bar above zero; `(N,)`."""
     bar = width(quantity.bar)
     return np.asarray(np.isfinite(bar) & (bar > 0) & (quantity.error != 0))
 
 
-def coverage(ax: Axes, found: Sequence[Quantity]) -> Axes:
+def coverage(ax: Axes, found: Sequence[Barred]) -> Axes:
     """Share of errors inside the bars against the share promised, one line a quantity, with the diagonal."""
     ax.plot([0, 1], [0, 1], color=MUTED, lw=1.2, label="as promised")
     for i, quantity in enumerate(found):
@@ -73,7 +73,7 @@ def coverage(ax: Axes, found: Sequence[Quantity]) -> Axes:
     return legend_above(ax)
 
 
-def rmse_against_rmv(ax: Axes, quantity: Quantity) -> Axes:
+def rmse_against_rmv(ax: Axes, quantity: Barred) -> Axes:
     """RMSE against the root mean variance of bins of equal count, log-log, with the diagonal; Gaussian bars only."""
     assert isinstance(quantity.bar, Gaussian)
     bins = int(np.clip(len(quantity.error) // 10, 1, 15))
@@ -111,11 +111,11 @@ def sparsification(ax: Axes, rankings: Mapping[str, Array], error: Array, unit: 
     return legend_above(ax)
 
 
-def envelope(ax: Axes, values: Spanned, unit: str, factor: float) -> Axes:
+def envelope(ax: Axes, values: Enveloped, unit: str, factor: float) -> Axes:
     """A parity plot with its diagonal laid flat: reference and members' range, less the prediction, against it."""
     shown = drawn(values)
     x = values.predicted[shown]
-    y, low, high = (factor * (each[shown] - x) for each in (values.label, values.low, values.high))
+    y, low, high = (factor * (each[shown] - x) for each in (values.label, values.envelope.low, values.envelope.high))
     gap = np.full(x.size, np.nan)
     ranges = np.stack([low, high, gap], axis=1).ravel()
     ax.plot(np.repeat(x, 3), ranges, lw=1.6, color=SERIES[0], alpha=0.35, label="members")
@@ -129,7 +129,7 @@ def envelope(ax: Axes, values: Spanned, unit: str, factor: float) -> Axes:
     return legend_above(ax)
 
 
-def drawn(values: Spanned) -> NDArray[np.intp]:
+def drawn(values: Enveloped) -> NDArray[np.intp]:
     """Which values an envelope shows: all, or `FEW` taken at random (always the same), which keeps their shares."""
     n = values.label.size
     return np.arange(n) if n <= FEW else np.sort(np.random.default_rng(0).choice(n, FEW, replace=False))
@@ -196,7 +196,7 @@ def _density(ax: Axes, x: Array, y: Array, columns: Array, rows: Array) -> None:
     plain_decades(colour_scale(ax, mesh, "errors per cell", pad=0.02, aspect=30).yaxis)
 
 
-def _guides(quantity: Quantity) -> dict[str, float]:
+def _guides(quantity: Barred) -> dict[str, float]:
     """Lines of |error| / bar by name: 1σ and 2σ of Gaussian bars, the 68 and 95 % ends of intervals."""
     if isinstance(quantity.bar, Gaussian):
         return {"1σ: 68 % below": 1.0, "2σ: 95 % below": 2.0}
@@ -206,7 +206,7 @@ def _guides(quantity: Quantity) -> dict[str, float]:
     return {"68 % below": 1.0} | ({"95 % below": float(ratio[0])} if one.all() and len(ratio) == 1 else {})
 
 
-def _coverage(quantity: Quantity) -> tuple[Array, Array]:
+def _coverage(quantity: Barred) -> tuple[Array, Array]:
     """Promised and found coverage, `(n,)` each; levels that an interval can't promise are left out."""
     bar = quantity.bar
     if isinstance(bar, Gaussian):

@@ -16,7 +16,8 @@ from assay.report.evaluation.verdict import verdict
 from assay.report.kit.page import environment
 from assay.report.kit.parts import Section
 from assay.results.arrays import Array, Level
-from assay.results.assessment import NO_PREDICTIONS, Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import NO_PREDICTIONS, Labels
 from assay.results.wording import many
 
 TOP_FAILED = 50
@@ -68,12 +69,12 @@ def _full_first(*given: Section) -> list[Section]:
 
 def _judged(assessment: Assessment) -> str:
     """One line about the frames: how many, which elements and groups, which error bar."""
-    elements = [chemical_symbols[z] for z in np.unique(assessment.numbers)]
+    elements = [chemical_symbols[z] for z in np.unique(assessment.batch.numbers)]
     named = ", ".join(elements) if len(elements) <= SPELT_OUT else many(len(elements), "element")
-    groups = len({name for name in assessment.config_types if name})
+    groups = len({name for name in assessment.batch.config_types if name})
     parts = [
-        many(len(assessment.names), "frame"),
-        many(len(assessment.numbers), "atom") + (f" ({named})" if elements else ""),
+        many(len(assessment.batch.names), "frame"),
+        many(len(assessment.batch.numbers), "atom") + (f" ({named})" if elements else ""),
         *([many(groups, "group")] if groups else []),
         f"error bars: {assessment.bar}" if assessment.bar else "scores only, no error bars",
     ]
@@ -83,9 +84,9 @@ def _judged(assessment: Assessment) -> str:
 def _check(assessment: Assessment, labels: Labels | None, worst: Atoms | None) -> None:
     """Raise ValueError where the labels are of other frames or the picture lacks what it shows."""
     if labels is not None:
-        if assessment.energy is None or assessment.forces is None:
+        if assessment.batch.energy is None or assessment.batch.forces is None:
             raise ValueError(NO_PREDICTIONS)
-        for name, predicted in (("energy", assessment.energy), ("forces", assessment.forces)):
+        for name, predicted in (("energy", assessment.batch.energy), ("forces", assessment.batch.forces)):
             came, needed = getattr(labels, name).shape, predicted.shape
             if came != needed:
                 raise ValueError(

@@ -5,15 +5,27 @@ Axis letters: F frames, A atoms of all frames, N values of one quantity.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.results.arrays import Array
-from assay.results.assessment import Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import Labels
 from assay.results.error_bars import ErrorBar, Gaussian
+from assay.results.per_quantity import Quantity, together
+from assay.results.residuals import Residuals
 
+SHOWN: tuple[Quantity, ...] = ("force", "energy", "stress")
+"""The order of diagrams and tables."""
+DISPLAYED: Mapping[Quantity, tuple[str, float]] = {
+    "force": ("eV/Å", 1.0),
+    "energy": ("meV/atom", 1e3),
+    "stress": ("meV/Å³", 1e3),
+}
+"""The unit that the page shows, and how many of it one of `assay.results.per_quantity.UNITS` is."""
 FORCE_BAR = "force_error_bar"
 """The array of a frame with the error bars of its atoms' forces, eV/Å."""
 
@@ -29,50 +41,54 @@ def width_name(bar: ErrorBar) -> str:
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """Errors of one predicted quantity (prediction - reference, `(N,)`) and their bars `(N,)`, in `bar.unit`.
+class Barred:
+    """Errors of one quantity and their bars, `(n,)` each, in the unit that the page shows, `bar.unit`.
 
-    `left_out` values had no finite error or no finite bar above zero.
+    The spread of the residuals is the `width` of the bar. `left_out` values had no finite error or no finite bar above
+    zero.
     """
 
-    name: str
-    error: Array
+    residuals: Residuals
     bar: ErrorBar
     left_out: int = 0
 
+    @property
+    def name(self) -> str:
+        """Energy, force or stress."""
+        return str(self.residuals.quantity)
 
-def quantities(assessment: Assessment, labels: Labels) -> tuple[Quantity, ...]:
+    @property
+    def error(self) -> Array:
+        """`(n,)`, in `bar.unit`."""
+        return self.residuals.error
+
+
+def barred(assessment: Assessment, labels: Labels) -> tuple[Barred, ...]:
     """Force components in eV/Å (without still ones), energies in meV/atom, stresses in meV/Å³: those with bars."""
-    found = []
-    if assessment.force_bar is not None:
-        error = assessment.force_error(labels)
-        found.append(_flat("force", error, assessment.force_bar, ~assessment.still, "eV/Å"))
-    if assessment.energy_bar is not None:
-        every = np.ones(len(assessment.names), dtype=bool)
-        found.append(_flat("energy", energy_error(assessment, labels), assessment.energy_bar, every, "meV/atom"))
-    if assessment.stress_bar is not None and assessment.stress is not None and labels.stress is not None:
-        every = np.ones(len(assessment.names), dtype=bool)
-        error = 1e3 * (assessment.stress - labels.stress)
-        found.append(_flat("stress", error, assessment.stress_bar, every, "meV/Å³"))
-    return tuple(quantity for quantity in found if quantity.error.size)
+    batch = assessment.batch
+    if not assessment.bars:
+        return ()
+    columns = (batch.errors(labels), assessment.bars, batch.counted, batch.frames_of)
+    found = {quantity: _shown(quantity, *values) for quantity, *values in together(*columns)}
+    return tuple(found[quantity] for quantity in SHOWN if quantity in found and found[quantity].error.size)
 
 
 def energy_error(assessment: Assessment, labels: Labels) -> Array:
     """Errors of the energies, meV/atom, `(F,)`."""
-    return 1e3 * assessment.energy_error(labels)
+    return 1e3 * assessment.batch.energy_error(labels)
 
 
 def atom_force_bar(assessment: Assessment) -> Array | None:
     """Error bar of each atom's force vector, eV/Å, `(A,)`: the norm of its components' bars; `None` without bars."""
-    if assessment.force_bar is None:
+    if assessment.bars.force is None:
         return None
-    return np.asarray(np.linalg.norm(width(assessment.force_bar), axis=-1))
+    return np.asarray(np.linalg.norm(width(assessment.bars.force), axis=-1))
 
 
 def atom_key(assessment: Assessment) -> str:
     """The array of `worst` that the picture shows: force bars, or the first atom score without predictions."""
     scores = (name for name, level in assessment.scores if level == "atom")
-    return next(scores, FORCE_BAR) if assessment.forces is None else FORCE_BAR
+    return next(scores, FORCE_BAR) if assessment.batch.forces is None else FORCE_BAR
 
 
 def atom_risk(assessment: Assessment) -> tuple[str, Array] | None:
@@ -101,7 +117,7 @@ def riskiest_frame(assessment: Assessment) -> int | None:
 
 def frame_maximum(assessment: Assessment, values: Array) -> Array:
     """Largest of the atoms' `values (A,)` in each frame, `(F,)`."""
-    return np.asarray(np.maximum.reduceat(values, assessment.offsets[:-1])) if len(values) else np.empty(0)
+    return np.asarray(np.maximum.reduceat(values, assessment.batch.offsets[:-1])) if len(values) else np.empty(0)
 
 
 def descending(values: Array, count: int | None = None) -> NDArray[np.intp]:
@@ -109,10 +125,14 @@ def descending(values: Array, count: int | None = None) -> NDArray[np.intp]:
     return np.argsort(-np.where(np.isnan(values), -np.inf, values), kind="stable")[:count]
 
 
-def _flat(name: str, error: Array, bar: ErrorBar, keep: NDArray[np.bool_], unit: str) -> Quantity:
-    """The kept rows as flat columns with the bar in `unit` (milli where that says so); no errors or bars unusable."""
-    kept = bar.at(keep)
+def _shown(
+    quantity: Quantity, error: Array, bar: ErrorBar, here: NDArray[np.bool_], frame: NDArray[np.int64]
+) -> Barred:
+    """Some of the values as flat columns in the unit that is shown; without those whose error or bar is unusable."""
+    unit, factor = DISPLAYED[quantity]
+    kept = bar.at(here)
     spread = kept.std if isinstance(kept, Gaussian) else kept.spread
-    usable = np.isfinite(error[keep]) & np.isfinite(spread) & (spread > 0)
-    flat = kept.at(usable).times(1e3 if unit.startswith("m") else 1.0, unit)
-    return Quantity(name, error[keep][usable], flat, int(usable.size - usable.sum()))
+    usable = np.isfinite(error[here]) & np.isfinite(spread) & (spread > 0)
+    shown = kept.at(usable).times(factor, unit)
+    residuals = Residuals(factor * error[here][usable], width(shown), frame[here][usable], quantity=quantity)
+    return Barred(residuals, shown, int(usable.size - usable.sum()))

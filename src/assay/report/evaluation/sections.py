@@ -12,14 +12,16 @@ from ase.data import chemical_symbols
 from assay.evaluation.summary import RATIO_EDGES
 from assay.metrics import error_ratios
 from assay.report.evaluation import figures, tables
-from assay.report.evaluation.quantities import FORCE_BAR, Quantity, atom_force_bar, atom_key, quantities
+from assay.report.evaluation.quantities import DISPLAYED, FORCE_BAR, SHOWN, Barred, atom_force_bar, atom_key, barred
 from assay.report.kit import theme
 from assay.report.kit.parts import Panel, Section, percent
 from assay.report.kit.structure import picture
 from assay.results.arrays import Array, Level
-from assay.results.assessment import Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import Labels
 from assay.results.error_bars import Gaussian
-from assay.results.residuals import Spanned, spanned
+from assay.results.per_quantity import PerQuantity, Quantity
+from assay.results.residuals import Enveloped, enveloped
 from assay.results.score import Score
 from assay.results.wording import many
 
@@ -29,7 +31,7 @@ def bars(assessment: Assessment, labels: Labels | None) -> Section:
     section = Section(
         "bars", "Do the error bars match the errors?", "Each error is held against the bar that foretold it."
     )
-    if assessment.forces is None:
+    if assessment.batch.forces is None:
         section.notes.append("The gauge gives scores and no predictions, so there are neither errors nor bars.")
         return section
     if labels is None:
@@ -37,7 +39,7 @@ def bars(assessment: Assessment, labels: Labels | None) -> Section:
             "No reference labels came with these frames, so there are no errors to hold the bars against."
         )
         return section
-    found = quantities(assessment, labels)
+    found = barred(assessment, labels)
     section.notes.extend(_missing(assessment, labels, found))
     shown = [quantity for quantity in found if figures.drawable(quantity).any()]
     section.panels.extend(_error_against_bar(quantity) for quantity in shown)
@@ -55,7 +57,7 @@ def bars(assessment: Assessment, labels: Labels | None) -> Section:
 
 def envelope(assessment: Assessment, labels: Labels | None, evaluation: Mapping[str, Any]) -> list[Section]:
     """References beside what the members span, and errors over their spread; no section without members or labels."""
-    found = {} if labels is None else spanned(assessment, labels)
+    found = PerQuantity[Enveloped]() if labels is None else enveloped(assessment.batch, labels)
     if labels is None or not found:
         return []
     section = Section(
@@ -63,12 +65,14 @@ def envelope(assessment: Assessment, labels: Labels | None, evaluation: Mapping[
         "Do the members hold the truth between them?",
         "From the smallest to the largest prediction of the members and the best fit: nothing is calibrated.",
     )
-    bars = {quantity.name: quantity for quantity in quantities(assessment, labels)}
-    for name, values in found.items():
-        section.panels.extend((_parity(name, values, assessment.members), _ratios(name, values, bars.get(name))))
+    bars = {quantity.name: quantity for quantity in barred(assessment, labels)}
+    for name in SHOWN:
+        if (values := found[name]) is not None:
+            members = assessment.batch.members
+            section.panels.extend((_parity(name, values, members), _ratios(name, values, bars.get(name))))
     table = tables.envelopes(evaluation)
     section.tables.extend([table] if table else [])
-    if assessment.still.any():
+    if assessment.batch.still.any():
         section.notes.append("Force components that vanish by symmetry are left out.")
     return [section]
 
@@ -88,8 +92,8 @@ def ranking(assessment: Assessment, labels: Labels | None, evaluation: Mapping[s
         section.notes.append(f"There are {missing}, so a ranking of errors can't be drawn.")
         return section
     rankings = dict(list(rankings.items())[: len(theme.SERIES)])
-    error = np.linalg.norm(assessment.force_error(labels), axis=1)
-    kept = ~assessment.still.all(axis=1) & np.isfinite(error) & ~np.isnan([*rankings.values()]).any(axis=0)
+    error = np.linalg.norm(assessment.batch.force_error(labels), axis=1)
+    kept = ~assessment.batch.still.all(axis=1) & np.isfinite(error) & ~np.isnan([*rankings.values()]).any(axis=0)
     if not kept.any():
         section.notes.append("No atom has both an error and a ranking.")
         return section
@@ -131,7 +135,7 @@ def distributions(assessment: Assessment, training: Mapping[tuple[str, Level], A
 def riskiest(assessment: Assessment, labels: Labels | None, worst: Atoms | None) -> Section:
     """Tables of the riskiest frames and atoms, and a picture of the worst frame."""
     lead = "Look here first: what to recompute, and where in a frame the potential is unsure."
-    if assessment.forces is not None:
+    if assessment.batch.forces is not None:
         lead += f" Force bars {'' if labels is None else 'and errors '}are lengths of vectors."
     section = Section("riskiest", "Riskiest frames and atoms", lead)
     section.tables.extend(
@@ -162,17 +166,16 @@ def every_number(evaluation: Mapping[str, Any]) -> Section:
     return section
 
 
-def _missing(assessment: Assessment, labels: Labels, found: Sequence[Quantity]) -> list[str]:
+def _missing(assessment: Assessment, labels: Labels, found: Sequence[Barred]) -> list[str]:
     """Why a quantity has no diagram, and what of it was left out."""
-    have = {"force": assessment.force_bar, "energy": assessment.energy_bar, "stress": assessment.stress_bar}
     drawn = {quantity.name for quantity in found}
     notes = []
-    for name, bar in have.items():
+    for name in SHOWN:
         if name not in drawn:
             no_reference = name == "stress" and labels.stress is None
             why = (
                 "the gauge gives no bars"
-                if bar is None
+                if assessment.bars[name] is None
                 else "no reference came"
                 if no_reference
                 else "no value is left"
@@ -183,14 +186,12 @@ def _missing(assessment: Assessment, labels: Labels, found: Sequence[Quantity]) 
         for q in found
         if q.left_out
     ]
-    if assessment.still.any():
-        notes.append(
-            f"{int(assessment.still.sum()):,} force components are left out of these diagrams: they vanish by symmetry."
-        )
+    if still := int(assessment.batch.still.sum()):
+        notes.append(f"{still:,} force components are left out of these diagrams: they vanish by symmetry.")
     return notes
 
 
-def _error_against_bar(quantity: Quantity) -> Panel:
+def _error_against_bar(quantity: Barred) -> Panel:
     drawn = figures.drawable(quantity)
     guide = "1σ and 2σ" if isinstance(quantity.bar, Gaussian) else "68 % and 95 %"
     caption = (
@@ -211,7 +212,7 @@ def _error_against_bar(quantity: Quantity) -> Panel:
     )
 
 
-def _coverage(found: Sequence[Quantity]) -> Panel:
+def _coverage(found: Sequence[Barred]) -> Panel:
     return Panel(
         "coverage",
         "Reliability: coverage",
@@ -225,7 +226,7 @@ def _coverage(found: Sequence[Quantity]) -> Panel:
     )
 
 
-def _rmse_against_rmv(quantity: Quantity) -> Panel:
+def _rmse_against_rmv(quantity: Barred) -> Panel:
     return Panel(
         f"rmv-{quantity.name}",
         f"{quantity.name.capitalize()} errors predicted and found",
@@ -239,8 +240,8 @@ def _rmse_against_rmv(quantity: Quantity) -> Panel:
     )
 
 
-def _parity(name: str, values: Spanned, members: int) -> Panel:
-    unit, factor = tables.UNITS[name]
+def _parity(name: Quantity, values: Enveloped, members: int) -> Panel:
+    unit, factor = DISPLAYED[name]
     shown, n = len(figures.drawn(values)), values.label.size
     caption = (
         f"A parity plot with its diagonal laid flat: the reference, and the range of {many(members, 'member')}, less "
@@ -261,8 +262,8 @@ def _parity(name: str, values: Spanned, members: int) -> Panel:
     )
 
 
-def _ratios(name: str, values: Spanned, bar: Quantity | None) -> Panel:
-    ratios = {"members' deviation": (values.label - values.predicted, values.std)}
+def _ratios(name: str, values: Enveloped, bar: Barred | None) -> Panel:
+    ratios = {"members' deviation": (-values.residuals.error, values.residuals.spread)}
     if bar is not None and isinstance(bar.bar, Gaussian):
         ratios["error bar"] = (-bar.error, bar.bar.std)
     caption = (
@@ -315,7 +316,7 @@ def _picture(worst: Atoms, assessment: Assessment) -> Panel:
     key = atom_key(assessment)
     values = np.asarray(worst.arrays[key])
     top = int(np.argmax(values))
-    calibrated = assessment.force_bar is not None
+    calibrated = assessment.bars.force is not None
     name = key if key != FORCE_BAR else "force error bar" if calibrated else "uncalibrated force spread"
     which = ", ".join(filter(None, (worst.info.get("origin"), worst.get_chemical_formula())))
     return Panel(

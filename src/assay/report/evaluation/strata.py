@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.report.evaluation import strata_figures
-from assay.report.evaluation.tables import UNITS
+from assay.report.evaluation.quantities import DISPLAYED
 from assay.report.kit import theme
 from assay.report.kit.parts import NONE, Panel, Section, Table, counts, number, numbers, percent, shares, texts, written
+from assay.results.per_quantity import Quantity
 
 DIVISIONS = {
     "bar": "size of the bar, equal counts",
@@ -48,8 +49,8 @@ def strata(evaluation: Mapping[str, Any]) -> list[Section]:
 _BY_SIZE = {"bar": "equal counts", "bar_log": "equal ranges"}
 
 
-def _consistency(quantity: str, sizes: Mapping[str, Sequence[Mapping[str, Any]]]) -> Panel:
-    unit, factor = UNITS[quantity]
+def _consistency(quantity: Quantity, sizes: Mapping[str, Sequence[Mapping[str, Any]]]) -> Panel:
+    unit, factor = DISPLAYED[quantity]
     return Panel(
         f"consistency-{quantity}",
         f"{quantity.capitalize()} errors by the size of their bars",
@@ -63,7 +64,7 @@ def _consistency(quantity: str, sizes: Mapping[str, Sequence[Mapping[str, Any]]]
     )
 
 
-def _adaptivity(quantity: str, name: str, rows: Sequence[Mapping[str, Any]]) -> Panel:
+def _adaptivity(quantity: Quantity, name: str, rows: Sequence[Mapping[str, Any]]) -> Panel:
     shown = sorted(rows, key=lambda row: -row["values"])[:MOST]
     caption = (
         "Adaptivity: every row should be on the line. Horizontal lines are 95 % intervals from resampling frames; "
@@ -91,7 +92,7 @@ def _tables(evaluation: Mapping[str, Any]) -> list[Table]:
         rows = [(name, row) for name, found in (divisions or {}).items() if len(found or ()) > 1 for row in found]
         if not rows:
             continue
-        unit, factor = UNITS[quantity]
+        unit, factor = DISPLAYED[quantity]
         columns = (
             texts("By", (DIVISIONS[name] for name, _ in rows)),
             texts("Stratum", (row["stratum"] or NONE for _, row in rows)),

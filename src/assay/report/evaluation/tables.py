@@ -10,15 +10,24 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from assay.report.evaluation.quantities import atom_risk, descending, energy_error, frame_maximum, frame_risk, width
+from assay.report.evaluation.quantities import (
+    DISPLAYED,
+    atom_risk,
+    descending,
+    energy_error,
+    frame_maximum,
+    frame_risk,
+    width,
+)
 from assay.report.kit.parts import NONE, Column, Table, counts, number, numbers, percent, shares, texts, written
 from assay.results.arrays import Level
-from assay.results.assessment import Assessment, Labels
+from assay.results.assessment import Assessment
+from assay.results.batch import Labels
+from assay.results.per_quantity import Quantity
 from assay.results.wording import many
 
 TOP = 50
 """Rows of a table of the riskiest."""
-UNITS = {"force": ("eV/Å", 1.0), "energy": ("meV/atom", 1e3), "stress": ("meV/Å³", 1e3)}
 MEASURES = {
     "nll": "NLL",
     "crps": "CRPS",
@@ -39,29 +48,29 @@ def riskiest_frames(assessment: Assessment, labels: Labels | None) -> Table | No
     folder, names = _short_names(assessment)
     first = [
         texts("Frame", (names[f] for f in top)),
-        texts("Group", (assessment.config_types[f] or NONE for f in top)),
-        counts("Atoms", assessment.natoms[top]),
+        texts("Group", (assessment.batch.config_types[f] or NONE for f in top)),
+        counts("Atoms", assessment.batch.natoms[top]),
     ]
     risks = []
-    if assessment.force_bar is not None:
+    if assessment.bars.force is not None:
         risks.append(numbers("Largest force bar (eV/Å)", risk[1][top]))
     elif atom_risk(assessment) is not None:
         risks.append(numbers(f"L{risk[0][1:]}", risk[1][top]))
     more = []
     if labels is not None:
-        error = np.linalg.norm(assessment.force_error(labels), axis=1)
+        error = np.linalg.norm(assessment.batch.force_error(labels), axis=1)
         more.append(numbers("Largest force error (eV/Å)", frame_maximum(assessment, error)[top]))
-    if "forces" in assessment.envelopes:
-        spanned = assessment.envelopes["forces"]
-        widest = frame_maximum(assessment, (spanned.high - spanned.low).max(axis=1))
+    members = assessment.batch.envelopes
+    if members.force is not None:
+        widest = frame_maximum(assessment, (members.force.high - members.force.low).max(axis=1))
         more.append(numbers("Widest force range (eV/Å)", widest[top]))
-    if assessment.energy_bar is not None:
-        more.append(numbers("Energy bar (meV/atom)", 1e3 * width(assessment.energy_bar)[top]))
+    if assessment.bars.energy is not None:
+        more.append(numbers("Energy bar (meV/atom)", 1e3 * width(assessment.bars.energy)[top]))
     if labels is not None:
         more.append(numbers("Energy error (meV/atom)", np.abs(energy_error(assessment, labels))[top]))
-    if "energy" in assessment.envelopes:
-        energy = assessment.envelopes["energy"]
-        more.append(numbers("Energy range (meV/atom)", (1e3 * (energy.high - energy.low) / assessment.natoms)[top]))
+    if members.energy is not None:
+        reach = 1e3 * (members.energy.high - members.energy.low) / assessment.batch.natoms
+        more.append(numbers("Energy range (meV/atom)", reach[top]))
     caption = _caption("frames", risk[0], len(top), len(names), folder)
     return _ranked("frames", caption, first, risks, more, _scores(assessment, "frame", top))
 
@@ -72,17 +81,17 @@ def riskiest_atoms(assessment: Assessment, labels: Labels | None) -> Table | Non
     if risk is None:
         return None
     top = descending(risk[1], TOP)
-    frame = assessment.frame_of_atom[top]
+    frame = assessment.batch.frame_of_atom[top]
     folder, names = _short_names(assessment)
     first = [
         texts("Frame", (names[f] for f in frame)),
-        counts("Atom", top - assessment.offsets[frame]),
-        texts("Element", (chemical_symbols[z] for z in assessment.numbers[top])),
+        counts("Atom", top - assessment.batch.offsets[frame]),
+        texts("Element", (chemical_symbols[z] for z in assessment.batch.numbers[top])),
     ]
-    risks = [] if assessment.force_bar is None else [numbers("Force bar (eV/Å)", risk[1][top])]
+    risks = [] if assessment.bars.force is None else [numbers("Force bar (eV/Å)", risk[1][top])]
     more = []
     if labels is not None:
-        error = np.linalg.norm(assessment.force_error(labels)[top], axis=1)
+        error = np.linalg.norm(assessment.batch.force_error(labels)[top], axis=1)
         more.append(numbers("Force error (eV/Å)", error))
     scores = _scores(assessment, "atom", top) + _scores(assessment, "neighbourhood", top)
     return _ranked("atoms", _caption("atoms", risk[0], len(top), len(risk[1]), folder), first, risks, more, scores)
@@ -120,7 +129,7 @@ def error_bars(evaluation: Mapping[str, Any]) -> Table | None:
     columns = []
     for name, bar in (evaluation.get("error_bars") or {}).items():
         if bar:
-            unit, factor = UNITS[name]
+            unit, factor = DISPLAYED[name]
             columns.append(written(f"{name.capitalize()} ({unit})", _bar_cells(bar, factor)))
             constant = bar.get("constant_bar")
             if constant:
@@ -147,12 +156,12 @@ def envelopes(evaluation: Mapping[str, Any]) -> Table | None:
         return None
     levels = list(next(iter(found.values()))["error_over_std"])
     columns = (
-        texts("Quantity", (f"{name.capitalize()} ({UNITS[name][0]})" for name in found)),
+        texts("Quantity", (f"{name.capitalize()} ({DISPLAYED[name][0]})" for name in found)),
         counts("Values", (one["values"] for one in found.values())),
         shares("Outside", (one["violation"] for one in found.values())),
         written("95 % interval", (_ends(one["violation_95"]) for one in found.values())),
-        written("Mean range", (number(UNITS[name][1] * one["mean_range"]) for name, one in found.items())),
-        written("Mean std", (number(UNITS[name][1] * one["mean_std"]) for name, one in found.items())),
+        written("Mean range", (number(DISPLAYED[name][1] * one["mean_range"]) for name, one in found.items())),
+        written("Mean std", (number(DISPLAYED[name][1] * one["mean_std"]) for name, one in found.items())),
         *(
             written(f"{100 * float(level):g} %", (number(one["error_over_std"][level]) for one in found.values()))
             for level in levels
@@ -180,8 +189,8 @@ def groups(evaluation: Mapping[str, Any], key: str, head: str) -> Table | None:
     def pick(*path: str) -> list[float | None]:
         return [_dig(group, *path) for group in found.values()]
 
-    def bar(name: str) -> list[float | None]:
-        return [mean_bar(_dig(group, "error_bars", name), UNITS[name][1]) for group in found.values()]
+    def bar(name: Quantity) -> list[float | None]:
+        return [mean_bar(_dig(group, "error_bars", name), DISPLAYED[name][1]) for group in found.values()]
 
     columns = (
         texts(head, (name or NONE for name in found)),
@@ -247,9 +256,9 @@ def _ranked(
 
 def _short_names(assessment: Assessment) -> tuple[str, list[str]]:
     """The folder that all frames come from, with its slash, and their names in it; none where there are several."""
-    folders = {name[: name.rfind("/") + 1] for name in assessment.names}
+    folders = {name[: name.rfind("/") + 1] for name in assessment.batch.names}
     folder = folders.pop() if len(folders) == 1 else ""
-    return folder, [name[len(folder) :] for name in assessment.names]
+    return folder, [name[len(folder) :] for name in assessment.batch.names]
 
 
 def _caption(what: str, risk: str, shown: int, total: int, folder: str) -> str:

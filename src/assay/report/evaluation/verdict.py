@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from assay.report.evaluation.quantities import atom_force_bar, frame_risk, riskiest_frame, width
-from assay.report.evaluation.tables import UNITS, mean_bar
+from assay.report.evaluation.quantities import DISPLAYED, SHOWN, atom_force_bar, frame_risk, riskiest_frame, width
+from assay.report.evaluation.tables import mean_bar
 from assay.report.kit.parts import number, percent
 from assay.results.assessment import Assessment
+from assay.results.per_quantity import Quantity
 from assay.results.score import Score
 from assay.results.wording import many
 from assay.scores.members.heterogeneous import Heterogeneous, HeterogeneousForce
@@ -49,7 +50,7 @@ def verdict(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
 def _judged(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
     errors = evaluation.get("errors") or {}
     bars = evaluation.get("error_bars") or {}
-    names = [name for name in UNITS if bars.get(name)]
+    names = [name for name in SHOWN if bars.get(name)]
     force, energy = errors.get("force_rmse_eV_per_A"), errors.get("energy_rmse_meV_per_atom")
     sentences = [
         f"Typical errors (root mean square): {number(force)} eV/Å on force components, "
@@ -77,7 +78,7 @@ def _judged(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
     return Verdict(tone, headline, [*sentences, *_flag_sentences(assessment)], [*tiles, *_flag_tiles(assessment)])
 
 
-def _size(name: str, bar: Mapping[str, Any]) -> tuple[str, str]:
+def _size(name: Quantity, bar: Mapping[str, Any]) -> tuple[str, str]:
     """Tone and headline from how coverage compares with its levels."""
     found = {level: bar["coverage"].get(level) for level in SLACK}
     if None in found.values():
@@ -93,7 +94,7 @@ def _size(name: str, bar: Mapping[str, Any]) -> tuple[str, str]:
     return "bad", f"The {name} error bars are too narrow: more errors are outside than they promise."
 
 
-def _bar_sentences(name: str, bar: Mapping[str, Any]) -> list[str]:
+def _bar_sentences(name: Quantity, bar: Mapping[str, Any]) -> list[str]:
     inside, constant = bar["coverage"], bar.get("constant_bar") or {}
     sentence = f"Bars that should hold 68 % and 95 % of the {name} errors hold {_both(inside)}"
     if constant:
@@ -109,7 +110,7 @@ def _bar_sentences(name: str, bar: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _group_sentences(name: str, evaluation: Mapping[str, Any]) -> list[str]:
+def _group_sentences(name: Quantity, evaluation: Mapping[str, Any]) -> list[str]:
     """How much coverage differs between groups: right on average can be wrong everywhere."""
     held = {
         group or "frames without a group": (((part.get("error_bars") or {}).get(name) or {}).get("coverage") or {}).get(
@@ -130,8 +131,8 @@ def _both(coverage: Mapping[str, Any]) -> str:
     return " and ".join(percent(coverage.get(level)) for level in SLACK)
 
 
-def _bar_tiles(name: str, bar: Mapping[str, Any]) -> list[Tile]:
-    unit, factor = UNITS[name]
+def _bar_tiles(name: Quantity, bar: Mapping[str, Any]) -> list[Tile]:
+    unit, factor = DISPLAYED[name]
     inside, constant = bar["coverage"], bar.get("constant_bar") or {}
     held = constant.get("coverage") or {}
     tiles = [
@@ -151,21 +152,21 @@ def _predicted(assessment: Assessment) -> Verdict:
     """Where the risk is, when there are no references to hold predictions against."""
     sentences = [
         "No evaluation came with these frames: this page shows where the risk is, not whether the bars are right."
-        if assessment.forces is not None
+        if assessment.batch.forces is not None
         else "There are scores only: they rank risk but have no unit of error. Error bars need predictions."
     ]
     tiles = []
     bar = atom_force_bar(assessment)
-    if bar is not None and assessment.force_bar is not None and len(bar):
-        mean = float(width(assessment.force_bar).mean())
+    if bar is not None and assessment.bars.force is not None and len(bar):
+        mean = float(width(assessment.bars.force).mean())
         tiles.append(Tile("Mean force bar", f"±{number(mean)} eV/Å", f"per component; {assessment.bar}"))
         tiles.append(Tile("Largest force bar", f"±{number(float(bar.max()))} eV/Å", "of one atom's force vector"))
-    if assessment.energy_bar is not None and len(assessment.names):
-        mean = 1e3 * float(width(assessment.energy_bar).mean())
+    if assessment.bars.energy is not None and len(assessment.batch.names):
+        mean = 1e3 * float(width(assessment.bars.energy).mean())
         tiles.append(Tile("Mean energy bar", f"±{number(mean)} meV/atom", assessment.bar))
     top, risk = riskiest_frame(assessment), frame_risk(assessment)
     if top is not None and risk is not None:
-        sentences.append(f"The riskiest frame is {assessment.names[top]}, by {risk[0]}.")
+        sentences.append(f"The riskiest frame is {assessment.batch.names[top]}, by {risk[0]}.")
     flags = _flag_sentences(assessment)
     return Verdict("plain", "Where the risk is.", sentences + flags, tiles + _flag_tiles(assessment))
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from assay.metrics.committees import ratio_of_means
-from assay.metrics.decomposition import error_ratio, labels_needed, ratio_curve, split_error
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "studies"))
+
+from heid_ratios import error_ratio, labels_needed, ratio_curve, split_error
 
 
 def frames(rng: np.random.Generator, n: int, members: int, bias: float, atoms: int = 300) -> tuple[np.ndarray, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -9,7 +12,10 @@ from ase.build import bulk, molecule
 
 from assay.regions.neighbourhoods import neighbourhood_mean
 from assay.regions.neighbours import close_pairs
-from assay.regions.radius import _smallest_as_good, neighbourhood_sums, radius_curve
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "studies"))
+
+from heid_radius import _smallest_as_good, neighbourhood_sums, radius_curve
 
 
 def rattled(seed: int, repeat: int = 4) -> Atoms:

@@ -1,0 +1,149 @@
+"""Frames as a potential and its scores see them, as plain columns: predictions, scores, spreads, and labels beside.
+
+Axis letters: F frames, A atoms of all frames concatenated; frame f holds the atoms `offsets[f]:offsets[f + 1]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.results.arrays import Array, freeze
+from assay.results.envelope import Envelope
+from assay.results.per_quantity import PerQuantity
+from assay.results.score import Key
+
+NO_PREDICTIONS = (
+    "this gauge has features and no predictions, so there are no errors: it has scores (assay predict shows them), and "
+    "neither error bars nor an evaluation. Build one with a source that predicts energies and forces for those"
+)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Reference energies, forces and stresses of F frames with A atoms.
+
+    | field | shape | unit |
+    |---|---|---|
+    | energy | `(F,)` | eV |
+    | forces | `(A, 3)` | eV/Å |
+    | stress | `(F, 6)` or `None` | eV/Å³ |
+    """
+
+    energy: Array
+    forces: Array
+    stress: Array | None = None
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Predictions, scores, and the uncalibrated spreads that become error bars, of F frames with A atoms.
+
+    | field | meaning | shape | unit |
+    |---|---|---|---|
+    | names | `file:index` of each frame | `(F,)` | |
+    | config_types | the group of each frame, `""` where it names none | `(F,)` | |
+    | offsets | where each frame starts | `(F+1,)` | |
+    | numbers | atomic numbers | `(A,)` | |
+    | energy | predicted; `None`, as the next two, unless every frame has it | `(F,)` | eV |
+    | forces, stress | predicted | `(A, 3)`, `(F, 6)` | eV/Å, eV/Å³ |
+    | scores | by (name, level); frame scores are `(F,)`, the others `(A,)` | | |
+    | energy_spread | of the energy **per atom**; these `None` unless every frame has them | `(F,)` | as the score |
+    | force_spread, stress_spread | of force and stress components | `(A, 3)`, `(F, 6)` | as the score |
+    | still | force components that vanish by symmetry: see `assay.results.symmetry.STILL` | `(A, 3)` | |
+    | members | M, 0 without members | | |
+    | labels | the reference values, where all frames have them | | |
+    | neighbourhood_error | mean norm of the force error over each neighbourhood, with labels | `(A,)` | eV/Å |
+    | companions | what scores say of atoms beside their values, by name, such as `gamma_cluster` | `(A,)` | |
+    | envelopes | what members span of energies (of frames), forces and stresses, not calibrated; NaN for frames that \
+have none | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
+
+    Values of a quantity, as in `errors`, are energies per atom `(F,)` eV, force components `(A, 3)` eV/Å and stress
+    components `(F, 6)` eV/Å³.
+    """
+
+    names: tuple[str, ...]
+    config_types: tuple[str, ...]
+    offsets: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    energy: Array | None
+    forces: Array | None
+    stress: Array | None
+    scores: Mapping[Key, Array]
+    energy_spread: Array | None
+    force_spread: Array | None
+    stress_spread: Array | None
+    still: NDArray[np.bool_]
+    members: int = 0
+    labels: Labels | None = None
+    neighbourhood_error: Array | None = None
+    companions: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    envelopes: PerQuantity[Envelope] = field(default_factory=PerQuantity)
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    @property
+    def natoms(self) -> NDArray[np.int64]:
+        """Number of atoms of each frame, `(F,)`."""
+        return np.diff(self.offsets)
+
+    @property
+    def frame_of_atom(self) -> NDArray[np.int64]:
+        """The frame that each atom belongs to, `(A,)`."""
+        return np.repeat(np.arange(len(self.names)), self.natoms)
+
+    @property
+    def fractions(self) -> Array:
+        """Of the S species that there are, of the atoms of each frame, `(F, S)`."""
+        species, index = np.unique(self.numbers, return_inverse=True)
+        counts = np.zeros((len(self.names), len(species)))
+        np.add.at(counts, (self.frame_of_atom, index), 1)
+        return counts / self.natoms[:, None]
+
+    @property
+    def predicted(self) -> PerQuantity[Array]:
+        """The predicted values of each quantity."""
+        return PerQuantity(None if self.energy is None else self.energy / self.natoms, self.forces, self.stress)
+
+    @property
+    def spreads(self) -> PerQuantity[Array]:
+        """The spread of each value."""
+        return PerQuantity(self.energy_spread, self.force_spread, self.stress_spread)
+
+    @property
+    def counted(self) -> PerQuantity[NDArray[np.bool_]]:
+        """Which values count: all but force components that vanish by symmetry."""
+        frames = np.ones(len(self.names), dtype=bool)
+        return PerQuantity(frames, ~self.still, np.ones((len(self.names), 6), dtype=bool))
+
+    @property
+    def frames_of(self) -> PerQuantity[NDArray[np.int64]]:
+        """The frame of each value."""
+        frames = np.arange(len(self.names))
+        components = (np.repeat(each[:, None], n, axis=1) for each, n in ((self.frame_of_atom, 3), (frames, 6)))
+        return PerQuantity(frames, *components)
+
+    def errors(self, labels: Labels) -> PerQuantity[Array]:
+        """Prediction - label of each value, where there are both; raises `ValueError` without predictions."""
+        stress = None if self.stress is None or labels.stress is None else self.stress - labels.stress
+        return PerQuantity(self.energy_error(labels), self.force_error(labels), stress)
+
+    def energy_error(self, labels: Labels) -> Array:
+        """Prediction - label of the energy per atom, `(F,)` eV; raises `ValueError` without predictions."""
+        if self.energy is None:
+            raise ValueError(NO_PREDICTIONS)
+        return np.asarray((self.energy - labels.energy) / self.natoms)
+
+    def force_error(self, labels: Labels) -> Array:
+        """Prediction - label of the force components, `(A, 3)` eV/Å; raises `ValueError` without predictions."""
+        if self.forces is None:
+            raise ValueError(NO_PREDICTIONS)
+        return np.asarray(self.forces - labels.forces)
