@@ -11,6 +11,7 @@ from typing import Any
 import ase.io
 import numpy as np
 import pytest
+from assay.scores.features.of_evaluation import features_of
 from numpy.typing import NDArray
 
 import assay
@@ -19,7 +20,6 @@ from assay.comparison.sets import CALIBRATION, TRAINING, FrameSets, by_name
 from assay.frames.frame import LabelKeys
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
-from assay.scores.features.of_evaluation import features_of
 from assay.scores.features.training import TrainingFeatures
 
 SNAP = "snap:twojmax=2,rcut=4.5"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from assay.frames.frame import Frame
 from assay.results.arrays import Array
 from assay.results.assessment import Labels
 from assay.results.envelope import Envelope, Envelopes, Predicted, joined
+from assay.results.per_quantity import QUANTITIES, PerQuantity
 from assay.results.prediction import Prediction
 from assay.results.score import Key
 
@@ -25,7 +26,7 @@ class Scored:
     |---|---|---|
     | evaluation | predictions, without features and members; empty for features without predictions | |
     | scores | by (name, level) | `(A,)`, or `(1,)` for frames |
-    | energy_spread, … | of energy per atom, force components, stress; `None` without | `()`, `(A, 3)`, `(6,)` |
+    | spreads | by score: of energy per atom, force components, stress; none without | `(1,)`, `(A, 3)`, `(1, 6)` |
     | still | the force component vanishes by symmetry; false without predictions | `(A, 3)` |
     | members | M, 0 without members | |
     | neighbourhood_error | mean over the neighbourhood of the norm of the force error, for labelled frames | `(A,)` |
@@ -35,9 +36,7 @@ class Scored:
 
     evaluation: Prediction
     scores: dict[Key, Array]
-    energy_spread: float | None
-    force_spread: Array | None
-    stress_spread: Array | None
+    spreads: Mapping[str, PerQuantity[Array]]
     still: NDArray[np.bool_]
     members: int
     neighbourhood_error: Array | None
@@ -49,9 +48,9 @@ class Scored:
 class Batch:
     """Columns of scored frames, still without thresholds and error bars: F frames, A atoms.
 
-    Fields as in `Scored` and `assay.results.assessment.Assessment`; `energy_spread` is `(F,)`, `force_spread` `(A, 3)`,
-    `stress_spread` `(F, 6)`; columns of predictions and spreads are `None` unless every frame has them. Envelopes are
-    NaN for frames that have none, where others have.
+    Fields as in `Scored` and `assay.results.assessment.Assessment`; the spreads are `(F,)`, `(A, 3)`, `(F, 6)`; columns
+    of predictions and spreads are `None` unless every frame has them. Envelopes are NaN for frames that have none,
+    where others have.
     """
 
     names: tuple[str, ...]
@@ -62,9 +61,7 @@ class Batch:
     forces: Array | None
     stress: Array | None
     scores: dict[Key, Array]
-    energy_spread: Array | None
-    force_spread: Array | None
-    stress_spread: Array | None
+    spreads: Mapping[str, PerQuantity[Array]]
     still: NDArray[np.bool_]
     members: int
     labels: Labels | None
@@ -89,9 +86,10 @@ class Batch:
             forces=_joined([evaluation.forces for evaluation in evaluations]),
             stress=_stacked([evaluation.stress for evaluation in evaluations]),
             scores={key: np.concatenate([result.scores[key] for result in results]) for key in results[0].scores},
-            energy_spread=_stacked([result.energy_spread for result in results]),
-            force_spread=_joined([result.force_spread for result in results]),
-            stress_spread=_stacked([result.stress_spread for result in results]),
+            spreads={
+                name: _spreads([result.spreads.get(name, PerQuantity()) for result in results])
+                for name in results[0].spreads
+            },
             still=np.concatenate([result.still for result in results]),
             members=results[0].members,
             labels=_labels(frames),
@@ -119,6 +117,10 @@ class Batch:
 def _stacked(rows: Sequence[Array | float | None]) -> Array | None:
     present = [row for row in rows if row is not None]
     return np.array(present) if len(present) == len(rows) else None
+
+
+def _spreads(of_frames: Sequence[PerQuantity[Array]]) -> PerQuantity[Array]:
+    return PerQuantity.of({quantity: _joined([each[quantity] for each in of_frames]) for quantity in QUANTITIES})
 
 
 def _joined(columns: Sequence[Array | None]) -> Array | None:

@@ -23,16 +23,17 @@ from assay.execution.workers import Failure, Progress, map_frames
 from assay.frames.compositions import foreign_zero
 from assay.frames.frame import Frame, FrameError
 from assay.gauge.batch import Batch, Scored
-from assay.gauge.groups import Groups, cluster_names, groups
+from assay.gauge.groups import Groups, groups, require_clusters
 from assay.gauge.scorer import FrameScorer
 from assay.gauge.spreads import sampled
 from assay.gauge.state import source_from_state, source_state
 from assay.results.arrays import Array
 from assay.results.assessment import NO_PREDICTIONS, Assessment
 from assay.results.error_bars import ErrorBar
+from assay.results.per_quantity import PerQuantity, Quantity
 from assay.results.score import Key, Score
-from assay.scores.protocol import FittedScore
-from assay.scores.registry import FROM_DERIVATIVES, FROM_FEATURES, LOGARITHMS, score_from_state
+from assay.scores.protocol import Declared, FittedScore
+from assay.scores.registry import score_from_state
 from assay.sources.capabilities import Source
 from assay.sources.committees.committee import AseCommittee
 from assay.sources.recorded.recorded import Recorded
@@ -80,15 +81,15 @@ class Gauge:
         bar, names = BarName.parse(self.bar), [each.name for each in self.scores]
         if bar.score not in names:
             raise ValueError(f"error bar {self.bar!r}: no score {bar.score!r} in this gauge; it has {', '.join(names)}")
-        require_multiples(bar)
+        require_multiples(bar, self.scores[names.index(bar.score)])
         if bar.grouping == "cluster":
-            cluster_names(self.scores)
+            require_clusters(self.scores)
 
     @property
     def scorer(self) -> FrameScorer:
         """The part that runs on one frame, in any process."""
-        bar_score = BarName.parse(self.bar).score if self.bar else ""
-        return FrameScorer(self.source, self.scores, self.r_cut, bar_score, self.bound_to)
+        bars = (BarName.parse(self.bar).score,) if self.bar else ()
+        return FrameScorer(self.source, self.scores, self.r_cut, bars, self.bound_to)
 
     @property
     def bound_to(self) -> tuple[str, ...] | None:
@@ -98,7 +99,7 @@ class Gauge:
         lack.
         """
         members_alone = isinstance(self.source, AseCommittee | Recorded | Referenced)
-        fitted = any(score.name in FROM_FEATURES or score.name in FROM_DERIVATIVES for score in self.scores)
+        fitted = any(score.facts.of_features for score in self.scores)
         return None if members_alone and not fitted else self.species
 
     def stream(
@@ -137,9 +138,10 @@ class Gauge:
         """A batch with thresholds and error bars."""
         energy_per_atom = None if batch.energy is None else batch.energy / batch.natoms
         group = self._groups(batch)
-        means = {"energy": energy_per_atom, "force": batch.forces, "stress": batch.stress}
-        spreads = {"energy": batch.energy_spread, "force": batch.force_spread, "stress": batch.stress_spread}
+        means: dict[Quantity, Array | None] = {"energy": energy_per_atom, "force": batch.forces, "stress": batch.stress}
+        spreads = self._spreads(batch)
         bars = {q: self._bar(q, mean, spreads[q], group.get(q)) for q, mean in means.items()}
+        facts = {score.name: score.facts for score in self.scores}
         return Assessment(
             names=batch.names,
             config_types=batch.config_types,
@@ -149,7 +151,8 @@ class Gauge:
             forces=batch.forces,
             stress=batch.stress,
             scores={
-                key: Score(key[0], key[1], values, self.thresholds.get(key)) for key, values in batch.scores.items()
+                key: Score(*key, values, self.thresholds.get(key), facts[key[0]])
+                for key, values in batch.scores.items()
             },
             still=batch.still,
             bar=self.bar,
@@ -168,6 +171,10 @@ class Gauge:
                 if bar is not None and q in group
             },
         )
+
+    def _spreads(self, batch: Batch) -> PerQuantity[Array]:
+        """What the error bars are made of; nothing where there are none, or not of all frames."""
+        return batch.spreads.get(BarName.parse(self.bar).score, PerQuantity()) if self.bar else PerQuantity()
 
     def _groups(self, batch: Batch) -> Mapping[str, Groups]:
         """The group of each value by quantity; empty where the error bar has no grouping."""
@@ -191,15 +198,19 @@ class Gauge:
         Force components that vanish by symmetry are left out of ratios. Raises `ValueError` without
         labels or predictions.
         """
-        if batch.energy is None or batch.forces is None or batch.energy_spread is None or batch.force_spread is None:
+        spreads = self._spreads(batch)
+        if batch.energy is None or batch.forces is None or spreads.energy is None or spreads.force is None:
             raise ValueError(NO_PREDICTIONS)
         labels = batch.labels
         if labels is None:
             raise ValueError("calibration needs labelled frames")
         name = BarName.parse(self.bar)
+        facts = next(score.facts for score in self.scores if score.name == name.score)
         n, moving, group = len(batch.names), ~batch.still, self._groups(batch)
 
-        def held_out(quantity: str, error: Array, spread: Array, frame: NDArray[np.int64], here: Any = ...) -> HeldOut:
+        def held_out(
+            quantity: Quantity, error: Array, spread: Array, frame: NDArray[np.int64], here: Any = ...
+        ) -> HeldOut:
             """Some of the values (all by default) as columns; `frame` gives each row of `error` its frame."""
             own = np.broadcast_to(frame.reshape(-1, *(1,) * (error.ndim - 1)), error.shape)
             return HeldOut(
@@ -207,18 +218,18 @@ class Gauge:
                 spread[here].ravel(),
                 own[here].ravel(),
                 group[quantity][here].ravel() if quantity in group else None,
-                *sampled(name.score, quantity, batch.members),
+                *sampled(facts, quantity, batch.members),
             )
 
         frame = np.arange(n)
         values = {
-            "energy": held_out("energy", (batch.energy - labels.energy) / batch.natoms, batch.energy_spread, frame),
+            "energy": held_out("energy", (batch.energy - labels.energy) / batch.natoms, spreads.energy, frame),
             "force": held_out(
-                "force", batch.forces - labels.forces, batch.force_spread, np.repeat(frame, batch.natoms), moving
+                "force", batch.forces - labels.forces, spreads.force, np.repeat(frame, batch.natoms), moving
             ),
         }
-        if labels.stress is not None and batch.stress is not None and batch.stress_spread is not None:
-            values["stress"] = held_out("stress", batch.stress - labels.stress, batch.stress_spread, frame)
+        if labels.stress is not None and batch.stress is not None and spreads.stress is not None:
+            values["stress"] = held_out("stress", batch.stress - labels.stress, spreads.stress, frame)
         least = -np.inf if name.calibrator in BY_ORDER else 0.0
         usable = {q: v for q, v in values.items() if np.any(np.isfinite(v.spread) & (v.spread > least))}
         if not usable:
@@ -297,9 +308,9 @@ class Gauge:
             raise GaugeFileError(f"{path}: not a gauge that this Assay can read ({error!r}); build it again") from error
 
 
-def require_multiples(bar: BarName) -> None:
-    """Raises `ValueError` where an error bar would be a multiple of a logarithm."""
-    if bar.score in LOGARITHMS and bar.calibrator not in BY_ORDER:
+def require_multiples(bar: BarName, score: Declared) -> None:
+    """Raises `ValueError` where an error bar of this score would be a multiple of what has an order alone."""
+    if score.facts.kind == "order" and bar.calibrator not in BY_ORDER:
         raise ValueError(
             f"error bar {bar.score}:{bar.calibrator}: {bar.score} is a logarithm, and no error is a multiple of it; "
             f"calibrate it by its order, {bar.score}:{BY_ORDER[0]}"

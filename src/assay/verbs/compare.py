@@ -13,7 +13,7 @@ import numpy as np
 
 from assay.calibration.bar_name import BarName
 from assay.comparison.fitting import fit_committee_methods, fit_linear_methods
-from assay.comparison.methods import CONSTANT, RANDOM, FitScore, Method, timed
+from assay.comparison.methods import CONSTANT, RANDOM, Method, timed
 from assay.comparison.reasons import many
 from assay.comparison.recommendation import recommendation
 from assay.comparison.result import compared
@@ -21,6 +21,7 @@ from assay.comparison.sets import CALIBRATION, TRAINING, FrameSets, by_name
 from assay.comparison.split import Split
 from assay.ensembles.fit import MemberChoice, keep_evaluations
 from assay.execution.progress import Stage
+from assay.execution.workers import map_frames
 from assay.frames.frame import FrameError, LabelKeys, file_hash
 from assay.gauge.batch import Batch
 from assay.gauge.gauge import Gauge
@@ -30,6 +31,7 @@ from assay.linear.weights import Weights
 from assay.metrics import rmse
 from assay.report.kit.plotting import require_plotting
 from assay.scores.protocol import FittedScore
+from assay.scores.registry import Asked
 from assay.sources.frame_files import Paths, listed
 from assay.sources.registry import LINEAR, feature_source, parse_spec
 from assay.storage.files import require_folders, write_json
@@ -52,10 +54,9 @@ def compare(
     train_members: Paths | None = None,
     calibration_members: Paths | None = None,
     tests_members: Mapping[str, Paths] | Sequence[str | Path] | str | Path | None = None,
-    scores: Sequence[str] | None = None,
+    scores: Sequence[Asked] | None = None,
     posteriors: Sequence[str] = POSTERIORS,
     calibrators: Sequence[str] = CALIBRATED_BY,
-    extra: Mapping[str, FitScore] | None = None,
     clusters: str | None = None,
     r_cut: float = 5.0,
     weights: Weights | None = None,
@@ -89,14 +90,13 @@ def compare(
     train_members, calibration_members, tests_members
         members files of the `recorded` source, one for each frames file; those of tests in the form of `tests`
     scores
-        names of scores; all that the source supports by default
+        names of scores, or classes with the contract of `assay.scores.protocol.ScoreClass`; by default all that the
+        source supports
     posteriors, ensemble_size
         of the members of a linear potential, and how many members each has: see `assay.build`
     calibrators
         names, from scores to error bars: see `assay.calibration`; those of groups with their grouping, as in
         `mondrian:species`
-    extra
-        more scores by name: functions that fit one to `assay.scores.features.training.TrainingFeatures`
     resamples
         of the frames, for intervals
     allow_overlap
@@ -151,13 +151,13 @@ def compare(
         own = {key: value for key, value in settings.items() if key != "source"}
         fitted = fit_linear_methods(
             sets.training(), sets.survey, LINEAR[settings["source"]].from_state(own).for_species(sets.survey.species),
-            scores=scores, extra=extra or {}, clusters=clusters, posteriors=drawn_from, chosen=sets.fitted,
+            scores=scores, clusters=clusters, posteriors=drawn_from, chosen=sets.fitted,
             weights=weights or Weights(), seed=seed, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
     else:
         committee = committee_source(settings, sets.training, sets.keys, allow_import)
         fitted = fit_committee_methods(
-            committee, sets.training, MemberChoice().with_settings(settings), scores=scores, extra=extra or {},
+            committee, sets.training, MemberChoice().with_settings(settings), scores=scores,
             clusters=clusters, chosen=sets.fitted, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
 
@@ -165,13 +165,14 @@ def compare(
     methods, source_seconds = timed(fitted.methods, fitted.source, sets.frames(CALIBRATION))
     judges = tuple(each.score for each in methods if each.score is not None)
     gauge = Gauge(fitted.source, judges, r_cut, "", sets.survey.species)
+    scorer = replace(gauge.scorer, bars=tuple(score.name for score in judges))
     batches: dict[str, Batch] = {}
     for name in sets.judged:
         keep_evaluations(
             fitted.source, partial(sets.frames, name), workers=workers, total=len(sets.hashes[name]), stage=stage
         )
         progress = stage(f"evaluating {name}", len(sets.hashes[name]))
-        scored, failed = Gauge.split(gauge.stream(sets.frames(name), workers=workers, progress=progress))
+        scored, failed = Gauge.split(map_frames(scorer, sets.frames(name), workers=workers, progress=progress))
         if failed and not skip_bad:
             origin, reason = failed[0]
             raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
