@@ -37,8 +37,8 @@ from assay.evaluation.summary import evaluation
 from assay.frames.frame import file_hash
 from assay.gauge.batch import Batch
 from assay.gauge.spreads import force_spread, proportional_to_errors
-from assay.results.per_quantity import PerQuantity
 from assay.metrics import rmse
+from assay.results.per_quantity import PerQuantity
 from assay.sources.frame_files import labelled
 
 # ruff: noqa: E501 (the lines of LAMMPS below)
@@ -161,9 +161,7 @@ def part(batch: Batch, frames: Any) -> Batch:
         stress=None if batch.stress is None else batch.stress[frames],
         scores={key: values[frames if key[1] == "frame" else atoms] for key, values in batch.scores.items()},
         spreads={
-            name: PerQuantity(
-                of.energy[frames], of.force[atoms], None if of.stress is None else of.stress[frames]
-            )
+            name: PerQuantity(of.energy[frames], of.force[atoms], None if of.stress is None else of.stress[frames])
             for name, of in batch.spreads.items()
         },
         still=batch.still[atoms],

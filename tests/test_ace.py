@@ -13,13 +13,13 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.io import write
-from assay.linear.export.active_set_file import by_atomic_number, by_symbol, read_asi, write_asi
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from assay.frames.frame import FrameError
 from assay.frames.reading import read_frames
 from assay.gauge.gauge import Gauge
+from assay.linear.export.active_set_file import by_atomic_number, by_symbol, read_asi, write_asi
 from assay.linear.export.lammps import write_snap
 from assay.linear.export.pacemaker import write_pace
 from assay.linear.potential import LinearPotential

@@ -275,7 +275,9 @@ def test_soap_in_blocks(make):
     source = Soap(cutoff=CUTOFF, max_radial=2, max_angular=2).for_species(("Mo", "W"))
     frame = Frame(rattled(make), "f:0")
     features = source.predict(frame.atoms).features
-    scorer = FrameScorer(source, (Leverage.fit(TrainingFeatures.of([(features, frame.atoms.numbers)])),), 5.0, (), ("Mo", "W"))
+    scorer = FrameScorer(
+        source, (Leverage.fit(TrainingFeatures.of([(features, frame.atoms.numbers)])),), 5.0, (), ("Mo", "W")
+    )
     whole, parts = scorer(frame), score_in_blocks(scorer, frame, Blocks(20))
     np.testing.assert_allclose(parts.scores["leverage", "atom"], whole.scores["leverage", "atom"], rtol=1e-6)
 

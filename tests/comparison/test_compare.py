@@ -11,7 +11,6 @@ from typing import Any
 import ase.io
 import numpy as np
 import pytest
-from assay.scores.features.of_evaluation import features_of
 from numpy.typing import NDArray
 
 import assay
@@ -20,7 +19,10 @@ from assay.comparison.sets import CALIBRATION, TRAINING, FrameSets, by_name
 from assay.frames.frame import LabelKeys
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
+from assay.scores.features.of_prediction import features_of
 from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 SNAP = "snap:twojmax=2,rcut=4.5"
 SCORES = ("committee_force", "committee_energy", "gamma", "leverage", "frame_outlier_factor")
@@ -54,33 +56,40 @@ class Distance:
 
     name = "distance_from_mean"
     home = "atom"
-    in_error_units = None
-    fixed_threshold = None
+    facts = ScoreFacts(reads=("features",))
 
     def __init__(self, centre: Array) -> None:
         self.centre = centre
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
-        return np.asarray(np.linalg.norm(features_of(evaluation, self.name) - self.centre, axis=1))
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
+        return np.asarray(np.linalg.norm(features_of(prediction, self.name) - self.centre, axis=1))
+
+    @classmethod
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Distance:
+        return cls(training.rows(14).mean(axis=0))
 
     def state(self) -> dict[str, Any]:
         return {"centre": self.centre}
 
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Distance:
+        return cls(state["centre"])
 
-def distance(training: TrainingFeatures) -> Distance:
-    return Distance(training.rows(14).mean(axis=0))
 
+class Broken(Distance):
+    name = "broken"
 
-def broken(training: TrainingFeatures) -> Distance:
-    raise ValueError("needs a crystal ball")
+    @classmethod
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Distance:
+        raise ValueError("needs a crystal ball")
 
 
 @pytest.fixture(scope="module")
 def compared(silicon: Mapping[str, Path]) -> dict[str, Any]:
     return assay.compare(
         silicon["train"], {"test": silicon["test"], "out of distribution": silicon["ood"]},
-        calibration=silicon["calibration"], source=SNAP, scores=SCORES, posteriors=("pops", "bootstrap"),
-        ensemble_size=12, resamples=50, extra={"distance_from_mean": distance, "broken": broken},
+        calibration=silicon["calibration"], source=SNAP, scores=(*SCORES, Distance, Broken),
+        posteriors=("pops", "bootstrap"), ensemble_size=12, resamples=50,
         calibrators=("scale", "conformal"),
     )  # fmt: skip
 
@@ -290,7 +299,7 @@ def test_names_of_test_sets() -> None:
     [
         ({"calibrators": ("scale", "guess")}, "no calibrator 'guess'"),
         ({"scores": ("gamma",)}, "gamma needs features"),
-        ({"extra": {"mine": distance}}, "mine needs features"),
+        ({"scores": (Distance,)}, "distance_from_mean needs features"),
         ({"calibrators": ("mondrian",)}, "mondrian needs a grouping"),
         ({"resamples": 5}, "5 resamples give no intervals"),
         ({"r_cut": 0.0}, "radius of a neighbourhood"),

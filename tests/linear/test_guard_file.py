@@ -38,7 +38,9 @@ def frame(species: tuple[str, ...], seed: int, rattle: float) -> Atoms:
 
 def graded(rows: Snap, frames: int = 10) -> ExtrapolationGrade:
     training = [frame(rows.species, seed, 0.1) for seed in range(frames)]
-    return ExtrapolationGrade.fit(TrainingFeatures.of((rows.design(atoms).features, atoms.numbers) for atoms in training))
+    return ExtrapolationGrade.fit(
+        TrainingFeatures.of((rows.design(atoms).features, atoms.numbers) for atoms in training)
+    )
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from assay.frames.reading import read_frames
 from assay.metrics import spearman
 from assay.regions.neighbourhoods import frame_max
 from assay.results.prediction import Prediction
+from assay.scores.features.training import TrainingFeatures
 from assay.scores.members.committee import CommitteeForce
 from assay.scores.members.deviations import member_deviations
 from assay.scores.members.heterogeneous import (
@@ -23,7 +24,6 @@ from assay.scores.members.heterogeneous import (
     HeterogeneousEnergy,
     HeterogeneousForce,
 )
-from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import FitOptions, FittedScore
 from assay.scores.registry import SCORES, fit_scores, score_from_state
 from assay.storage.archive import load_state, save_state
