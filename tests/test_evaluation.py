@@ -14,6 +14,7 @@ from assay.results.assessment import Assessment, Labels
 from assay.results.envelope import Envelope
 from assay.results.error_bars import ErrorBar, Gaussian, Interval
 from assay.results.score import Score
+from assay.scores.members.committee import CommitteeEnergy
 
 FORCE_ERROR = np.array([[0.3, 0, 0.4], [0, 0, 0], [0.6, -0.8, 0], [0, 0, 2], [1, -2, 2]])  # norms 0.5, 0, 1, 2, 3
 ENERGY_ERROR = np.array([0.02, -0.03, 0.04])  # of 2, 1 and 2 atoms: 10, -30 and 20 meV/atom
@@ -36,7 +37,9 @@ def assessment() -> Assessment:
             ("gamma", "atom"): Score("gamma", "atom", np.array([1.0, 0.5, 2.0, 3.0, 4.0]), 2.5),
             ("gamma", "neighbourhood"): Score("gamma", "neighbourhood", np.arange(5.0), 2.5),
             ("gamma", "frame"): Score("gamma", "frame", np.array([1.0, 2.0, 4.0]), 1.5),
-            ("committee_energy", "frame"): Score("committee_energy", "frame", np.array([1.0, 3.0, 2.0])),
+            ("committee_energy", "frame"): Score(
+                "committee_energy", "frame", np.array([1.0, 3.0, 2.0]), facts=CommitteeEnergy.facts
+            ),
         },
         still=STILL,
         bar="committee_force:scale",
