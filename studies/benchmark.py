@@ -4,8 +4,8 @@
     python studies/benchmark.py --json studies/results/benchmark.json --docs     # remakes results and page
 
 To add a data set, write `benchmark/datasets/NAME.toml` (keys: benchmark_data.py). To add a method, write
-`benchmark/methods/NAME.py` with `name` and `fit(training: TrainingFeatures) -> FittedScore`; to see what it does,
-`--only` a data set or one of its sources (`silicon-pbe/SNAP`), and with `--add` keep the other runs of FILE.
+`benchmark/methods/NAME.py` with `score`, a class as in docs/compare.md, "Your own score"; to see what it does, `--only`
+a data set or one of its sources (`silicon-pbe/SNAP`), and with `--add` keep the other runs of FILE.
 
 `--docs` writes docs/benchmark.svg and the tables of docs/benchmark.md and docs/benchmark-runs.md from the results:
 those of this run, or with `--only ''` those in FILE. No published number stands beside these: no one has compared these
@@ -23,7 +23,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -34,21 +34,21 @@ from benchmark_page import BAR, CONSTANT, RANKING, write_pages
 from result import write_result
 
 import assay
-from assay.scores.features.training import TrainingFeatures
-from assay.scores.protocol import FittedScore
+from assay.scores.protocol import ScoreClass
+from assay.scores.registry import SCORES
 
 METHODS = Path(__file__).parent / "benchmark" / "methods"
 DOCS = Path(__file__).parents[1] / "docs"
 QUICK = "silicon-pbe/SNAP"
 RESAMPLES, RESAMPLES_QUICK = 200, 40
 DIGITS = 3
+OF_LINEAR = [each for each in SCORES if each.facts.default_for == "members" or each.facts.features_alone]
+"""All that `compare` judges of a linear potential by default."""
 
-Fit = Callable[[TrainingFeatures], FittedScore]
 
-
-def extra_methods(folder: Path = METHODS) -> dict[str, Fit]:
-    """The methods of the benchmark that Assay does not have, by name; raises `ValueError` for a file without one."""
-    found: dict[str, Fit] = {}
+def extra_methods(folder: Path = METHODS) -> list[ScoreClass]:
+    """The methods of the benchmark that Assay does not have; raises `ValueError` for a file without one."""
+    found: list[ScoreClass] = []
     for path in sorted(folder.glob("*.py")):
         spec = importlib.util.spec_from_file_location(f"benchmark_method_{path.stem}", path)
         assert spec is not None
@@ -56,14 +56,14 @@ def extra_methods(folder: Path = METHODS) -> dict[str, Fit]:
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module  # dataclasses look their module up
         spec.loader.exec_module(module)
-        if not (isinstance(getattr(module, "name", None), str) and callable(getattr(module, "fit", None))):
-            raise ValueError(f"{path}: a method needs a `name` and a function `fit`")
-        found[module.name] = module.fit
+        if not hasattr(module, "score"):
+            raise ValueError(f"{path}: a method needs `score`, a class")
+        found.append(module.score)
     return found
 
 
 def compared(
-    dataset: Dataset, settings: Mapping[str, Any], data: Path | None, extra: Mapping[str, Fit], resamples: int
+    dataset: Dataset, settings: Mapping[str, Any], data: Path | None, extra: Sequence[ScoreClass], resamples: int
 ) -> dict[str, Any]:
     """What `assay.compare` finds with one source."""
     with TemporaryDirectory(prefix="assay-benchmark-") as folder:
@@ -77,7 +77,7 @@ def compared(
                 "tests_members": {name: written[name]["members"] for name in tests},
             }
         else:
-            options["extra"] = extra
+            options["scores"] = [*OF_LINEAR, *extra]
         found = assay.compare(
             written["train"]["frames"],
             {name: written[name]["frames"] for name in tests},

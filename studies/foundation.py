@@ -36,8 +36,10 @@ from assay.calibration.scale import Scale
 from assay.evaluation.summary import evaluation
 from assay.frames.frame import file_hash
 from assay.gauge.batch import collect
+from assay.gauge.spreads import force_spread, proportional_to_errors
 from assay.metrics import rmse
 from assay.results.batch import Batch
+from assay.results.per_quantity import PerQuantity
 from assay.sources.frame_files import labelled
 
 # ruff: noqa: E501 (the lines of LAMMPS below)
@@ -117,7 +119,8 @@ def judged(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
 
 def other_bars(gauge: assay.Gauge, held_out: Batch, test: Batch) -> dict[str, Any]:
     """Force bars of the other calibrators and scores, calibrated on the same held-out frames."""
-    names = [score.name for score in gauge.scores if score.name in ("committee_force", "gamma", "leverage")]
+    facts = {score.name: score.facts for score in gauge.scores}
+    names = [name for name in facts if name in ("committee_force", "gamma", "leverage")]
     found = {}
     for bar in (f"{name}:{calibrator}" for name in names for calibrator in ("scale", "ratio", "conformal")):
         if bar == gauge.bar:
@@ -127,7 +130,8 @@ def other_bars(gauge: assay.Gauge, held_out: Batch, test: Batch) -> dict[str, An
 
         def spread(batch: Batch, name: str = name) -> Batch:
             of_atoms = batch.scores[name, "atom"]
-            return replace(batch, force_spread=np.repeat(of_atoms[:, None] / np.sqrt(3), 3, axis=1))
+            force = force_spread(proportional_to_errors(facts[name], of_atoms))
+            return replace(batch, spreads={name: replace(next(iter(batch.spreads.values())), force=force)})
 
         other = other.calibrated(spread(held_out))
         found[bar] = {
@@ -157,9 +161,10 @@ def part(batch: Batch, frames: Any) -> Batch:
         forces=batch.forces[atoms],
         stress=None if batch.stress is None else batch.stress[frames],
         scores={key: values[frames if key[1] == "frame" else atoms] for key, values in batch.scores.items()},
-        energy_spread=batch.energy_spread[frames],
-        force_spread=batch.force_spread[atoms],
-        stress_spread=None if batch.stress_spread is None else batch.stress_spread[frames],
+        spreads={
+            name: PerQuantity(of.energy[frames], of.force[atoms], None if of.stress is None else of.stress[frames])
+            for name, of in batch.spreads.items()
+        },
         still=batch.still[atoms],
         labels=labels,
         neighbourhood_error=None if batch.neighbourhood_error is None else batch.neighbourhood_error[atoms],

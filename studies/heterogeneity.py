@@ -44,9 +44,9 @@ from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.scores.d_optimality.local import LocalGrade
 from assay.scores.d_optimality.maxvol import active_set, grades
-from assay.scores.d_optimality.partition import partition
 from assay.scores.density.outlier_factor import FrameOutlierFactor, OutlierFactor, distances
 from assay.scores.features.training import TrainingFeatures, signature
+from assay.scores.protocol import FitOptions
 from assay.scores.rigidity.leverage import LeverageFold
 from assay.selection.starting_set import source_of_features
 from assay.sources.capabilities import Source
@@ -214,7 +214,7 @@ def methods(pool: Pool, training: TrainingFeatures) -> dict[str, Scored]:
         ),
     }
     for how in ("config_type", "kmeans", "kmeans:atoms", "birch:atoms"):
-        local = LocalGrade.fit(training, partition(training, how))
+        local = LocalGrade.fit(training, FitOptions(how))
         gamma, cluster = local.grades(pool.features, pool.numbers)
         majority = np.array([np.bincount(cluster[pool.frame == f] + 1).argmax() for f in range(len(pool.kind))])
         found[f"gamma_local, {how} (K = {len(local.names)})"] = Scored(gamma, pool.largest(gamma), majority)

@@ -19,12 +19,13 @@ import assay.sources.ace.wheel
 from assay.frames.frame import FrameError
 from assay.frames.reading import read_frames
 from assay.gauge.gauge import Gauge
+from assay.linear.export.active_set_file import by_atomic_number, by_symbol, read_asi, write_asi
 from assay.linear.export.lammps import write_snap
 from assay.linear.export.pacemaker import write_pace
 from assay.linear.potential import LinearPotential
 from assay.results.design import LARGEST
-from assay.scores.d_optimality.active_set_file import by_atomic_number, by_symbol, read_asi, write_asi
 from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.features.training import TrainingFeatures
 from assay.sources.ace.rows import FEW, Ace
 from assay.sources.corrector import Corrector
 from assay.sources.features.axes import FeatureAxes
@@ -386,7 +387,7 @@ def test_the_grade_of_an_asi_of_pacemaker_is_pacemakers(kind, tmp_path, uneven_y
 @pytest.mark.parametrize("kind", ["equal", "uneven"])
 def test_pacemaker_takes_an_asi_of_ours(kind, tmp_path, uneven_yaml):
     source = alloy() if kind == "equal" else Ace(potential=str(uneven_yaml))
-    grade = ExtrapolationGrade.fit([environments(source)])
+    grade = ExtrapolationGrade.fit(TrainingFeatures.of([environments(source)]))
     fitted = potential(source)
     *_, asi = write_pace(fitted, tmp_path / "mow", grade)
     assert asi.name == "mow.asi"

@@ -129,12 +129,12 @@ def test_zeros_of_energy_of_members_are_those_of_the_training_labels(data: Modul
 
 
 def test_an_own_method_tells_outside_from_inside():
-    fit = importlib.import_module("benchmark").extra_methods()["isolation_forest"]
+    (isolation_forest,) = importlib.import_module("benchmark").extra_methods()
     rng, training = np.random.default_rng(0), TrainingFeatures()
     for _ in range(20):
         inside = np.hstack([rng.normal(size=(16, 3)), np.ones((16, 1))])  # and a constant column
         training.append(inside, np.full(16, 14))
-    score = fit(training)
+    score = isolation_forest.fit(training)
     rows = np.vstack([np.r_[np.zeros(3), 1.0], np.full(4, 6.0), np.r_[np.zeros(3), 1.0]])
     values = score.values(Prediction(features=rows), np.array([14, 14, 6]))
     assert values[1] > values[0]

@@ -29,6 +29,7 @@ from assay.regions.neighbours import neighbour_images
 from assay.regions.tiles import blocks, surroundings
 from assay.results.per_quantity import PerQuantity
 from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.features.training import TrainingFeatures
 from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
 from assay.scores.rigidity.leverage import Leverage
 from assay.sources.features.callable import PythonCallable
@@ -107,8 +108,8 @@ def radial(atoms: Atoms) -> np.ndarray:
 @pytest.fixture(scope="module")
 def scorer() -> FrameScorer:
     frame = rattled(cubic)
-    grade = ExtrapolationGrade.fit([(radial(frame), frame.numbers)])
-    return FrameScorer(PythonCallable("test_blocks:radial", CUTOFF, given=radial), (grade,), 5.0, "", ("Mo", "W"))
+    grade = ExtrapolationGrade.fit(TrainingFeatures.of([(radial(frame), frame.numbers)]))
+    return FrameScorer(PythonCallable("test_blocks:radial", CUTOFF, given=radial), (grade,), 5.0, (), ("Mo", "W"))
 
 
 @pytest.mark.parametrize("make", FRAMES)
@@ -221,7 +222,7 @@ def gauge() -> Gauge:
     scores = (
         CommitteeForce(),
         CommitteeEnergy(),
-        ExtrapolationGrade.fit([(potential.features(frame), frame.numbers)]),
+        ExtrapolationGrade.fit(TrainingFeatures.of([(potential.features(frame), frame.numbers)])),
     )
     force = fit_calibrator("scale", Residuals(rng.normal(size=60), np.ones(60), np.arange(60)))
     thresholds = {("gamma", "atom"): 1.0, ("gamma", "frame"): 1.0}
@@ -236,7 +237,7 @@ def test_forces_and_all_scores_of_atoms_in_blocks_are_those_of_the_whole_frame(g
     assert not isinstance(parts, Failure)
     largest = np.abs(whole.prediction.forces).max()
     np.testing.assert_allclose(parts.prediction.forces, whole.prediction.forces, atol=1e-10 * largest)
-    np.testing.assert_allclose(parts.force_spread, whole.force_spread, rtol=1e-8)
+    np.testing.assert_allclose(*(each.spreads["committee_force"].force for each in (parts, whole)), rtol=1e-8)
     assert [quantity for quantity, _ in parts.envelopes.items()] == ["force"]
     for name, values in parts.envelopes.force.columns("force").items():
         np.testing.assert_allclose(values, whole.envelopes.force.columns("force")[name], atol=1e-9 * largest)
@@ -275,7 +276,9 @@ def test_soap_in_blocks(make):
     source = Soap(cutoff=CUTOFF, max_radial=2, max_angular=2).for_species(("Mo", "W"))
     frame = Frame(rattled(make), "f:0")
     features = source.predict(frame.atoms).features
-    scorer = FrameScorer(source, (Leverage.fit([(features, frame.atoms.numbers)]),), 5.0, "", ("Mo", "W"))
+    scorer = FrameScorer(
+        source, (Leverage.fit(TrainingFeatures.of([(features, frame.atoms.numbers)])),), 5.0, (), ("Mo", "W")
+    )
     whole, parts = scorer(frame), score_in_blocks(scorer, frame, Blocks(20))
     np.testing.assert_allclose(parts.scores["leverage", "atom"], whole.scores["leverage", "atom"], rtol=1e-6)
 

@@ -17,6 +17,7 @@ from assay.results.envelope import Envelope
 from assay.results.error_bars import ErrorBar, Gaussian, Interval
 from assay.results.per_quantity import PerQuantity
 from assay.results.score import Score
+from assay.scores.members.committee import CommitteeEnergy
 
 FORCE_ERROR = np.array([[0.3, 0, 0.4], [0, 0, 0], [0.6, -0.8, 0], [0, 0, 2], [1, -2, 2]])  # norms 0.5, 0, 1, 2, 3
 ENERGY_ERROR = np.array([0.02, -0.03, 0.04])  # of 2, 1 and 2 atoms: 10, -30 and 20 meV/atom
@@ -31,7 +32,7 @@ def assessment() -> Assessment:
         Score("gamma", "atom", np.array([1.0, 0.5, 2.0, 3.0, 4.0]), 2.5),
         Score("gamma", "neighbourhood", np.arange(5.0), 2.5),
         Score("gamma", "frame", np.array([1.0, 2.0, 4.0]), 1.5),
-        Score("committee_energy", "frame", np.array([1.0, 3.0, 2.0])),
+        Score("committee_energy", "frame", np.array([1.0, 3.0, 2.0]), facts=CommitteeEnergy.facts),
     ]
     batch = Batch(
         names=("f:0", "f:1", "f:2"),
@@ -42,9 +43,7 @@ def assessment() -> Assessment:
         forces=forces,
         stress=np.full((3, 6), 0.003),
         scores={(score.name, score.level): score.values for score in scores},
-        energy_spread=None,
-        force_spread=None,
-        stress_spread=None,
+        spreads={},
         still=STILL,
         labels=Labels(np.full(3, -7.0), np.ones((5, 3)), np.full((3, 6), 0.001)),
         neighbourhood_error=np.array([5.0, 4.0, 3.0, 2.0, 1.0]),

@@ -90,7 +90,7 @@ def test_a_gauge_of_unlabelled_frames_has_scores_and_thresholds_alone(built: ass
     for level in ("atom", "neighbourhood", "frame"):
         values = held.scores["leverage", level]
         assert np.mean(values > gauge.thresholds["leverage", level]) <= 0.05 + 1 / len(values)
-    assert (held.energy, held.forces, held.energy_spread, held.labels) == (None,) * 4
+    assert (held.energy, held.forces, held.labels, held.spreads) == (None, None, None, {})
     assert built.outliers == []
     assert set(gauge.training) == set(gauge.thresholds)
 

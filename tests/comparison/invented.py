@@ -6,8 +6,10 @@ import numpy as np
 
 from assay.comparison.methods import Method
 from assay.comparison.split import Split
+from assay.gauge.spreads import force_spread
 from assay.results.arrays import Array
 from assay.results.batch import Batch, Labels
+from assay.results.per_quantity import PerQuantity
 from assay.scores.d_optimality.grade import ExtrapolationGrade
 from assay.scores.members.committee import CommitteeForce
 
@@ -33,9 +35,9 @@ def batch(force_error: Array, scores: Array, natoms: int, kinds: int = 2, still:
         forces=force_error,
         stress=None,
         scores=values,
-        energy_spread=None,
-        force_spread=None,
-        stress_spread=None,
+        spreads={
+            method.name: PerQuantity(by_frame.mean(axis=1), force_spread(scores)) for method in (FEATURES, MEMBERS)
+        },
         still=np.zeros(force_error.shape, dtype=bool) if still is None else still,
         neighbourhood_error=np.repeat(np.linalg.norm(force_error, axis=1).reshape(frames, natoms).mean(axis=1), natoms),
     )

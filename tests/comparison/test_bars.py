@@ -10,8 +10,14 @@ from invented import FEATURES, MEMBERS, as_split, batch, split
 
 from assay.comparison.bars import NotApplicable, bars, skill
 from assay.comparison.figures import Estimate
-from assay.comparison.methods import CONSTANT
+from assay.comparison.methods import CONSTANT, Method, OfPosterior
 from assay.comparison.split import Split
+from assay.gauge.spreads import bar_spreads, force_spread
+from assay.results.per_quantity import PerQuantity
+from assay.results.prediction import Prediction
+from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.members.heterogeneous import HeterogeneousForce
+from assay.scores.protocol import FittedScore
 
 HOME = split(60, seed=1)
 AWAY = split(60, seed=2)
@@ -110,14 +116,31 @@ def test_too_few_values_for_a_level_have_no_interval_score() -> None:
     assert np.isnan(found.value)
 
 
-def test_energy_bars_of_a_committee_are_those_of_its_energies() -> None:
-    made = HOME.batch
-    energies = np.linspace(1.0, 2.0, 60)
-    here = as_split(replace(made, scores={**made.scores, ("committee_energy", "frame"): energies}))
-    np.testing.assert_array_equal(here.spread(MEMBERS, "energy"), energies)
-    np.testing.assert_allclose(
-        here.spread(FEATURES, "energy"), made.scores["gamma", "atom"].reshape(60, 10).mean(axis=1)
-    )
+def test_a_spread_of_energies_says_nothing_of_single_forces() -> None:
+    made, energies = HOME.batch, Method("committee_energy", "ensemble", CommitteeEnergy(), members=1000)
+    spread = np.linspace(1.0, 2.0, 60)
+    own = PerQuantity(spread, force_spread(np.repeat(spread, 10)))
+    here = as_split(replace(made, spreads={**made.spreads, "committee_energy": own}))
+    np.testing.assert_array_equal(here.spread(energies, "energy"), spread)
+    assert here.spread(energies, "force") is None
+    with pytest.raises(NotApplicable, match="no spread of the force"):
+        bars(here, here, energies, "force", "scale")
+
+
+@pytest.mark.parametrize("kind", [CommitteeForce, CommitteeEnergy, HeterogeneousForce])
+def test_the_members_of_a_posterior_have_the_spreads_that_they_have_alone(kind: type[FittedScore]) -> None:
+    rng = np.random.default_rng(4)
+    said = Prediction(
+        1.0, rng.normal(size=(2, 3)), rng.normal(size=6), energy_members=rng.normal(size=7),
+        forces_members=rng.normal(size=(7, 2, 3)), stress_members=rng.normal(size=(7, 6)),
+    )  # fmt: skip
+    where, numbers = slice(2, 6), np.array([29, 29])
+    parts = {f"{name}_members": getattr(said, f"{name}_members")[where] for name in ("energy", "forces", "stress")}
+    alone, among, score = replace(said, **parts), OfPosterior(kind(), "pops", where), kind()
+    ours = bar_spreads(among, among.values(said, numbers), said, numbers)
+    theirs = bar_spreads(score, score.values(alone, numbers), alone, numbers)
+    for quantity, spread in theirs.items():
+        np.testing.assert_allclose(ours[quantity], spread, rtol=1e-12)
 
 
 def test_halves_share_kinds_of_one_frame() -> None:

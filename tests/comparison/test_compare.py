@@ -26,8 +26,10 @@ from assay.frames.frame import Frame, LabelKeys
 from assay.frames.reading import read_frames
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
-from assay.scores.features.of_evaluation import features_of
+from assay.results.score import ScoreFacts
+from assay.scores.features.of_prediction import features_of
 from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 from assay.verbs.compare import by_name
 from assay.verbs.given_frames import LabelledFiles
 
@@ -63,25 +65,32 @@ class Distance:
 
     name = "distance_from_mean"
     home = "atom"
-    in_error_units = None
-    fixed_threshold = None
+    facts = ScoreFacts(reads=("features",))
 
     def __init__(self, centre: Array) -> None:
         self.centre = centre
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
-        return np.asarray(np.linalg.norm(features_of(evaluation, self.name) - self.centre, axis=1))
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
+        return np.asarray(np.linalg.norm(features_of(prediction, self.name) - self.centre, axis=1))
+
+    @classmethod
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Distance:
+        return cls(training.rows(14).mean(axis=0))
 
     def state(self) -> dict[str, Any]:
         return {"centre": self.centre}
 
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Distance:
+        return cls(state["centre"])
 
-def distance(training: TrainingFeatures) -> Distance:
-    return Distance(training.rows(14).mean(axis=0))
 
+class Broken(Distance):
+    name = "broken"
 
-def broken(training: TrainingFeatures) -> Distance:
-    raise ValueError("needs a crystal ball")
+    @classmethod
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Distance:
+        raise ValueError("needs a crystal ball")
 
 
 def read_sets(paths: Mapping[str, Path], skip_bad: bool = False) -> FrameSets:
@@ -92,8 +101,8 @@ def read_sets(paths: Mapping[str, Path], skip_bad: bool = False) -> FrameSets:
 def compared(silicon: Mapping[str, Path]) -> ComparisonResult:
     return assay.compare(
         silicon["train"], {"test": silicon["test"], "out of distribution": silicon["ood"]},
-        calibration=silicon["calibration"], source=SNAP, scores=SCORES, posteriors=("pops", "bootstrap"),
-        ensemble_size=12, resamples=50, extra={"distance_from_mean": distance, "broken": broken},
+        calibration=silicon["calibration"], source=SNAP, scores=(*SCORES, Distance, Broken),
+        posteriors=("pops", "bootstrap"), ensemble_size=12, resamples=50,
         calibrators=("scale", "conformal"),
     )  # fmt: skip
 
@@ -393,7 +402,7 @@ def test_names_of_test_sets() -> None:
     [
         ({"calibrators": ("scale", "guess")}, "no calibrator 'guess'"),
         ({"scores": ("gamma",)}, "gamma needs features"),
-        ({"extra": {"mine": distance}}, "mine needs features"),
+        ({"scores": (Distance,)}, "distance_from_mean needs features"),
         ({"calibrators": ("mondrian",)}, "mondrian needs a grouping"),
         ({"resamples": 5}, "5 resamples give no intervals"),
         ({"r_cut": 0.0}, "radius of a neighbourhood"),

@@ -54,7 +54,7 @@ def test_species_have_their_own_bars(metals: Gauge):
     gauge = metals.calibrated(batch(metals, *held_out))
     new = gauge.assessment(batch(gauge, alloy("MoWNb", "any", 99)))
     alpha = np.sqrt(-1 / 5 + 10 / 12 * np.array([1.0, 100.0]))
-    spread = batch(gauge, alloy("MoWNb", "any", 99)).force_spread
+    spread = batch(gauge, alloy("MoWNb", "any", 99)).spreads["committee_force"].force
     np.testing.assert_allclose(new.bars.force.std[:2], alpha[:, None] * spread[:2], rtol=1e-12)
     of_all = gauge.calibrators["force"].of_all.alpha
     np.testing.assert_allclose(new.bars.force.std[2], of_all * spread[2], rtol=1e-12)
@@ -75,7 +75,7 @@ def test_chemical_systems_have_their_own_bars(metals: Gauge):
     for symbols, system in (("W3", "W"), ("MoW2", "Mo-W"), ("MoNb", "Mo-Nb")):
         frames = batch(fitted, alloy(symbols, "any", 50))
         bar = fitted.assessment(frames).bars.force
-        np.testing.assert_allclose(bar.std, alphas[system] * frames.force_spread, rtol=1e-12)
+        np.testing.assert_allclose(bar.std, alphas[system] * frames.spreads["heterogeneous_force"].force, rtol=1e-12)
 
 
 def test_the_group_of_every_value(metals: Gauge):

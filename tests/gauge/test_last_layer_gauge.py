@@ -187,9 +187,10 @@ def test_compare_judges_the_bars_that_build_makes(files: tuple[Path, Path], tmp_
         warnings.simplefilter("ignore")  # of few frames
         result = assay.compare(
             train, tmp_path / "test.extxyz", source=source, calibration=held_out,
-            scores=["leverage", "last_layer_prediction_rigidity"], calibrators=["scale"], resamples=20,
+            scores=["leverage", "last_layer_prediction_rigidity", "last_layer_force"], calibrators=["scale"],
+            resamples=20,
         )  # fmt: skip
-        for score in ("leverage", "last_layer_prediction_rigidity"):
+        for score in ("leverage", "last_layer_prediction_rigidity", "last_layer_force"):
             gauge = assay.build(train, heldout=held_out, source=source, error_bar=f"{score}:scale").gauge
             expected = assay.evaluate(gauge, tmp_path / "test.extxyz")["error_bars"]
             for quantity in ("force", "energy"):

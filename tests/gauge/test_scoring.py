@@ -24,7 +24,7 @@ from assay.scores.rigidity.leverage import Leverage
 
 R_CUT = 2.6
 GRADE = ExtrapolationGrade({29: np.eye(2)})  # γ is the largest absolute feature
-SCORER = FrameScorer(Says(), (CommitteeForce(), CommitteeEnergy(), GRADE), R_CUT, "committee_force", ("Cu", "Zr"))
+SCORER = FrameScorer(Says(), (CommitteeForce(), CommitteeEnergy(), GRADE), R_CUT, ("committee_force",), ("Cu", "Zr"))
 
 
 def chain(seed: int = 0, stress: bool = True) -> tuple[Atoms, Prediction]:
@@ -72,31 +72,32 @@ def test_error_of_the_neighbourhood():
 def test_spreads_of_a_score_without_members():
     """γ/√3 along x, y and z, so that a vector has γ; energy and stress get the mean."""
     atoms, said = chain()
-    scored = replace(SCORER, bar_score="gamma")(Frame(atoms, "x:0"))
+    spread = replace(SCORER, bars=("gamma",))(Frame(atoms, "x:0")).spreads["gamma"]
     gamma = np.abs(said.features).max(axis=1)
-    np.testing.assert_allclose(np.linalg.norm(scored.force_spread, axis=1), gamma, rtol=1e-14)
-    assert np.ptp(scored.force_spread, axis=1).tolist() == [0.0, 0.0, 0.0]
-    assert scored.energy_spread == pytest.approx(gamma.mean(), rel=1e-14)
-    np.testing.assert_allclose(scored.stress_spread, np.full(6, gamma.mean()), rtol=1e-14)
+    np.testing.assert_allclose(np.linalg.norm(spread.force, axis=1), gamma, rtol=1e-14)
+    assert np.ptp(spread.force, axis=1).tolist() == [0.0, 0.0, 0.0]
+    assert spread.energy == pytest.approx(gamma.mean(), rel=1e-14)
+    np.testing.assert_allclose(spread.stress, np.full((1, 6), gamma.mean()), rtol=1e-14)
 
 
 def test_errors_go_as_the_square_root_of_a_leverage():
     """A label that is fitted twice as often has half the variance: h and σ² halve together."""
     atoms, said = chain()
     leverage = Leverage({29: np.eye(2)}, {29: np.ones(2)})  # h is the squared length of the features
-    scored = replace(SCORER, scores=(leverage,), bar_score="leverage")(Frame(atoms, "x:0"))
+    scored = replace(SCORER, scores=(leverage,), bars=("leverage",))(Frame(atoms, "x:0"))
     length = np.linalg.norm(said.features, axis=1)
     np.testing.assert_allclose(scored.scores["leverage", "atom"], length**2, rtol=1e-14)
-    np.testing.assert_allclose(np.linalg.norm(scored.force_spread, axis=1), length, rtol=1e-14)
-    assert scored.energy_spread == pytest.approx(length.mean(), rel=1e-14)
+    spread = scored.spreads["leverage"]
+    np.testing.assert_allclose(np.linalg.norm(spread.force, axis=1), length, rtol=1e-14)
+    assert spread.energy == pytest.approx(length.mean(), rel=1e-14)
 
 
 def test_spreads_of_a_score_of_frames():
     atoms, said = chain()
-    scored = replace(SCORER, bar_score="committee_energy")(Frame(atoms, "x:0"))
+    spread = replace(SCORER, bars=("committee_energy",))(Frame(atoms, "x:0")).spreads["committee_energy"]
     value = said.energy_members.std(ddof=1) / 3
-    np.testing.assert_allclose(scored.force_spread, np.full((3, 3), value / np.sqrt(3)), rtol=1e-14)
-    assert scored.energy_spread == pytest.approx(value, rel=1e-14)
+    np.testing.assert_allclose(spread.force, np.full((3, 3), value / np.sqrt(3)), rtol=1e-14)
+    assert spread.energy == pytest.approx(value, rel=1e-14)
 
 
 @pytest.mark.parametrize("kind", [Heterogeneous, HeterogeneousForce])
@@ -104,20 +105,20 @@ def test_weights_of_members_reach_energy_and_stress(kind: type[Heterogeneous | H
     """Weighted deviations from the plain mean, of the energies and of the tensor; U is the same for all atoms."""
     atoms, said = chain()
     w = np.array([0.4, 0.3, 0.2, 0.05, 0.05])
-    scored = replace(SCORER, scores=(kind(tuple(w)),), bar_score=kind.name)(Frame(atoms, "x:0"))
+    spread = replace(SCORER, scores=(kind(tuple(w)),), bars=(kind.name,))(Frame(atoms, "x:0")).spreads[kind.name]
     energies, stresses, forces = said.energy_members, said.stress_members, said.forces_members
-    assert scored.energy_spread == pytest.approx(np.sqrt(w @ (energies - energies.mean()) ** 2) / 3, rel=1e-12)
+    assert spread.energy == pytest.approx(np.sqrt(w @ (energies - energies.mean()) ** 2) / 3, rel=1e-12)
     variance = w @ (stresses - stresses.mean(axis=0)) ** 2
-    assert scored.stress_spread[0] == pytest.approx(np.sqrt((variance @ [1, 1, 1, 2, 2, 2]) / 9), rel=1e-12)
+    assert spread.stress == pytest.approx(np.sqrt((variance @ [1, 1, 1, 2, 2, 2]) / 9), rel=1e-12)
     square = ((forces - forces.mean(axis=0)) ** 2).sum(axis=2)
     expected = w @ square if kind is HeterogeneousForce else np.full(3, w @ square.max(axis=1))
-    np.testing.assert_allclose((scored.force_spread**2).sum(axis=1), expected, rtol=1e-12)
+    np.testing.assert_allclose((spread.force**2).sum(axis=1), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("bar", ["committee_force", "gamma"])
 def test_no_stress_no_spread_of_it(bar: str):
     atoms, _ = chain(stress=False)
-    assert replace(SCORER, bar_score=bar)(Frame(atoms, "x:0")).stress_spread is None
+    assert replace(SCORER, bars=(bar,))(Frame(atoms, "x:0")).spreads[bar].stress is None
 
 
 def test_members_and_features_stay_behind_unless_asked_for():
@@ -161,7 +162,7 @@ def test_no_envelope_of_fewer_than_two_members(count: int):
     atoms, said = chain()
     few = {f"{name}_members": getattr(said, f"{name}_members")[:count] for name in ("energy", "forces", "stress")}
     atoms.info["says"] = replace(said, **(few if count else dict.fromkeys(few)))
-    scorer = replace(SCORER, scores=(GRADE,), bar_score="gamma")
+    scorer = replace(SCORER, scores=(GRADE,), bars=("gamma",))
     scored = scorer(Frame(atoms, "x:0"))
     assert not scored.envelopes
     assert not collect([(Frame(atoms, "x:0"), scored)]).envelopes
@@ -222,7 +223,8 @@ def test_columns_of_a_batch():
         assert batch.energy[i] == frame.atoms.info["says"].energy
         np.testing.assert_array_equal(batch.forces[atoms], frame.atoms.info["says"].forces)
         np.testing.assert_array_equal(batch.stress[i], frame.atoms.info["says"].stress)
-        np.testing.assert_array_equal(batch.force_spread[atoms], result.force_spread)
+        force, of_frame = batch.spreads["committee_force"].force, result.spreads["committee_force"].force
+        np.testing.assert_array_equal(force[atoms], of_frame)
         assert batch.scores["gamma", "frame"][i] == batch.scores["gamma", "atom"][atoms].max()
     assert batch.labels.energy.tolist() == [1.0, 1.0, 1.0]
     assert batch.labels.forces.shape == (9, 3)
@@ -233,7 +235,7 @@ def test_columns_of_a_batch():
 def test_stress_unless_a_frame_has_none():
     batch = collect([scored(0), scored(1, stress=False)])
     assert batch.stress is None
-    assert batch.stress_spread is None
+    assert batch.spreads["committee_force"].stress is None
 
 
 def test_envelopes_of_a_batch_have_a_gap_where_a_frame_has_none():

@@ -16,7 +16,7 @@ from assay.gauge.thresholds import thresholds, tukey_fence
 from assay.results.batch import Batch
 from assay.results.prediction import Prediction
 from assay.scores.d_optimality.grade import ExtrapolationGrade
-from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
+from assay.scores.members.committee import CommitteeEnergy, CommitteeForce, CommitteeForceMax
 from assay.scores.rigidity.leverage import Leverage
 
 
@@ -35,7 +35,7 @@ def test_tukey_fence_of_normal_errors():
 
 SCORES = (
     CommitteeForce(),
-    CommitteeForce(largest=True),
+    CommitteeForceMax(),
     CommitteeEnergy(),
     ExtrapolationGrade({29: np.eye(2)}),
     Leverage({29: np.eye(2)}, {29: np.ones(2)}),
@@ -46,7 +46,7 @@ ENERGY_ERRORS = np.array([0.2, -0.4, 0.6, -2.0])
 
 def batch(features: np.ndarray) -> Batch:
     """Four dimers whose atoms are neighbours, with the errors above."""
-    scorer = FrameScorer(Says(), SCORES, 3.0, "committee_force", ("Cu",))
+    scorer = FrameScorer(Says(), SCORES, 3.0, ("committee_force",), ("Cu",))
     pairs = []
     for f in range(4):
         atoms = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.5]])

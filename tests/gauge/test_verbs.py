@@ -102,7 +102,7 @@ def test_error_bars_on_the_held_out_frames_are_calibrated(built: Built):
     """⟨e²/σ²⟩ is one over what they were fitted to, but for the correction of a small ensemble: (ν - 2)/ν, 1/M."""
     gauge, batch = built.gauge, built.held_out
     error = (batch.forces - batch.labels.forces)[~batch.still]
-    spread = batch.force_spread[~batch.still]
+    spread = batch.spreads["committee_force"].force[~batch.still]
     assert 19 / 21 * np.mean((error / spread) ** 2) - 1 / 8 == pytest.approx(gauge.calibrators["force"].alpha ** 2)
     assert gauge.constant["force"].alpha == pytest.approx(np.sqrt(np.mean(error**2)))
     per_atom = (batch.energy - batch.labels.energy) / batch.natoms

@@ -14,6 +14,7 @@ from ase.build import bulk
 from assay.linear.export.lammps import write_guard, write_snap
 from assay.linear.potential import LinearPotential
 from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.features.training import TrainingFeatures
 from assay.sources.lammps import import_lammps
 from assay.sources.snap.rows import Snap
 
@@ -37,7 +38,9 @@ def frame(species: tuple[str, ...], seed: int, rattle: float) -> Atoms:
 
 def graded(rows: Snap, frames: int = 10) -> ExtrapolationGrade:
     training = [frame(rows.species, seed, 0.1) for seed in range(frames)]
-    return ExtrapolationGrade.fit((rows.design(atoms).features, atoms.numbers) for atoms in training)
+    return ExtrapolationGrade.fit(
+        TrainingFeatures.of((rows.design(atoms).features, atoms.numbers) for atoms in training)
+    )
 
 
 @pytest.fixture
@@ -150,7 +153,7 @@ def test_run_at_home_goes_on_to_its_end(lammps):
 def test_species_without_environments_stops_at_once(lammps):
     rows = ROWS["two species"]
     atoms = frame(("Si",), 3, 0.1)
-    grade = ExtrapolationGrade.fit([(rows.design(atoms).features, atoms.numbers)])
+    grade = ExtrapolationGrade.fit(TrainingFeatures.of([(rows.design(atoms).features, atoms.numbers)]))
     lmp = lammps(rows, grade, frame(("Si", "C"), 3, 0.1), "variable guard_every index 5")
     lmp.command("run 50 post no")
     assert lmp.extract_global("ntimestep") == 5

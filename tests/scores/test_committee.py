@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from assay.results.prediction import Prediction
-from assay.scores.members.committee import CommitteeEnergy, CommitteeForce, largest_deviation
+from assay.scores.members.committee import (
+    CommitteeEnergy,
+    CommitteeEnergyMax,
+    CommitteeForce,
+    CommitteeForceMax,
+    largest_deviation,
+)
+from assay.scores.protocol import FittedScore
 
 M, A = 5, 7
 NUMBERS = np.full(A, 29)
@@ -30,7 +37,7 @@ def test_largest_deviation_of_energies(committee: Prediction):
     energies = committee.energy_members.tolist()
     mean = sum(energies) / M
     expected = max(abs(e - mean) for e in energies) / A
-    np.testing.assert_allclose(CommitteeEnergy(largest=True).values(committee, NUMBERS), [expected], rtol=1e-12)
+    np.testing.assert_allclose(CommitteeEnergyMax().values(committee, NUMBERS), [expected], rtol=1e-12)
 
 
 def test_largest_deviation_of_forces(committee: Prediction):
@@ -39,7 +46,7 @@ def test_largest_deviation_of_forces(committee: Prediction):
     for i in range(A):
         mean = sum(committee.forces_members[k, i] for k in range(M)) / M
         expected.append(max(np.sqrt(sum((committee.forces_members[k, i] - mean) ** 2)) for k in range(M)))
-    values = CommitteeForce(largest=True).values(committee, NUMBERS)
+    values = CommitteeForceMax().values(committee, NUMBERS)
     np.testing.assert_allclose(values, expected, rtol=1e-12)
 
 
@@ -62,15 +69,15 @@ def test_by_hand():
         forces_members=np.array([[[0.0, 0.0, 1.0]], [[3.0, 4.0, 1.0]]]),
     )
     one = np.array([13])
-    assert CommitteeForce(largest=True).values(two, one).tolist() == [2.5]
+    assert CommitteeForceMax().values(two, one).tolist() == [2.5]
     assert CommitteeForce().values(two, one) == pytest.approx(5 / np.sqrt(2), rel=1e-15)
-    assert CommitteeEnergy(largest=True).values(two, one).tolist() == [0.5]
+    assert CommitteeEnergyMax().values(two, one).tolist() == [0.5]
     assert CommitteeEnergy().values(two, one) == pytest.approx(1 / np.sqrt(2), rel=1e-15)
 
 
 def test_the_largest_of_a_committee_is_bounded_by_its_spread(committee: Prediction):
     """Samuelson: no value is farther than (M - 1)/√M standard deviations, and the farthest at least √((M - 1)/M)."""
-    largest, spread = CommitteeEnergy(largest=True), CommitteeEnergy()
+    largest, spread = CommitteeEnergyMax(), CommitteeEnergy()
     for seed in range(50):
         drawn = replace(committee, energy_members=np.random.default_rng(seed).standard_cauchy(M))
         ratio = largest.values(drawn, NUMBERS) / spread.values(drawn, NUMBERS)
@@ -82,12 +89,12 @@ def test_agreement_is_zero():
     assert largest_deviation(members).tolist() == [0.0, 0.0]
 
 
-SCORES = [CommitteeEnergy(), CommitteeEnergy(largest=True), CommitteeForce(), CommitteeForce(largest=True)]
+SCORES = [CommitteeEnergy(), CommitteeEnergyMax(), CommitteeForce(), CommitteeForceMax()]
 
 
 @pytest.mark.parametrize("score", SCORES, ids=lambda score: score.name)
 @pytest.mark.parametrize("members", [None, 0, 1])
-def test_fewer_than_two_members_are_refused(score: CommitteeEnergy | CommitteeForce, members: int | None):
+def test_fewer_than_two_members_are_refused(score: FittedScore, members: int | None):
     evaluation = Prediction(
         energy=0.0,
         forces=np.zeros((A, 3)),

@@ -8,12 +8,16 @@ import pytest
 from assay.results.prediction import Prediction
 from assay.scores.d_optimality.grade import ExtrapolationGrade, GradeFold
 from assay.scores.d_optimality.maxvol import TOLERANCE, MaxVol
+from assay.scores.features.training import TrainingFeatures
 
 CU, AL, NI = 29, 13, 28
 
 
 def fit(*chunks: np.ndarray) -> ExtrapolationGrade:
-    return ExtrapolationGrade.fit((chunk, np.full(len(chunk), CU)) for chunk in chunks)
+    fold = GradeFold()
+    for chunk in chunks:
+        fold.update(chunk, np.full(len(chunk), CU))
+    return fold.result()
 
 
 def grades(grade: ExtrapolationGrade, features: np.ndarray) -> np.ndarray:
@@ -173,9 +177,9 @@ def test_species_have_their_own_sets():
     features = rng.normal(size=(90, 3)) * np.repeat([[1.0], [10.0], [100.0]], 30, axis=0)
     numbers = np.repeat([CU, AL, NI], 30)
     p = rng.permutation(90)
-    grade = ExtrapolationGrade.fit([(features[p], numbers[p])])
+    grade = ExtrapolationGrade.fit(TrainingFeatures.of([(features[p], numbers[p])]))
     for z in (CU, AL, NI):
-        alone = ExtrapolationGrade.fit([(features[p][numbers[p] == z], numbers[numbers == z])])
+        alone = ExtrapolationGrade.fit(TrainingFeatures.of([(features[p][numbers[p] == z], numbers[numbers == z])]))
         np.testing.assert_array_equal(grade.inverses[z], alone.inverses[z])
     assert grade.grades(features, numbers).max() <= TOLERANCE + 1e-9
     assert grade.grades(features, numbers[::-1])[60:].max() > 10.0

@@ -16,19 +16,19 @@ from assay.frames.reading import read_frames
 from assay.metrics import spearman
 from assay.regions.neighbourhoods import frame_max
 from assay.results.prediction import Prediction
+from assay.scores.features.training import TrainingFeatures
 from assay.scores.members.committee import CommitteeForce
 from assay.scores.members.deviations import member_deviations
 from assay.scores.members.heterogeneous import (
-    OF_WEIGHTED_MEMBERS,
     Heterogeneous,
     HeterogeneousEnergy,
     HeterogeneousForce,
-    with_weights,
 )
-from assay.scores.protocol import FittedScore
-from assay.scores.registry import COMMITTEE, score_from_state
+from assay.scores.protocol import FitOptions, FittedScore
+from assay.scores.registry import SCORES, fit_scores, score_from_state
 from assay.storage.archive import load_state, save_state
 
+OF_WEIGHTED_MEMBERS = (Heterogeneous, HeterogeneousForce, HeterogeneousEnergy)
 M, A = 4, 6
 WEIGHTS = (0.4, 0.3, 0.2, 0.1)
 NUMBERS = np.array([42, 42, 74, 74, 42, 74])
@@ -114,7 +114,7 @@ def test_laws(score: FittedScore, ensemble: Prediction, tmp_path: Path):
     p = np.random.default_rng(4).permutation(A)
     after = score.values(replace(ensemble, forces_members=members[:, p]), numbers[p])
     np.testing.assert_allclose(after, before[p] if score.home == "atom" else before, rtol=1e-12)
-    (turned,) = with_weights([score], WEIGHTS[::-1])
+    turned = type(score)(WEIGHTS[::-1])
     reverse = replace(ensemble, forces_members=members[::-1], energy_members=energies[::-1])
     np.testing.assert_allclose(turned.values(reverse, numbers), before, rtol=1e-12)
     twice = replace(ensemble, forces_members=np.tile(members, (1, 2, 1)), energy_members=2 * energies)
@@ -133,17 +133,18 @@ def test_what_is_refused(score: FittedScore, ensemble: Prediction):
     with pytest.raises(ValueError, match="4 weights of members came, but there are 3 members"):
         score.values(fewer, NUMBERS)
     with pytest.raises(ValueError, match="a sum of 1"):
-        with_weights([score], (0.5, 0.6))
+        type(score).fit(TrainingFeatures(), FitOptions(weights=(0.5, 0.6)))
 
 
 def test_weights_reach_only_scores_that_have_them():
-    scores = with_weights(COMMITTEE.values(), WEIGHTS)
+    of_members = [score for score in SCORES if score.facts.reads == ("members",)]
+    scores, plain = (fit_scores(of_members, TrainingFeatures(), FitOptions(weights=w)) for w in (WEIGHTS, ()))
     assert [each.name for each in scores if getattr(each, "weights", None) == WEIGHTS] == [
         "heterogeneous",
         "heterogeneous_force",
         "heterogeneous_energy",
     ]
-    assert scores[:4] == tuple(COMMITTEE.values())[:4]
+    assert scores[:4] == plain[:4]
 
 
 # whole arrays

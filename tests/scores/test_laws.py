@@ -10,9 +10,10 @@ import pytest
 from assay.results.prediction import Prediction
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import FittedScore
-from assay.scores.registry import FROM_FEATURES, fit_scores, score_from_state
+from assay.scores.registry import SCORES, fit_scores, score_from_state
 from assay.storage.archive import load_state, save_state
 
+FROM_FEATURES = [score.name for score in SCORES if score.facts.features_alone]
 W, MO, TA = 74, 42, 73
 D = 5
 Frames = list[tuple[np.ndarray, np.ndarray]]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from assay.results.prediction import Prediction
+from assay.scores.features.training import TrainingFeatures
 from assay.scores.rigidity.leverage import RIDGE, Leverage, LeverageFold
 
 CU, AL = 29, 13
@@ -166,14 +167,14 @@ def test_species_have_their_own_matrices():
     features = RNG.normal(size=(60, 4)) * np.repeat([[1.0], [10.0]], 30, axis=0)
     numbers = np.repeat([CU, AL], 30)
     p = RNG.permutation(60)
-    h = Leverage.fit([(features[p], numbers[p])]).of(features, numbers)
+    h = Leverage.fit(TrainingFeatures.of([(features[p], numbers[p])])).of(features, numbers)
     for part in (slice(0, 30), slice(30, 60)):
         q, _ = np.linalg.qr(features[part])
         np.testing.assert_allclose(h[part], (q**2).sum(axis=1), rtol=1e-6)
 
 
 def test_an_unknown_species_is_infinitely_far():
-    leverage = Leverage.fit([(np.eye(3), np.full(3, CU))])
+    leverage = Leverage.fit(TrainingFeatures.of([(np.eye(3), np.full(3, CU))]))
     assert leverage.of(np.zeros((3, 3)), np.array([CU, AL, CU])).tolist() == [0.0, np.inf, 0.0]
 
 

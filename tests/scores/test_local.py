@@ -10,6 +10,7 @@ from assay.scores.d_optimality.local import LocalGrade
 from assay.scores.d_optimality.maxvol import active_set
 from assay.scores.d_optimality.partition import partition
 from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import FitOptions
 from assay.scores.registry import fit_scores, score_from_state
 
 W, MO = 74, 42
@@ -38,7 +39,7 @@ def of_frames(partition_of: np.ndarray, features: TrainingFeatures) -> list[set[
 
 def test_the_least_of_the_grades_in_each_cluster():
     """Against one active set for each blob, made here."""
-    local = LocalGrade.fit(training(), partition(training(), "config_type"))
+    local = LocalGrade.fit(training(), FitOptions("config_type"))
     new = np.array([[6.0, 6.0], [4.1, 3.9], [0.0, 9.9], [-3.0, 1.0]])
     scale = np.abs(np.concatenate(list(BLOBS.values()))).max(axis=0)
     names = sorted(BLOBS)
@@ -54,7 +55,7 @@ def test_the_least_of_the_grades_in_each_cluster():
 def test_a_gap_between_clusters_is_foreign_though_one_active_set_knows_it():
     """The half-way point of two blobs has γ < 1 in the set of all, and γ_local > 1."""
     features = training()
-    gamma, local = fit_scores(["gamma", "gamma_local"], features, "config_type")
+    gamma, local = fit_scores(["gamma", "gamma_local"], features, FitOptions("config_type"))
     gap = Prediction(features=np.array([[5.0, 2.0]]))
     assert gamma.values(gap, np.array([W]))[0] < 0.9
     assert local.values(gap, np.array([W]))[0] > 1.2
@@ -99,7 +100,7 @@ def test_more_clusters_than_frames_and_equal_frames():
         features.append(np.ones((3, 2)), np.full(3, W))
     for how in ("kmeans:7", "birch", "birch:7", "birch:atoms"):
         assert len(partition(features, how).names) == 1
-    local = LocalGrade.fit(features, partition(features, "kmeans:7"))
+    local = LocalGrade.fit(features, FitOptions("kmeans:7"))
     gamma, _ = local.grades(np.array([[1.0, 1.0], [1.0, 0.0]]), np.array([W, W]))
     assert gamma[0] <= 1.0
     assert gamma[1] > 100, "a direction that training does not span"
@@ -109,7 +110,7 @@ def test_species_have_clusters_of_their_own_and_unknown_ones_are_infinitely_far(
     features = TrainingFeatures()
     for kind, points in BLOBS.items():
         features.append(points, np.where(np.arange(len(points)) % 2 == 0, W, MO), kind)
-    local = LocalGrade.fit(features, partition(features, "config_type"))
+    local = LocalGrade.fit(features, FitOptions("config_type"))
     assert set(local.inverses) == {MO, W}
     gamma, cluster = local.grades(np.array([[10.0, 0.0], [10.0, 0.0], [0.0, 10.0]]), np.array([W, 29, MO]))
     assert gamma[1] == np.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from assay.gauge.risk import BAR, QUANTILES, risk_summary
 from assay.gauge.tiled_scorer import Blocks
 from assay.results.assessment import Assessment
 from assay.results.error_bars import ONE_SIGMA
-from assay.scores.members.heterogeneous import Heterogeneous
 from assay.storage.files import require_folders
 from assay.verbs.predict import predict as run
 
@@ -105,7 +105,7 @@ def predict(
     listed("frames left out", assessment.failed)
     global_bars(summary)
     if not emit_json(json_file, summary):
-        show_risk(summary)
+        show_risk(summary, symbols(assessment))
         show_ranges(summary)
         show_atoms(summary)
     if any("over_atoms" in frame for frame in summary["by_risk"]):
@@ -147,22 +147,27 @@ def exceeded(assessment: Assessment, name: str, limit: float) -> bool:
     return bool(scores[0].values.max() > limit)
 
 
-def show_risk(summary: dict[str, Any]) -> None:
-    """The riskiest frames, and what share each score flags."""
+def symbols(assessment: Assessment) -> dict[str, str]:
+    """Letters of the scores of frames that stand beside the error bars, by name."""
+    return {name: score.facts.symbol for (name, _), score in assessment.scores.items() if score.facts.symbol}
+
+
+def show_risk(summary: dict[str, Any], beside: Mapping[str, str]) -> None:
+    """The riskiest frames, and what share each score flags; `beside` error bars the scores that have a letter."""
     thresholds = sum(levels.get("frame") is not None for levels in summary["flagged"].values())
     rows = [
         [
             Path(frame["frame"]).name,
             frame["config_type"],
             str(frame["atoms"]),
-            *_risks(frame, summary),
+            *_risks(frame, summary, beside),
             _flags(frame["flagged_by"], thresholds),
         ]
         for frame in summary["by_risk"][:LISTED]
     ]
     risks = ["force bar, eV/Å", "at atom", "energy bar, meV/atom"] if summary["error_bar"] else [*summary["flagged"]]
-    if summary["error_bar"] and Heterogeneous.name in summary["flagged"]:
-        risks = ["U, eV/Å", *risks]
+    if summary["error_bar"]:
+        risks = [*(f"{letter}, eV/Å" for letter in beside.values()), *risks]
     header = ["frame", "config_type", "atoms", *risks, "flagged by"]
     show(f"Riskiest of {summary['frames']} frames, {summary['atoms']} atoms", header, rows)
     shares = [
@@ -184,12 +189,12 @@ def show_atoms(summary: dict[str, Any]) -> None:
         show("Atoms of large frames", ["frame", "score", *shares, "largest", "atoms flagged"], rows)
 
 
-def _risks(frame: dict[str, Any], summary: dict[str, Any]) -> list[str]:
+def _risks(frame: dict[str, Any], summary: dict[str, Any], beside: Mapping[str, str]) -> list[str]:
     """The error bars of a frame, U of unlike members before them; where the gauge has no bars, its scores."""
     if not summary["error_bar"]:
         return [number(frame.get(name)) for name in summary["flagged"]]
     bar = frame.get("energy_error_bar_eV_per_atom")
-    spread = [number(frame.get(Heterogeneous.name))] if Heterogeneous.name in summary["flagged"] else []
+    spread = [number(frame.get(name)) for name in beside]
     bars = [number(frame.get(BAR)), str(frame.get("riskiest_atom", "–")), number(None if bar is None else 1000 * bar)]
     return spread + bars
 

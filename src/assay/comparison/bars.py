@@ -15,7 +15,7 @@ from assay.calibration import BY_ORDER, fit_calibrator
 from assay.calibration.remarks import remarks
 from assay.comparison.estimate import Resampled
 from assay.comparison.figures import BarFigures
-from assay.comparison.methods import CONSTANT, Method, base_name
+from assay.comparison.methods import CONSTANT, Method
 from assay.comparison.split import Split
 from assay.gauge.spreads import sampled
 from assay.metrics import ence, ence_samples, gaussian_crps, gaussian_nll
@@ -24,7 +24,7 @@ from assay.metrics.calibration import signed_miscalibration_area
 from assay.results.arrays import Array
 from assay.results.error_bars import ErrorBar, Gaussian
 from assay.results.per_quantity import Quantity
-from assay.scores.registry import LOGARITHMS
+from assay.results.score import NO_FACTS
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 SCORED = 0.9
@@ -110,14 +110,14 @@ def bars(
     spread, at_home = (each.spread(method, quantity) for each in (split, calibration))
     if spread is None or at_home is None:
         raise NotApplicable(f"no spread of the {quantity}")
-    base, (name, _, grouping) = base_name(method.name), calibrator.partition(":")
-    if base in LOGARITHMS and name not in BY_ORDER:
+    facts, (name, _, grouping) = NO_FACTS if method.score is None else method.score.facts, calibrator.partition(":")
+    if facts.kind == "order" and name not in BY_ORDER:
         raise NotApplicable("no error is a multiple of a logarithm")
     error = split.quantities[quantity].error
     fitted_to = calibration.halves(quantity) if split is calibration else np.ones(len(at_home), dtype=bool)
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):
-            members, components = sampled(base, quantity, method.members)
+            members, components = sampled(facts, quantity, method.members)
             group = calibration.group(quantity, grouping)
             held_out = replace(
                 calibration.quantities[quantity],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from assay.calibration.bar_name import BarName
 from assay.comparison.fitting import Fitted, fit_committee_methods, fit_linear_methods
 from assay.comparison.judge import judge
-from assay.comparison.methods import CONSTANT, RANDOM, FitScore, Method, timed
+from assay.comparison.methods import CONSTANT, RANDOM, Method, timed
 from assay.comparison.recommendation import recommendation
 from assay.comparison.result import (
     CALIBRATION,
@@ -27,6 +27,7 @@ from assay.comparison.sets import FrameSets
 from assay.comparison.split import Split
 from assay.ensembles.fit import MemberChoice, keep_evaluations
 from assay.execution.progress import Stage
+from assay.execution.workers import map_frames
 from assay.frames.frame import FrameError, LabelKeys, Skipped
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
@@ -38,6 +39,7 @@ from assay.metrics import rmse
 from assay.results.batch import Batch
 from assay.results.wording import many
 from assay.scores.protocol import FittedScore
+from assay.scores.registry import Asked
 from assay.sources.registry import LINEAR, feature_source
 from assay.storage.provenance import versions
 
@@ -53,11 +55,10 @@ FEW_FRAMES = 10
 class MethodChoice:
     """Which methods to compare: arguments of `assay.compare` of these names."""
 
-    scores: Sequence[str] | None = None
+    scores: Sequence[Asked] | None = None
     posteriors: Sequence[str] = POSTERIORS
     ensemble_size: int | None = None
     calibrators: Sequence[str] = CALIBRATED_BY
-    extra: Mapping[str, FitScore] = field(default_factory=dict)
     clusters: str | None = None
 
     def members_from(self) -> list[Posterior]:
@@ -169,12 +170,12 @@ def _fitted(
         own = {key: value for key, value in settings.items() if key != "source"}
         return fit_linear_methods(
             sets.training(), sets.survey, LINEAR[settings["source"]].from_state(own).for_species(sets.survey.species),
-            scores=choice.scores, extra=choice.extra, clusters=choice.clusters, posteriors=posteriors,
+            scores=choice.scores, clusters=choice.clusters, posteriors=posteriors,
             chosen=sets.fitted, weights=weights, seed=seed, workers=workers, stage=stage, failed=failed,
         )  # fmt: skip
     committee = committee_source(settings, sets.training, keys, allow_import)
     return fit_committee_methods(
-        committee, sets.training, MemberChoice().with_settings(settings), scores=choice.scores, extra=choice.extra,
+        committee, sets.training, MemberChoice().with_settings(settings), scores=choice.scores,
         clusters=choice.clusters, chosen=sets.fitted, workers=workers, stage=stage, failed=failed,
     )  # fmt: skip
 
@@ -184,7 +185,8 @@ def _evaluated(gauge: Gauge, sets: FrameSets, name: str, workers: int, stage: St
     frames, total = partial(sets.frames, name), len(sets.hashes[name])
     keep_evaluations(gauge.source, frames, workers=workers, total=total, stage=stage)
     progress = stage(f"evaluating {name}", total)
-    scored, failed = Gauge.split(gauge.stream(frames(), workers=workers, progress=progress))
+    scorer = replace(gauge.scorer, bars=tuple(score.name for score in gauge.scores))
+    scored, failed = Gauge.split(map_frames(scorer, frames(), workers=workers, progress=progress))
     return collect(scored), [*failed]
 
 

@@ -5,26 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.comparison.methods import FitScore, Method, committee_methods, fitted_methods
+from assay.comparison.methods import Method, fitted_methods, of_posteriors
 from assay.ensembles.fit import MemberChoice, fit_members
 from assay.execution.progress import Stage
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, Skipped
-from assay.gauge.training_pass import FeaturesSeen
+from assay.gauge.score_choice import Readable
+from assay.gauge.training_pass import FeaturesSeen, with_derivatives
 from assay.linear.fit import fit_linear
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.posteriors.several import Several
 from assay.linear.weights import Weights
 from assay.results.design import Design
 from assay.scores.features.training import TrainingFeatures
-from assay.scores.members.heterogeneous import with_weights
-from assay.scores.protocol import FittedScore
-from assay.scores.registry import COMMITTEE, FROM_FEATURES, OF_LIKE_MEMBERS, checked_names
+from assay.scores.protocol import FitOptions, ScoreClass
+from assay.scores.registry import Asked
 from assay.sources.capabilities import LinearSource, Source
 from assay.sources.committees.committee import AseCommittee
 from assay.sources.recorded.recorded import Recorded
@@ -46,8 +45,7 @@ def fit_linear_methods(
     survey: Survey,
     rows: LinearSource,
     *,
-    scores: Sequence[str] | None,
-    extra: Mapping[str, FitScore],
+    scores: Sequence[Asked] | None,
     clusters: str | None,
     posteriors: Sequence[Posterior],
     chosen: NDArray[np.bool_],
@@ -59,9 +57,10 @@ def fit_linear_methods(
 ) -> Fitted:
     """A linear potential with the members of several posteriors, and scores of its features.
 
-    Parameters as in `assay.linear.fit.fit_linear`; `scores`, `extra`, `clusters` as in `assay.compare`.
+    Parameters as in `assay.linear.fit.fit_linear`; `scores`, `clusters` as in `assay.compare`. Raises as
+    `assay.gauge.score_choice.Readable.choose`.
     """
-    names = checked_names(scores or (*OF_LIKE_MEMBERS, *FROM_FEATURES))
+    wanted = Readable.of_linear(rows).choose(scores, every=True)
     training, several = TrainingFeatures(), Several(tuple(posteriors))
 
     def collect(frame: Frame, design: Design) -> None:
@@ -73,10 +72,10 @@ def fit_linear_methods(
         progress=stage("design rows and fit", int(chosen.sum())), on_design=collect, failed=failed,
     )  # fmt: skip
     seconds = time.perf_counter() - started - sum(several.seconds.values())
-    found = _fitted(_fits(names, clusters, extra), training, stage)
-    committees = committee_methods(several.slices, several.seconds, names, len(potential.theta))
+    of_members, others = _fitted(wanted, training, FitOptions(clusters), stage)
+    committees = of_posteriors(of_members, several.slices, several.seconds, len(potential.theta))
     potential = replace(potential, posterior=", ".join(each.name for each in posteriors))
-    return Fitted(potential, [*committees, *found], seconds, several.seconds)
+    return Fitted(potential, [*committees, *others], seconds, several.seconds)
 
 
 def fit_committee_methods(
@@ -84,8 +83,7 @@ def fit_committee_methods(
     frames: Callable[[], Iterator[Frame]],
     members: MemberChoice,
     *,
-    scores: Sequence[str] | None,
-    extra: Mapping[str, FitScore],
+    scores: Sequence[Asked] | None,
     clusters: str | None,
     chosen: NDArray[np.bool_],
     workers: int,
@@ -95,42 +93,36 @@ def fit_committee_methods(
     """The scores of members that a source brings along, with the energy references and weights that `build` gives them,
     and of features where one of the members gives its last layer's.
 
-    Parameters as in `assay.ensembles.fit.fit_members`; `scores`, `extra`, `clusters` as in `assay.compare`. Raises
-    `ValueError` for a score that needs features where there are none.
+    Parameters as in `assay.ensembles.fit.fit_members`; `scores`, `clusters` as in `assay.compare`. Raises as
+    `assay.gauge.score_choice.Readable.choose`.
     """
-    featured = isinstance(source, AseCommittee) and bool(source.features)
-    several = len(member_names(source)) > 1
-    names = checked_names(scores or (*(COMMITTEE if several else ()), *(FROM_FEATURES if featured else ())))
-    fits = _fits(names, clusters, extra)
-    if fits and not featured:
-        raise ValueError(f"{', '.join(fits)} needs features, which the source {source.kind!r} does not have")
+    wanted = Readable.of_members(source).choose(scores, every=True)
+    from_features = any(score.facts.of_features for score in wanted)
     training = TrainingFeatures()
     seen = FeaturesSeen(lambda frame, features: training.append(features, frame.atoms.numbers, frame.config_type))
     started = time.perf_counter()
     fitted = fit_members(
         source, frames, members, chosen=chosen, workers=workers, stage=stage, failed=failed,
-        on_frame=seen if fits else None,
+        on_frame=seen if from_features else None,
     )  # fmt: skip
     seconds = time.perf_counter() - started
-    if fits:
+    if from_features:
         training.energy_errors = seen.energy_errors(fitted.source, member_names(source))
-    methods = committee_methods({"": slice(0, fitted.count)}, {}, names)
-    scored = with_weights([each.score for each in methods if each.score is not None], fitted.weights)
-    methods = [replace(m, score=s) for m, s in zip(methods, scored, strict=True)]
-    return Fitted(fitted.source, [*methods, *_fitted(fits, training, stage)], seconds)
+    if any("derivatives" in score.facts.reads for score in wanted):
+        fitted = replace(fitted, source=with_derivatives(fitted.source))
+    of_members, others = _fitted(wanted, training, FitOptions(clusters, fitted.weights), stage)
+    methods = of_posteriors(of_members, {"": slice(0, fitted.count)}, {})
+    return Fitted(fitted.source, [*methods, *others], seconds)
 
 
-def _fits(names: Sequence[str], clusters: str | None, extra: Mapping[str, FitScore]) -> dict[str, FitScore]:
-    own = {name: partial(_from_registry, name, clusters) for name in names if name in FROM_FEATURES}
-    return {**own, **extra}
-
-
-def _fitted(fits: Mapping[str, FitScore], training: TrainingFeatures, stage: Stage) -> list[Method]:
-    if not fits:
-        return []
-    progress = stage("fitting scores", len(fits))
-    return fitted_methods(fits, training, (lambda done: progress(done, 0)) if progress else None)
-
-
-def _from_registry(name: str, clusters: str | None, training: TrainingFeatures) -> FittedScore:
-    return FROM_FEATURES[name](training, clusters)
+def _fitted(
+    wanted: Sequence[ScoreClass], training: TrainingFeatures, options: FitOptions, stage: Stage
+) -> tuple[list[Method], list[Method]]:
+    """Scores of members, and the others."""
+    of_members = [score for score in wanted if "members" in score.facts.reads]
+    others = [score for score in wanted if score not in of_members]
+    progress = stage("fitting scores", len(others)) if others else None
+    return (
+        fitted_methods(of_members, training, options),
+        fitted_methods(others, training, options, (lambda done: progress(done, 0)) if progress else None),
+    )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
 from assay.frames.frame import Frame, FrameError
-from assay.gauge.spreads import ENERGIES
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
 from assay.scores.features.training import TrainingFeatures
-from assay.scores.protocol import FittedScore
-from assay.scores.registry import COMMITTEE
+from assay.scores.protocol import FitOptions, FittedScore, OfMembers, ScoreClass, WithEnergies
 from assay.sources.capabilities import Source
 from assay.sources.committees.cache import recalled
 from assay.sources.committees.committee import AseCommittee
@@ -30,7 +29,8 @@ TIMED_ATOMS = 1_000
 REPEATS = 3
 """Atoms on which the cost of each score is measured, and how often: the least time of a frame counts."""
 
-FitScore = Callable[[TrainingFeatures], FittedScore]
+
+Family = Literal["ensemble", "features", "control"]
 
 
 @dataclass(frozen=True)
@@ -50,28 +50,30 @@ class OfPosterior:
         return self.score.home
 
     @property
-    def in_error_units(self) -> Literal["force", "energy"] | None:
-        return self.score.in_error_units
+    def facts(self) -> ScoreFacts:
+        return self.score.facts
 
-    fixed_threshold: ClassVar[float | None] = None
-
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """Of the score, `(A,)` or `(1,)`."""
-        energies, forces = evaluation.energy_members, evaluation.forces_members
+        energies, forces = prediction.energy_members, prediction.forces_members
         own = replace(
-            evaluation,
+            prediction,
             energy_members=None if energies is None else energies[self.where],
             forces_members=None if forces is None else forces[self.where],
         )
         return self.score.values(own, numbers)
 
+    def of_energy(self) -> OfPosterior | None:
+        """That of the score, of the same members."""
+        own = self.score.of_energy() if isinstance(self.score, WithEnergies) else None
+        return None if own is None else replace(self, score=own)
+
+    def variance(self, members: Array) -> Array | None:
+        """That of the score, of its own among the members `(M, ...)`."""
+        return self.score.variance(members[self.where]) if isinstance(self.score, OfMembers) else None
+
     def state(self) -> dict[str, Any]:
         return {"posterior": self.posterior, **self.score.state()}
-
-
-def base_name(method: str) -> str:
-    """The name of the score, without the posterior: `committee_force` of `committee_force[pops]`."""
-    return method.partition("[")[0]
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Method:
     """
 
     name: str
-    family: Literal["ensemble", "features", "control"]
+    family: Family
     score: FittedScore | None
     fit_seconds: float = 0.0
     seconds_per_atom: float = float("nan")
@@ -104,55 +106,55 @@ CONSTANT = Method("constant", "control", None)
 """A ranking by chance, and the error bar that is the same everywhere."""
 
 
-def committee_methods(
-    members: Mapping[str, slice], seconds: Mapping[str, float], names: Iterable[str], coefficients: int = 0
+def of_posteriors(
+    methods: Sequence[Method], members: Mapping[str, slice], seconds: Mapping[str, float], coefficients: int = 0
 ) -> list[Method]:
-    """The scores of members of each posterior, by its name; a source with one set of members names it `""`.
+    """Fitted scores of members as scores of the members of each posterior; a source with one set names it `""`.
 
     What drawing the members cost, and their size (`coefficients` of each), is that of every score of them. A score of
     forces brings that of the energies along, which makes its energy bars.
     """
-    names = {*names, *(ENERGIES[name].name for name in names if name in ENERGIES)}
-    found = []
+    fitted = {each.name: each for each in methods}
+    for each in methods:
+        own = each.score.of_energy() if isinstance(each.score, WithEnergies) else None
+        if own is not None:
+            fitted.setdefault(own.name, replace(each, name=own.name, score=own))
+    found = [each for each in methods if each.score is None]
     for posterior, where in members.items():
-        for score in COMMITTEE.values():
-            if score.name in names:
-                own: FittedScore = OfPosterior(score, posterior, where) if posterior else score
-                count = where.stop - where.start
-                found.append(
-                    Method(
-                        own.name,
-                        "ensemble",
-                        own,
-                        seconds.get(posterior, 0.0),
-                        size=8 * count * coefficients,
-                        members=count,
-                    )
-                )
+        count = where.stop - where.start
+        for each in fitted.values():
+            if each.score is not None:
+                score: FittedScore = OfPosterior(each.score, posterior, where) if posterior else each.score
+                cost = {"fit_seconds": seconds.get(posterior, 0.0), "size": 8 * count * coefficients, "members": count}
+                found.append(replace(each, name=score.name, score=score, **cost))
     return found
 
 
 def fitted_methods(
-    fits: Mapping[str, FitScore], training: TrainingFeatures, told: Callable[[int], None] | None = None
+    scores: Sequence[ScoreClass],
+    training: TrainingFeatures,
+    options: FitOptions,
+    told: Callable[[int], None] | None = None,
 ) -> list[Method]:
-    """Scores of features, each fitted and timed; one that can't be fitted to these features says why."""
+    """Scores, each fitted and timed; one that can't be fitted to these features says why."""
     found = []
-    for done, (name, fit) in enumerate(fits.items(), 1):
+    for done, each in enumerate(scores, 1):
+        family: Family = "ensemble" if "members" in each.facts.reads else "features"
         started = time.perf_counter()
         try:
-            score = fit(training)
+            score = each.fit(training, options)
         except (ValueError, LinAlgError) as error:
-            found.append(Method(name, "features", None, failed=str(error)))
+            found.append(Method(each.name, family, None, failed=str(error)))
         else:
             seconds = time.perf_counter() - started
-            found.append(Method(name, "features", score, seconds, size=_bytes(score.state())))
+            found.append(Method(each.name, family, score, seconds, size=_bytes(score.state())))
         if told:
             told(done)
     return found
 
 
 def timed(methods: Sequence[Method], source: Source, frames: Iterable[Frame]) -> tuple[list[Method], float | None]:
-    """The methods with their cost per atom, and that of the source's evaluation, in seconds; `None` where evaluations
+    """The methods with their cost per atom, and that of the source's prediction, in seconds; `None` where evaluations
     are recorded or kept: reading them says nothing of the potentials.
 
     Measured on the first `TIMED_ATOMS` atoms of frames that can be evaluated, after one evaluation that does not
@@ -164,7 +166,7 @@ def timed(methods: Sequence[Method], source: Source, frames: Iterable[Frame]) ->
     for frame in frames:
         numbers = frame.atoms.numbers
         try:
-            evaluation = source.predict(frame.atoms)
+            prediction = source.predict(frame.atoms)
         except FrameError:
             continue
         read = read or _is_read(source, frame.atoms)
@@ -173,13 +175,13 @@ def timed(methods: Sequence[Method], source: Source, frames: Iterable[Frame]) ->
             if method.score is None or method.name in failed:
                 continue
             try:
-                values = method.score.values(evaluation, numbers)
+                values = method.score.values(prediction, numbers)
             except (ValueError, LinAlgError) as error:
                 failed[method.name] = str(error)
                 continue
             if np.isnan(values).any():
                 failed[method.name] = f"{int(np.isnan(values).sum())} of {values.size} values are NaN"
-            seconds[method.name] += _seconds(partial(method.score.values, evaluation, numbers))
+            seconds[method.name] += _seconds(partial(method.score.values, prediction, numbers))
         atoms += len(numbers)
         if atoms >= TIMED_ATOMS:
             break

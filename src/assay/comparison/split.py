@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.comparison.figures import Target
-from assay.comparison.methods import CONSTANT, RANDOM, Method, base_name
+from assay.comparison.methods import CONSTANT, RANDOM, Method
 from assay.gauge.groups import groups
-from assay.gauge.spreads import ENERGIES, force_spread, proportional_to_errors
 from assay.metrics.bootstrap import FrameBootstrap
 from assay.regions.neighbourhoods import frame_max, frame_mean
 from assay.results.arrays import Array
@@ -124,27 +123,20 @@ class Split:
         return None if found is None else found[here]
 
     def spread(self, method: Method, quantity: Quantity) -> Array | None:
-        """What becomes a method's error bars, `(n,)`, as a gauge has it (`FrameScorer`); `None` where it has none.
+        """What becomes a method's error bars, `(n,)`, as a gauge has it; `None` where it has none.
 
-        Of forces `score / √3` for each component; of energies the spread of the energy members, or else the mean.
+        A spread of energies says nothing of single forces.
         """
-        here, scores = self.here[quantity], self.batch.scores
+        here = self.here[quantity]
         if method is CONSTANT:
             return np.ones(self.quantities[quantity].error.size)
         if method.score is None:
             return None
-        values = scores[method.name, "atom" if method.score.home == "atom" else "frame"]
-        at_home = proportional_to_errors(method.name, values)
-        if quantity == "force":
-            if method.score.in_error_units == "energy":
-                return None
-            return force_spread(at_home if method.score.home == "atom" else at_home[self.frame_of_atom])[here]
-        base = base_name(method.name)
-        if base in ENERGIES:
-            at_home = scores[method.name.replace(base, ENERGIES[base].name), "frame"]
-        elif method.score.home == "atom":
-            at_home = frame_mean(at_home, self.batch.offsets)
-        return np.asarray(at_home[here])
+        facts = method.score.facts
+        if quantity == "force" and facts.kind == "spread" and facts.stands_for == "energy":
+            return None
+        spread = self.batch.spreads[method.name][quantity]
+        return None if spread is None else spread[here]
 
     def group(self, quantity: Quantity, grouping: str) -> NDArray[np.str_] | None:
         """The group of each value, `(n,)`, of a grouping of `assay.gauge.groups`; `None` without one.

@@ -41,7 +41,6 @@ from assay.results.batch import Labels
 from assay.results.error_bars import ErrorBar, Gaussian
 from assay.results.per_quantity import PerQuantity, Quantity, together
 from assay.results.residuals import Enveloped, Residuals, enveloped
-from assay.scores.registry import OF_ENERGIES
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 RATIO_LEVELS = (*LEVELS, 0.99)
@@ -127,7 +126,7 @@ def _part(
     moving_frames = frame_max(moving_atoms.astype(float), batch.offsets) > 0
     for (name, level), score in assessment.scores.items():
         here, moving = (frames, moving_frames) if level == "frame" else (atoms, moving_atoms)
-        error = np.abs(energy_error) if name in OF_ENERGIES else errors.get(level)
+        error = np.abs(energy_error) if score.facts.stands_for == "energy" else errors.get(level)
         if error is not None and here.any():
             numbers = _ranking(score.values, error, score.threshold, here, moving)
             result["scores"].setdefault(name, {})[level] = numbers

@@ -68,7 +68,7 @@ def assess_stream(
         if not scored:  # before the file is written
             first = ": ".join(skipped[0]) if skipped else "no frames"
             raise FrameError(f"no frame could be evaluated; the first: {first}")
-    if any(result.force_spread is None for _, result in scored):
+    if gauge.bar and any(not result.spreads for _, result in scored):
         gauge = replace(gauge, bar="")
     scored = _in_common(scored)
     assessment = gauge.assessment(collect(scored), tuple(skipped))
@@ -109,7 +109,8 @@ def _pictured(frame: Frame, name: str, risk: Array) -> Atoms:
 
 def _risk_of_atoms(gauge: Gauge, frame: Frame, scored: Scored) -> tuple[str, Array | None]:
     """What the picture of the worst frame shows, `(A,)`: norms of force bars, or the first score of atoms."""
-    forces, spread = scored.prediction.forces, scored.force_spread
+    forces = scored.prediction.forces
+    spread = next((each.force for each in scored.spreads.values()), None)
     if forces is None or spread is None:
         name = next((name for name, level in scored.scores if level == "atom"), "")
         return name, scored.scores.get((name, "atom"))

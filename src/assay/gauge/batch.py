@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from assay.frames.frame import Frame
 from assay.results.arrays import Array
 from assay.results.batch import Batch, Labels
 from assay.results.envelope import Envelopes, joined
+from assay.results.per_quantity import QUANTITIES, PerQuantity
 from assay.results.prediction import Prediction
 from assay.results.score import Key
 
@@ -25,7 +26,7 @@ class Scored:
     |---|---|---|
     | prediction | predictions, without features and members; empty for features without predictions | |
     | scores | by (name, level) | `(A,)`, or `(1,)` for frames |
-    | energy_spread, … | of energy per atom, force components, stress; `None` without | `()`, `(A, 3)`, `(6,)` |
+    | spreads | by score: of energy per atom, force components, stress; none without | `(1,)`, `(A, 3)`, `(1, 6)` |
     | still | the force component vanishes by symmetry; false without predictions | `(A, 3)` |
     | members | M, 0 without members | |
     | neighbourhood_error | mean over the neighbourhood of the norm of the force error, for labelled frames | `(A,)` |
@@ -35,9 +36,7 @@ class Scored:
 
     prediction: Prediction
     scores: dict[Key, Array]
-    energy_spread: float | None
-    force_spread: Array | None
-    stress_spread: Array | None
+    spreads: Mapping[str, PerQuantity[Array]]
     still: NDArray[np.bool_]
     members: int
     neighbourhood_error: Array | None
@@ -61,9 +60,10 @@ def collect(scored: Sequence[tuple[Frame, Scored]]) -> Batch:
         forces=_joined([prediction.forces for prediction in predictions]),
         stress=_stacked([prediction.stress for prediction in predictions]),
         scores={key: np.concatenate([result.scores[key] for result in results]) for key in results[0].scores},
-        energy_spread=_stacked([result.energy_spread for result in results]),
-        force_spread=_joined([result.force_spread for result in results]),
-        stress_spread=_stacked([result.stress_spread for result in results]),
+        spreads={
+            name: _spreads([result.spreads.get(name, PerQuantity()) for result in results])
+            for name in results[0].spreads
+        },
         still=np.concatenate([result.still for result in results]),
         members=results[0].members,
         labels=_labels(frames),
@@ -78,6 +78,10 @@ def collect(scored: Sequence[tuple[Frame, Scored]]) -> Batch:
 def _stacked(rows: Sequence[Array | float | None]) -> Array | None:
     present = [row for row in rows if row is not None]
     return np.array(present) if len(present) == len(rows) else None
+
+
+def _spreads(of_frames: Sequence[PerQuantity[Array]]) -> PerQuantity[Array]:
+    return PerQuantity.of({quantity: _joined([each[quantity] for each in of_frames]) for quantity in QUANTITIES})
 
 
 def _joined(columns: Sequence[Array | None]) -> Array | None:

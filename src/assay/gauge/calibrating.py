@@ -13,24 +13,29 @@ from assay.calibration.remarks import remarks, too_wide
 from assay.frames.compositions import foreign_zero
 from assay.gauge.groups import Groups
 from assay.gauge.spreads import sampled
+from assay.results.arrays import Array
 from assay.results.batch import NO_PREDICTIONS, Batch, Labels
 from assay.results.per_quantity import PerQuantity, Quantity, together
 from assay.results.residuals import Residuals
+from assay.results.score import ScoreFacts
 
 Calibrators = PerQuantity[Calibrator]
 
 
-def fitted(batch: Batch, bar: BarName, group: PerQuantity[Groups]) -> tuple[Calibrators, Calibrators]:
+def fitted(
+    batch: Batch, spreads: PerQuantity[Array], bar: BarName, facts: ScoreFacts, group: PerQuantity[Groups]
+) -> tuple[Calibrators, Calibrators]:
     """Calibrators of the error bar, and of the bar that is the same for everything, of each quantity.
 
-    Force components that vanish by symmetry are left out of ratios. `group` has the group of each value where the bar
-    has a grouping. Raises `ValueError` without labels or predictions.
+    Force components that vanish by symmetry are left out of ratios. `spreads` and `facts` are those of the score of the
+    bar; `group` has the group of each value where the bar has a grouping. Raises `ValueError` without labels or
+    predictions.
     """
-    if batch.energy is None or batch.forces is None or batch.energy_spread is None or batch.force_spread is None:
+    if batch.energy is None or batch.forces is None or spreads.energy is None or spreads.force is None:
         raise ValueError(NO_PREDICTIONS)
     if batch.labels is None:
         raise ValueError("calibration needs labelled frames")
-    given = residuals(batch, batch.labels, bar, group)
+    given = residuals(batch, batch.labels, spreads, facts, group)
     usable = _usable(given, batch, bar)
     for quantity, values in usable.items():
         for remark in remarks(bar.calibrator, values):
@@ -50,9 +55,11 @@ def fitted(batch: Batch, bar: BarName, group: PerQuantity[Groups]) -> tuple[Cali
     return calibrators, constant
 
 
-def residuals(batch: Batch, labels: Labels, bar: BarName, group: PerQuantity[Groups]) -> PerQuantity[Residuals]:
+def residuals(
+    batch: Batch, labels: Labels, spreads: PerQuantity[Array], facts: ScoreFacts, group: PerQuantity[Groups]
+) -> PerQuantity[Residuals]:
     """What calibrators are fitted to: the values that have an error and a spread."""
-    columns = (batch.errors(labels), batch.spreads, batch.counted, batch.frames_of)
+    columns = (batch.errors(labels), spreads, batch.counted, batch.frames_of)
 
     def of_values(quantity: Quantity, here: NDArray[np.bool_]) -> Groups | None:
         each = group[quantity]
@@ -65,7 +72,7 @@ def residuals(batch: Batch, labels: Labels, bar: BarName, group: PerQuantity[Gro
                 spread[here],
                 frame[here],
                 of_values(quantity, here),
-                *sampled(bar.score, quantity, batch.members),
+                *sampled(facts, quantity, batch.members),
                 quantity,
             )
             for quantity, error, spread, here, frame in together(*columns)

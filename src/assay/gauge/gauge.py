@@ -21,7 +21,7 @@ from assay.frames.frame import Frame, FrameError
 from assay.gauge import state
 from assay.gauge.batch import Scored, collect
 from assay.gauge.calibrating import fitted
-from assay.gauge.groups import Groups, cluster_names, groups
+from assay.gauge.groups import Groups, groups, require_clusters
 from assay.gauge.scorer import FrameScorer
 from assay.results.arrays import Array
 from assay.results.assessment import Assessment
@@ -29,8 +29,7 @@ from assay.results.batch import Batch
 from assay.results.error_bars import ErrorBar
 from assay.results.per_quantity import UNITS, PerQuantity, Quantity, together
 from assay.results.score import Key, Score
-from assay.scores.protocol import FittedScore
-from assay.scores.registry import FROM_DERIVATIVES, FROM_FEATURES, LOGARITHMS
+from assay.scores.protocol import Declared, FittedScore
 from assay.sources.capabilities import Source
 from assay.sources.committees.committee import AseCommittee
 from assay.sources.recorded.recorded import Recorded
@@ -72,15 +71,15 @@ class Gauge:
         bar, names = BarName.parse(self.bar), [each.name for each in self.scores]
         if bar.score not in names:
             raise ValueError(f"error bar {self.bar!r}: no score {bar.score!r} in this gauge; it has {', '.join(names)}")
-        require_multiples(bar)
+        require_multiples(bar, self.scores[names.index(bar.score)])
         if bar.grouping == "cluster":
-            cluster_names(self.scores)
+            require_clusters(self.scores)
 
     @property
     def scorer(self) -> FrameScorer:
         """The part that runs on one frame, in any process."""
-        bar_score = BarName.parse(self.bar).score if self.bar else ""
-        return FrameScorer(self.source, self.scores, self.r_cut, bar_score, self.bound_to)
+        bars = (BarName.parse(self.bar).score,) if self.bar else ()
+        return FrameScorer(self.source, self.scores, self.r_cut, bars, self.bound_to)
 
     @property
     def bound_to(self) -> tuple[str, ...] | None:
@@ -90,7 +89,7 @@ class Gauge:
         lack.
         """
         members_alone = isinstance(self.source, AseCommittee | Recorded | Referenced)
-        fitted = any(score.name in FROM_FEATURES or score.name in FROM_DERIVATIVES for score in self.scores)
+        fitted = any(score.facts.of_features for score in self.scores)
         return None if members_alone and not fitted else self.species
 
     def stream(
@@ -130,12 +129,14 @@ class Gauge:
         group = self._groups(batch)
         bars = {
             quantity: calibrator.bar(mean, spread, UNITS[quantity], group[quantity])
-            for quantity, calibrator, mean, spread in together(self.calibrators, batch.predicted, batch.spreads)
+            for quantity, calibrator, mean, spread in together(self.calibrators, batch.predicted, self._spreads(batch))
         }
+        facts = {score.name: score.facts for score in self.scores}
         return Assessment(
             batch=batch,
             scores={
-                key: Score(key[0], key[1], values, self.thresholds.get(key)) for key, values in batch.scores.items()
+                key: Score(*key, values, self.thresholds.get(key), facts[key[0]])
+                for key, values in batch.scores.items()
             },
             bars=PerQuantity.of(bars),
             bar=self.bar,
@@ -148,6 +149,10 @@ class Gauge:
                 }
             ),
         )
+
+    def _spreads(self, batch: Batch) -> PerQuantity[Array]:
+        """What the error bars are made of; nothing where there are none, or not of all frames."""
+        return batch.spreads.get(BarName.parse(self.bar).score, PerQuantity()) if self.bar else PerQuantity()
 
     def _groups(self, batch: Batch) -> PerQuantity[Groups]:
         """The group of each value by quantity; empty where the error bar has no grouping."""
@@ -164,7 +169,9 @@ class Gauge:
 
         Raises `ValueError` without labels or predictions. Warns of what makes the bars doubtful.
         """
-        calibrators, constant = fitted(batch, BarName.parse(self.bar), self._groups(batch))
+        bar = BarName.parse(self.bar)
+        facts = next(score.facts for score in self.scores if score.name == bar.score)
+        calibrators, constant = fitted(batch, self._spreads(batch), bar, facts, self._groups(batch))
         return replace(self, calibrators=calibrators, constant=constant)
 
     def save(self, path: str | Path) -> None:
@@ -180,9 +187,9 @@ class Gauge:
         return cls(**state.load(path, allow_import))
 
 
-def require_multiples(bar: BarName) -> None:
-    """Raises `ValueError` where an error bar would be a multiple of a logarithm."""
-    if bar.score in LOGARITHMS and bar.calibrator not in BY_ORDER:
+def require_multiples(bar: BarName, score: Declared) -> None:
+    """Raises `ValueError` where an error bar of this score would be a multiple of what has an order alone."""
+    if score.facts.kind == "order" and bar.calibrator not in BY_ORDER:
         raise ValueError(
             f"error bar {bar.score}:{bar.calibrator}: {bar.score} is a logarithm, and no error is a multiple of it; "
             f"calibrate it by its order, {bar.score}:{BY_ORDER[0]}"

@@ -9,10 +9,11 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from assay.gauge.score_choice import CLUSTERED
 from assay.results.batch import Batch
 from assay.results.per_quantity import PerQuantity
-from assay.scores.d_optimality.local import LocalGrade, majority
-from assay.scores.protocol import Companioned, FittedScore
+from assay.scores.d_optimality.local import majority
+from assay.scores.protocol import Clustered, FittedScore, clustered
 
 Groups = NDArray[np.str_]
 
@@ -39,8 +40,9 @@ def groups(batch: Batch, grouping: str, scores: Sequence[FittedScore]) -> PerQua
         frames = np.array(batch.config_types)
         atoms = np.repeat(frames, batch.natoms)
     else:
-        cluster = batch.companions[LocalGrade.companion]
-        names = np.array([*cluster_names(scores), ""])  # a species without training atoms has the cluster -1
+        local = require_clusters(scores)
+        cluster = batch.companions[local.companion]
+        names = np.array([*local.names, ""])  # a species without training atoms has the cluster -1
         atoms = names[cluster]
         of_frame = [majority(cluster[a:b]) if np.any(cluster[a:b] >= 0) else -1 for a, b in pairwise(batch.offsets)]
         frames = names[of_frame]
@@ -52,12 +54,11 @@ def groups(batch: Batch, grouping: str, scores: Sequence[FittedScore]) -> PerQua
     )
 
 
-def cluster_names(scores: Sequence[FittedScore]) -> tuple[str, ...]:
-    """Of the score that has clusters; raises `ValueError` where none has."""
-    for score in scores:
-        if isinstance(score, LocalGrade) and isinstance(score, Companioned):
-            return score.names
-    raise ValueError(
-        f"an error bar by cluster needs the score {LocalGrade.name}, which has the clusters; there are "
-        f"{', '.join(score.name for score in scores)}"
-    )
+def require_clusters(scores: Sequence[FittedScore]) -> Clustered:
+    """The score that has clusters; raises `ValueError` where none has."""
+    if (local := clustered(scores)) is None:
+        raise ValueError(
+            f"an error bar by cluster needs the score {CLUSTERED}, which has the clusters; there are "
+            f"{', '.join(score.name for score in scores)}"
+        )
+    return local

@@ -13,7 +13,7 @@ from assay.results.arrays import Array, Level
 from assay.results.batch import Batch
 from assay.results.score import Key
 from assay.scores.d_optimality.local import majority
-from assay.scores.protocol import FittedScore
+from assay.scores.protocol import Clustered, FittedScore
 
 HELD_OUT_QUANTILE = 0.95
 EXACT = 1e-9
@@ -33,10 +33,10 @@ def tukey_fence(errors: Array) -> float:
 def thresholds(scores: Sequence[FittedScore], training: Batch, held_out: Batch | None) -> dict[Key, float]:
     """A threshold for each score and level.
 
-    Scores in error units: `tukey_fence` of the training errors of that level (norm of the force error of an atom, its
-    mean over the neighbourhood, its maximum over the frame; |energy error| per atom). A method's own threshold where
-    it has one (γ: 1 for atoms and frames). Otherwise the 95 % quantile on held-out frames; none without any. Energy
-    errors that are those of another zero, or of an exact fit, say nothing of a spread, and make no threshold.
+    Spreads: `tukey_fence` of the training errors of that level (norm of the force error of an atom, its mean over the
+    neighbourhood, its maximum over the frame; |energy error| per atom). A method's own threshold where it has one
+    (γ: 1 for atoms and frames). Otherwise the 95 % quantile on held-out frames; none without any. Energy errors that
+    are those of another zero, or of an exact fit, say nothing of a spread, and make no threshold.
     """
     fences = _fences(training)
     by_name = {score.name: score for score in scores}
@@ -44,35 +44,35 @@ def thresholds(scores: Sequence[FittedScore], training: Batch, held_out: Batch |
     for key in training.scores:
         name, level = key
         score = by_name[name]
-        if score.in_error_units is not None:
-            if (score.in_error_units, level) in fences:
-                found[key] = fences[score.in_error_units, level]
-        elif score.fixed_threshold is not None and level != "neighbourhood":
-            found[key] = score.fixed_threshold
+        if score.facts.kind == "spread":
+            if (score.facts.stands_for, level) in fences:
+                found[key] = fences[score.facts.stands_for, level]
+        elif score.facts.fixed_threshold is not None and level != "neighbourhood":
+            found[key] = score.facts.fixed_threshold
         elif held_out is not None:
             finite = held_out.scores[key][np.isfinite(held_out.scores[key])]
             found[key] = float(np.quantile(finite, HELD_OUT_QUANTILE)) if len(finite) else np.inf
     return found
 
 
-def cluster_fences(training: Batch, clusters: int) -> Array:
-    """`tukey_fence` of the force errors of training atoms by their `gamma_cluster`, `(K,)`, eV/Å.
+def cluster_fences(training: Batch, local: Clustered) -> Array:
+    """`tukey_fence` of the force errors of training atoms by their cluster, `(K,)`, eV/Å.
 
     Clusters of fewer than `FEWEST` atoms in the sample take that of all atoms. Raises `ValueError` without labels.
     """
     if training.labels is None or training.forces is None:
         raise ValueError("thresholds by cluster need labelled training frames and predicted forces")
     errors = np.linalg.norm(training.force_error(training.labels), axis=1)
-    of_cluster = [errors[training.companions["gamma_cluster"] == k] for k in range(clusters)]
+    of_cluster = [errors[training.companions[local.companion] == k] for k in range(len(local.names))]
     return np.array([tukey_fence(each if len(each) >= FEWEST else errors) for each in of_cluster])
 
 
-def cluster_levels(held_out: Batch, clusters: int) -> Array:
+def cluster_levels(held_out: Batch, local: Clustered) -> Array:
     """The 95 % quantile of the largest γ_local of held-out frames by the cluster of the frame, `(K,)`.
 
     A frame's cluster is that of most of its atoms. Clusters of fewer than `FEWEST_FRAMES` take the quantile of all.
     """
-    largest, atoms = held_out.scores["gamma_local", "frame"], held_out.companions["gamma_cluster"]
+    largest, atoms = held_out.scores[local.name, "frame"], held_out.companions[local.companion]
     of_frame = np.array([majority(atoms[a:b]) for a, b in pairwise(held_out.offsets)])
 
     def level(values: Array) -> float:
@@ -80,17 +80,17 @@ def cluster_levels(held_out: Batch, clusters: int) -> Array:
 
     known = np.isfinite(largest)  # frames with a species that no training atom has are infinitely far
     largest, of_frame = largest[known], of_frame[known]
-    of_cluster = [largest[of_frame == k] for k in range(clusters)]
+    of_cluster = [largest[of_frame == k] for k in range(len(local.names))]
     return np.array([level(each if len(each) >= FEWEST_FRAMES else largest) for each in of_cluster])
 
 
-def _fences(training: Batch) -> dict[tuple[str, Level], float]:
+def _fences(training: Batch) -> dict[tuple[str | None, Level], float]:
     """`tukey_fence` of each quantity and level; none of frames without labels, or of features without predictions."""
     labels, neighbourhood_error = training.labels, training.neighbourhood_error
     if labels is None or training.energy is None or training.forces is None or neighbourhood_error is None:
         return {}
     force_error = np.linalg.norm(training.force_error(labels), axis=1)
-    found: dict[tuple[str, Level], float] = {
+    found: dict[tuple[str | None, Level], float] = {
         ("force", "atom"): tukey_fence(force_error),
         ("force", "neighbourhood"): tukey_fence(neighbourhood_error),
         ("force", "frame"): tukey_fence(frame_max(force_error, training.offsets)),

@@ -30,9 +30,7 @@ from assay.results.envelope import Envelope, envelopes
 from assay.results.per_quantity import PerQuantity
 from assay.results.prediction import Prediction
 from assay.results.score import Key
-from assay.scores.d_optimality.cluster_wise import ClusterWiseGrade
 from assay.scores.protocol import FittedScore
-from assay.scores.registry import FROM_FEATURES
 from assay.sources.capabilities import Source
 
 READ = ("features", "recorded")
@@ -111,9 +109,7 @@ def score_in_blocks(
     scores = tuple(
         score
         for score in scorer.scores
-        if score.home == "atom"
-        and (how.forces or score.name in FROM_FEATURES)
-        and not isinstance(score, ClusterWiseGrade)  # its threshold is that of most atoms of the whole frame
+        if score.home == "atom" and (how.forces or score.facts.features_alone) and not score.facts.whole_frame
     )
     try:
         known_species(frame.atoms, scorer.species)
@@ -127,14 +123,15 @@ def score_in_blocks(
         levels[name, "atom"] = of_atoms
         levels[name, "neighbourhood"] = mean
         levels[name, "frame"] = of_atoms.max(keepdims=True)
-    bar = values.get(scorer.bar_score) if how.forces else None
     of_members = [forces[name] for name in ("forces_std", "forces_min", "forces_max") if name in forces]
     return Scored(
         prediction=Prediction(forces=forces.get("forces")),
         scores=levels,
-        energy_spread=None,
-        force_spread=None if bar is None else force_spread(proportional_to_errors(scorer.bar_score, bar)),
-        stress_spread=None,
+        spreads={
+            score.name: PerQuantity(force=force_spread(proportional_to_errors(score.facts, values[score.name])))
+            for score in scores
+            if how.forces and score.name in scorer.bars
+        },
         still=np.zeros((len(frame.atoms), 3), dtype=bool),
         members=0,
         neighbourhood_error=None,

@@ -14,6 +14,7 @@ from assay.execution.progress import Stage
 from assay.execution.workers import Failure, Progress, map_frames
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped
+from assay.gauge.score_choice import CLUSTERED, Readable, ScoreChoice
 from assay.gauge.thresholds import cluster_fences, cluster_levels, tukey_fence
 from assay.linear.fit import fit_linear
 from assay.linear.posteriors.protocol import Posterior
@@ -22,23 +23,11 @@ from assay.linear.weights import Weights
 from assay.results.arrays import Array
 from assay.results.batch import NO_PREDICTIONS, Batch
 from assay.scores.d_optimality.cluster_wise import ClusterWiseForce, ClusterWiseGrade
-from assay.scores.d_optimality.local import LocalGrade
 from assay.scores.features.training import TrainingFeatures
-from assay.scores.members.committee import CommitteeForce
-from assay.scores.members.heterogeneous import with_weights
-from assay.scores.protocol import FittedScore
-from assay.scores.registry import (
-    BY_DEFAULT,
-    COMMITTEE,
-    FROM_DERIVATIVES,
-    FROM_FEATURES,
-    OF_LAST_LAYER,
-    checked_names,
-    fit_scores,
-)
+from assay.scores.protocol import FitOptions, FittedScore, ScoreClass, clustered
+from assay.scores.registry import fit_scores
 from assay.sources.capabilities import LinearSource, Source
 from assay.sources.committees.committee import AseCommittee
-from assay.sources.corrector import Corrector
 from assay.sources.energy_references import LABELS
 from assay.sources.features.atom_features import atom_features
 from assay.sources.features.soap import Soap
@@ -46,37 +35,8 @@ from assay.sources.recorded.recorded import Recorded
 from assay.sources.referenced import Referenced, member_names
 from assay.sources.registry import FeatureSource
 
-FORCE_SPREADS = tuple(CommitteeForce(largest).name for largest in (False, True))
-"""Scores that read the force members."""
-
-
 WITH_FEATURES = ("chgnet", "sevennet", "mace", "matgl")
 """Families that give last-layer features."""
-
-
-@dataclass(frozen=True)
-class ScoreChoice:
-    """Which scores to fit, and to which atoms.
-
-    | field | meaning |
-    |---|---|
-    | names | of scores; all that the source supports by default, but for `outlier_factor` |
-    | clusters | as in `assay.scores.d_optimality.partition.partition`, for `gamma_local` |
-    | without_outliers | leave out atoms whose force error is above `Q3 + 1.5 (Q3 - Q1)`, as pacemaker does |
-    | core | array of the frames that is true for the atoms to fit scores to: the core of a cut-out cluster |
-    """
-
-    names: tuple[str, ...] | None = None
-    clusters: str | None = None
-    without_outliers: bool = False
-    core: str | None = None
-
-    def check(self, names: Sequence[str]) -> None:
-        """Raises `ValueError` for a choice that none of these scores could follow."""
-        if self.clusters and LocalGrade.name not in names:
-            raise ValueError(f"clusters {self.clusters!r} are of {LocalGrade.name}, which is not asked for")
-        if (self.core or self.without_outliers) and not any(name in FROM_FEATURES for name in names):
-            raise ValueError(f"no atoms to choose: none of {', '.join(names)} is fitted to features of atoms")
 
 
 @dataclass
@@ -84,16 +44,16 @@ class _Collected:
     """Features of the frames as they come, for the scores of `choice` that need them."""
 
     choice: ScoreChoice
-    names: tuple[str, ...]
+    wanted: tuple[ScoreClass, ...]
     training: TrainingFeatures = field(default_factory=TrainingFeatures)
     core: list[NDArray[np.bool_]] = field(default_factory=list)
 
     @property
     def needed(self) -> bool:
-        return any(name in FROM_FEATURES or name in FROM_DERIVATIVES for name in self.names)
+        return any(score.facts.of_features for score in self.wanted)
 
     def __post_init__(self) -> None:
-        self.choice.check(self.names)
+        self.choice.check(self.wanted)
 
     def append(self, frame: Frame, features: Array) -> None:
         """Raises `FrameError` for a frame without the array that names the core, or with one that is no mask."""
@@ -110,8 +70,9 @@ class _Collected:
         self.core.append(core.astype(bool))
         self.training.append(features, atoms.numbers, frame.config_type)
 
-    def scores(self, errors: Array | None = None) -> tuple[FittedScore, ...]:
-        """Fit them; `errors`: norms of the force errors of all atoms, `(A,)`, eV/Å, where outliers are left out."""
+    def scores(self, errors: Array | None = None, weights: tuple[float, ...] = ()) -> tuple[FittedScore, ...]:
+        """Fit them; `errors`: norms of the force errors of all atoms, `(A,)`, eV/Å, where outliers are left out;
+        `weights` of the members."""
         if self.needed:
             keep = np.concatenate(self.core)
             if errors is not None:
@@ -120,7 +81,7 @@ class _Collected:
                 raise FrameError(f"no atom to fit scores to: the array {self.choice.core!r} is false for all atoms")
             if not keep.all():
                 self.training.keep_only(keep)
-        return fit_scores(self.names, self.training, self.choice.clusters)
+        return fit_scores(self.wanted, self.training, FitOptions(self.choice.clusters, weights))
 
 
 @dataclass(frozen=True)
@@ -154,17 +115,8 @@ def fit_potential(
     Parameters as in `assay.linear.fit.fit_linear`; `bar_score`: the score of the error bar. What a corrector learns
     before its fit takes a pass of its own.
     """
-    same_forces = isinstance(rows, Corrector) and not rows.forces
-    by_default = [name for name in BY_DEFAULT if not (same_forces and name in FORCE_SPREADS)]
-    names = checked_names([*(choice.names or by_default), bar_score])
-    if same_forces and (meaningless := [name for name in names if name in FORCE_SPREADS]):
-        raise ValueError(
-            f"{', '.join(meaningless)}: a corrector of energies leaves forces as they are, so its members don't differ "
-            "in them. Build with forces=true, or take error bars of another score, such as committee_energy:scale or "
-            "leverage:scale"
-        )
-    _refuse_derivatives(names, rows.kind)
-    collected = _Collected(choice, names)
+    wanted = Readable.of_linear(rows).choose(choice.scores, bar_score)
+    collected = _Collected(choice, wanted)
     rows, residual = residual_of(rows, frames, survey, chosen=chosen, workers=workers, stage=stage)
     potential = fit_linear(
         frames(),
@@ -222,31 +174,18 @@ def fit_committee(
     members gives its last-layer features, their scores are fitted in the same pass. Raises `ValueError` for a score
     that needs features where there are none.
     """
-    featured = isinstance(source, AseCommittee) and bool(source.features)
-    by_default = [*(COMMITTEE if len(member_names(source)) > 1 else ()), *(OF_LAST_LAYER if featured else ())]
-    wanted = checked_names([*(choice.names or by_default), bar_score])
+    wanted = Readable.of_members(source).choose(choice.scores, bar_score)
     collected = _Collected(choice, wanted)
-    if collected.needed and not featured:
-        without = ", ".join(name for name in wanted if name in FROM_FEATURES or name in FROM_DERIVATIVES)
-        give = "; name a member that gives its own with features=LABEL" if isinstance(source, AseCommittee) else ""
-        raise ValueError(f"{without} needs features, which the source {source.kind!r} does not have{give}")
     seen = FeaturesSeen(collected.append, choice.without_outliers)
     fitted = fit_members(
         source, frames, members, chosen=chosen, workers=workers, stage=stage, failed=failed,
         on_frame=seen if collected.needed else None,
     )  # fmt: skip
-    if any(name in FROM_DERIVATIVES for name in wanted):
+    if any("derivatives" in score.facts.reads for score in wanted):
         fitted = replace(fitted, source=with_derivatives(fitted.source))
     if collected.needed:
         collected.training.energy_errors = seen.energy_errors(fitted.source, member_names(source))
-    return fitted, with_weights(collected.scores(seen.force_errors()), fitted.weights)
-
-
-def _refuse_derivatives(names: Sequence[str], kind: str) -> None:
-    if asked := [name for name in names if name in FROM_DERIVATIVES]:
-        raise ValueError(
-            f"{', '.join(asked)} needs derivatives of last-layer features, which the source {kind!r} does not give"
-        )
+    return fitted, collected.scores(seen.force_errors(), fitted.weights)
 
 
 def by_cluster(scores: Sequence[FittedScore], training: Batch, held_out: Batch | None) -> tuple[FittedScore, ...]:
@@ -254,15 +193,15 @@ def by_cluster(scores: Sequence[FittedScore], training: Batch, held_out: Batch |
 
     Raises `ValueError` without `gamma_local`, or with neither members nor held-out frames.
     """
-    local = next((score for score in scores if isinstance(score, LocalGrade)), None)
+    local = clustered(scores)
     of_forces = training.envelopes.force is not None  # those of a corrector of energies don't differ
     if local is None or not (of_forces or held_out):
-        raise ValueError("thresholds by cluster need the score gamma_local, and members or held-out frames")
+        raise ValueError(f"thresholds by cluster need the score {CLUSTERED}, and members or held-out frames")
     found: list[FittedScore] = []
     if of_forces:
-        found.append(ClusterWiseForce(local, cluster_fences(training, len(local.names))))
+        found.append(ClusterWiseForce(local, cluster_fences(training, local)))
     if held_out:
-        found.append(ClusterWiseGrade(local, cluster_levels(held_out, len(local.names))))
+        found.append(ClusterWiseGrade(local, cluster_levels(held_out, local)))
     return tuple(found)
 
 
@@ -303,15 +242,12 @@ def fit_features(
     FrameError
         frames whose numbers of features differ, or none that can be evaluated
     """
-    names = checked_names(choice.names or [name for name in BY_DEFAULT if name in FROM_FEATURES])
-    _refuse_derivatives(names, source.kind)
-    if members := [name for name in names if name not in FROM_FEATURES]:
-        raise ValueError(f"{', '.join(members)} needs predictions of members; {source.kind} gives features alone")
+    wanted = Readable.of_features(source).choose(choice.scores)
     if choice.without_outliers:
         raise ValueError(f"no force errors to tell outliers by: {NO_PREDICTIONS}")
     if isinstance(source, Soap):
         source = source.for_species(species)
-    collected = _Collected(choice, names)
+    collected = _Collected(choice, wanted)
     columns: int | None = None
     selected = (frame for frame, use in zip(frames, chosen, strict=True) if use)
     for frame, features in map_frames(_Features(source), selected, workers=workers, progress=progress):

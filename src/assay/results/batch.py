@@ -55,8 +55,8 @@ class Batch:
     | energy | predicted; `None`, as the next two, unless every frame has it | `(F,)` | eV |
     | forces, stress | predicted | `(A, 3)`, `(F, 6)` | eV/Å, eV/Å³ |
     | scores | by (name, level); frame scores are `(F,)`, the others `(A,)` | | |
-    | energy_spread | of the energy **per atom**; these `None` unless every frame has them | `(F,)` | as the score |
-    | force_spread, stress_spread | of force and stress components | `(A, 3)`, `(F, 6)` | as the score |
+    | spreads | by score: of energies **per atom**, force and stress components, not calibrated, as far as every \
+frame has them | `(F,)`, `(A, 3)`, `(F, 6)` | as the score |
     | still | force components that vanish by symmetry: see `assay.results.symmetry.STILL` | `(A, 3)` | |
     | members | M, 0 without members | | |
     | labels | the reference values, where all frames have them | | |
@@ -77,9 +77,7 @@ have none | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
     forces: Array | None
     stress: Array | None
     scores: Mapping[Key, Array]
-    energy_spread: Array | None
-    force_spread: Array | None
-    stress_spread: Array | None
+    spreads: Mapping[str, PerQuantity[Array]]
     still: NDArray[np.bool_]
     members: int = 0
     labels: Labels | None = None
@@ -112,11 +110,6 @@ have none | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
     def predicted(self) -> PerQuantity[Array]:
         """The predicted values of each quantity."""
         return PerQuantity(None if self.energy is None else self.energy / self.natoms, self.forces, self.stress)
-
-    @property
-    def spreads(self) -> PerQuantity[Array]:
-        """The spread of each value."""
-        return PerQuantity(self.energy_spread, self.force_spread, self.stress_spread)
 
     @property
     def counted(self) -> PerQuantity[NDArray[np.bool_]]:

@@ -14,7 +14,6 @@ from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.scores.features.training import signature
 from assay.scores.protocol import FittedScore
-from assay.scores.registry import FROM_FEATURES
 from assay.sources.capabilities import Source
 from assay.sources.features.atom_features import atom_features
 
@@ -59,7 +58,7 @@ class Scores:
     def __call__(self, frame: Frame) -> tuple[Array, Array | None]:
         source, atoms = self.points.source, frame.atoms
         known_species(atoms, self.points.species)
-        if self.score.name in FROM_FEATURES:
+        if self.score.facts.features_alone:
             evaluation = Prediction(features=atom_features(source, atoms))
         else:
             evaluation = source.predict(atoms)

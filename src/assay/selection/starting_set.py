@@ -15,10 +15,10 @@ from assay.frames.frame import Frame, FrameError, content_hash
 from assay.gauge.gauge import Gauge
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
-from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.d_optimality.maxvol import active_set
 from assay.scores.features.training import TrainingFeatures
-from assay.scores.protocol import FittedScore
-from assay.scores.registry import FROM_FEATURES, fit_scores
+from assay.scores.protocol import FittedScore, OfActiveSets
+from assay.scores.registry import SCORES, fit_scores
 from assay.selection.by_volume import Inverses, extended
 from assay.selection.candidates import Candidates, Extends
 from assay.sources.capabilities import LinearSource, Source
@@ -139,7 +139,7 @@ class TrainingSet:
 
         Raises `ValueError` for a gauge without extrapolation grade where there are no files.
         """
-        gamma = next((score for score in self.scores if isinstance(score, ExtrapolationGrade)), None)
+        gamma = next((score for score in self.scores if isinstance(score, OfActiveSets)), None)
         if gamma is None:
             if self.frames is None and self.scores:
                 raise ValueError(
@@ -148,11 +148,10 @@ class TrainingSet:
                 )
             if self.frames is None:
                 return {}
-            fitted = self._fitted(ExtrapolationGrade.name)
-            assert isinstance(fitted, ExtrapolationGrade)
-            return fitted.inverses
-        found = Candidates(gamma.inverses)
-        for _, each in self.map(Extends(self.source, gamma.inverses)):
+            training = self._features()
+            return {z: active_set(training.rows(z)).inverse for z in training.species}
+        found = Candidates(gamma.active_sets)
+        for _, each in self.map(Extends(self.source, gamma.active_sets)):
             found.update(np.zeros(len(each.grades), dtype=np.int64), each)
         return extended(found.inverses, found.pool())[0]
 
@@ -163,20 +162,19 @@ class TrainingSet:
         """
         if not self.scores:
             name = name or DEFAULT_SCORES[0]
-            if name not in FROM_FEATURES:
-                known = ", ".join(FROM_FEATURES)
-                raise ValueError(f"score {name!r} needs a gauge; from features alone there are {known}")
+            if name not in (known := [score.name for score in SCORES if score.facts.features_alone]):
+                raise ValueError(f"score {name!r} needs a gauge; from features alone there are {', '.join(known)}")
             if self.frames is None:
                 raise ValueError("a score needs a gauge, or training frames (--train)")
-            return self._fitted(name)
+            return fit_scores([name], self._features())[0]
         of_gauge = {score.name: score for score in self.scores}
         default = next((each for each in DEFAULT_SCORES if each in of_gauge), next(iter(of_gauge)))
         if (name or default) not in of_gauge:
             raise ValueError(f"no score {name!r} in this gauge; it has {', '.join(of_gauge)}")
         return of_gauge[name or default]
 
-    def _fitted(self, name: str) -> FittedScore:
+    def _features(self) -> TrainingFeatures:
         training = TrainingFeatures()
         for frame, (features, numbers) in self.map(_Features(self.source)):
             training.append(features, numbers, frame.config_type)
-        return fit_scores([name], training)[0]
+        return training

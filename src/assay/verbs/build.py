@@ -21,9 +21,9 @@ from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge, require_multiples
+from assay.gauge.score_choice import CLUSTERED, ScoreChoice, has_clusters
 from assay.gauge.thresholds import thresholds
 from assay.gauge.training_pass import (
-    ScoreChoice,
     by_cluster,
     committee_source,
     fit_committee,
@@ -34,7 +34,8 @@ from assay.linear.posteriors.registry import posterior_from_spec
 from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
 from assay.results.batch import NO_PREDICTIONS, Batch
-from assay.scores.d_optimality.local import LocalGrade
+from assay.scores.protocol import clustered
+from assay.scores.registry import Asked, resolved
 from assay.sources.capabilities import Source
 from assay.sources.committees.committee import AseCommittee
 from assay.sources.corrector import Corrector
@@ -80,7 +81,7 @@ def build(
     heldout: Paths | None = None,
     train_members: Paths | None = None,
     heldout_members: Paths | None = None,
-    scores: Sequence[str] | None = None,
+    scores: Sequence[Asked] | None = None,
     clusters: str | None = None,
     cluster_thresholds: bool = False,
     without_outliers: bool = False,
@@ -119,7 +120,8 @@ def build(
     train_members, heldout_members
         members files of the `recorded` source, or features files of `features`, one for each frames file
     scores
-        names of scores; all that the source supports by default, but for `outlier_factor`
+        names of scores, or classes with the contract of `assay.scores.protocol.ScoreClass`; by default all that the
+        source supports, but for those on request (docs/scores.md)
     clusters
         of local scores: `config_type`, `kmeans` or `birch`, with `:K` clusters and `:atoms` to divide atoms instead of
         frames; by default config_type where frames name several, else k-means
@@ -179,9 +181,10 @@ def build(
     bar = "" if featured is not None else error_bar or _default_bar(settings)
     named = BarName.parse(bar) if bar else None
     if named:
-        require_multiples(named)
-    if named and named.grouping == "cluster" and scores and LocalGrade.name not in scores:
-        raise ValueError(f"error bar {bar!r}: its clusters are those of {LocalGrade.name}, which is not asked for")
+        asked = resolved([*(scores or ()), named.score])
+        require_multiples(named, next(score for score in asked if score.name == named.score))
+        if named.grouping == "cluster" and scores and not has_clusters(asked):
+            raise ValueError(f"error bar {bar!r}: its clusters are those of {CLUSTERED}, which is not asked for")
     if isinstance(featured, Features) and featured.file and goes_by_order(featured.file):
         train_members, featured = train_members or featured.file, replace(featured, file="")
     keys = keys or LabelKeys()
@@ -265,7 +268,8 @@ def build(
         if held_out:
             held_out = _scored(gauge, held_out_frames(), workers, None, skipped, skip_bad)
 
-    cluster_names = next((list(score.names) for score in fitted_scores if isinstance(score, LocalGrade)), [])
+    local = clustered(fitted_scores)
+    cluster_names = [] if local is None else list(local.names)
     gauge = replace(
         gauge.calibrated(held_out) if held_out and featured is None else gauge,
         thresholds=thresholds(fitted_scores, training, held_out),
@@ -281,7 +285,11 @@ def build(
             "posterior": posterior,
             **_labels(survey, fitted_frames, potential),
             **told,
-            "fitted_to": {"clusters": cluster_names, "core": core or "", "without_outliers": without_outliers},
+            "fitted_to": {
+                "clusters": cluster_names,
+                "core": core or "",
+                "without_outliers": without_outliers,
+            },
             "files": {str(path): file_hash(path) for path in (*listed(train), *listed(heldout))},
             "training": {"frames": int(fitted_frames.sum()), "atoms": int(survey.natoms[fitted_frames].sum())},
             **({"held_out": {"frames": len(held_out.names), "atoms": len(held_out.numbers)}} if held_out else {}),

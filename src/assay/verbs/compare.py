@@ -11,13 +11,13 @@ from typing import Any
 
 from assay.comparison.compare import CALIBRATED_BY, POSTERIORS, MethodChoice
 from assay.comparison.compare import compare as compare_frames
-from assay.comparison.methods import FitScore
 from assay.comparison.result import CALIBRATION, TRAINING, ComparisonResult
 from assay.comparison.sets import FrameSets
 from assay.execution.progress import Stage
 from assay.frames.frame import LabelKeys, file_hash
 from assay.linear.weights import Weights
 from assay.report.kit.plotting import require_plotting
+from assay.scores.registry import Asked
 from assay.sources.frame_files import Paths, listed
 from assay.sources.registry import parse_spec
 from assay.storage.files import require_folders, write_json
@@ -33,10 +33,9 @@ def compare(
     train_members: Paths | None = None,
     calibration_members: Paths | None = None,
     tests_members: Mapping[str, Paths] | Paths | None = None,
-    scores: Sequence[str] | None = None,
+    scores: Sequence[Asked] | None = None,
     posteriors: Sequence[str] = POSTERIORS,
     calibrators: Sequence[str] = CALIBRATED_BY,
-    extra: Mapping[str, FitScore] | None = None,
     clusters: str | None = None,
     r_cut: float = 5.0,
     weights: Weights | None = None,
@@ -71,14 +70,13 @@ def compare(
     train_members, calibration_members, tests_members
         members files of the `recorded` source, one for each frames file; those of tests in the form of `tests`
     scores
-        names of scores; all that the source supports by default
+        names of scores, or classes with the contract of `assay.scores.protocol.ScoreClass`; by default all that the
+        source supports
     posteriors, ensemble_size
         of the members of a linear potential, and how many members each has: see `assay.build`
     calibrators
         names, from scores to error bars: see `assay.calibration`; those of groups with their grouping, as in
         `mondrian:species`
-    extra
-        more scores by name: functions that fit one to `assay.scores.features.training.TrainingFeatures`
     resamples
         of the frames, for intervals
     allow_overlap
@@ -100,7 +98,7 @@ def compare(
     result = compare_frames(
         FrameSets({name: given_frames(of, members.get(name), keys, skip_bad, name) for name, of in given.items()}),
         settings,
-        MethodChoice(scores, posteriors, ensemble_size, calibrators, extra or {}, clusters),
+        MethodChoice(scores, posteriors, ensemble_size, calibrators, clusters),
         weights=weights, r_cut=r_cut, resamples=resamples, seed=seed, keys=keys, allow_overlap=allow_overlap,
         skip_bad=skip_bad, workers=workers, allow_import=allow_import, stage=stage,
     )  # fmt: skip

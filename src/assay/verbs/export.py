@@ -10,7 +10,7 @@ from assay.gauge.gauge import Gauge
 from assay.linear.export.lammps import write_guard, write_snap
 from assay.linear.export.pacemaker import write_pace
 from assay.linear.potential import LinearPotential
-from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.protocol import OfActiveSets
 from assay.sources.snap.rows import Snap
 
 FORMATS = {"snap": "snap", "ace": "pace"}
@@ -46,7 +46,7 @@ def export(
     count = len(source.members) if members == "all" else members
     if not 0 <= count <= len(source.members):
         raise ValueError(f"{count} members of an ensemble of {len(source.members)}: give 0 to {len(source.members)}")
-    grade = next((score for score in gauge.scores if isinstance(score, ExtrapolationGrade)), None)
+    grade = next((score for score in gauge.scores if isinstance(score, OfActiveSets)), None)
     stem = Path(out)
     stems = [stem.with_name(f"{stem.name}-{i:03d}") for i in range(count)]
     each = [replace(source, theta=theta) for theta in source.members[:count]]

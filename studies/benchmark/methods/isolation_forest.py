@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,10 @@ from sklearn.ensemble import IsolationForest
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
 from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 
-name = "isolation_forest"
 TREES = 100
 
 
@@ -31,18 +32,24 @@ class Isolation:
 
     forests: Mapping[int, IsolationForest]
 
-    name: ClassVar[str] = name
+    name: ClassVar[str] = "isolation_forest"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",))
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    @classmethod
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
+        """One forest for each species, to 256 environments a tree."""
+        return cls(
+            {z: IsolationForest(n_estimators=TREES, random_state=0).fit(training.rows(z)) for z in training.species}
+        )
+
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`."""
-        assert evaluation.features is not None
+        assert prediction.features is not None
         s = np.full(len(numbers), np.inf)
         for z, forest in self.forests.items():
             if (here := numbers == z).any():
-                s[here] = -forest.score_samples(evaluation.features[here])
+                s[here] = -forest.score_samples(prediction.features[here])
         return s
 
     def state(self) -> dict[str, Any]:
@@ -50,9 +57,9 @@ class Isolation:
         trees = [each.tree_ for forest in self.forests.values() for each in forest.estimators_]
         return {"cuts": [(tree.feature, tree.threshold, tree.children_left, tree.children_right) for tree in trees]}
 
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        raise NotImplementedError("a method of the benchmark is never loaded from a file")
 
-def fit(training: TrainingFeatures) -> Isolation:
-    """One forest for each species, to 256 environments a tree."""
-    return Isolation(
-        {z: IsolationForest(n_estimators=TREES, random_state=0).fit(training.rows(z)) for z in training.species}
-    )
+
+score = Isolation

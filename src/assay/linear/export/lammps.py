@@ -7,7 +7,7 @@ from pathlib import Path
 from ase.data import atomic_numbers
 
 from assay.linear.potential import LinearPotential
-from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.protocol import OfActiveSets
 from assay.sources.snap.files import potential_commands, snapcoeff, snapparam
 from assay.sources.snap.rows import Snap
 from assay.storage.files import write_atomically
@@ -34,7 +34,7 @@ def write_snap(potential: LinearPotential, stem: str | Path) -> list[Path]:
     ]
 
 
-def write_guard(rows: Snap, grade: ExtrapolationGrade, stem: str | Path) -> list[Path]:
+def write_guard(rows: Snap, grade: OfActiveSets, stem: str | Path) -> list[Path]:
     """`STEM.guard`: LAMMPS input that computes γ of every atom and stops the run when it passes a threshold.
 
     To be included after the potential; variables `guard_every`, `guard_threshold` and `guard_cap` can be set before.
@@ -53,7 +53,7 @@ def write_guard(rows: Snap, grade: ExtrapolationGrade, stem: str | Path) -> list
     ]
     names = []
     for t, species in enumerate(rows.species, 1):
-        inverse = grade.inverses.get(atomic_numbers[species])
+        inverse = grade.active_sets.get(atomic_numbers[species])
         if inverse is None:
             lines.append(f'variable guard_{t}_1 atom "(type=={t})*1.0e30"')
             names.append(f"v_guard_{t}_1")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.linear.export.active_set_file import by_symbol, write_asi
 from assay.linear.potential import LinearPotential
-from assay.scores.d_optimality.active_set_file import by_symbol, write_asi
-from assay.scores.d_optimality.grade import ExtrapolationGrade
+from assay.scores.protocol import OfActiveSets
 from assay.sources.ace.rows import Ace
 from assay.sources.ace.wheel import potential_texts
 from assay.storage.files import write_atomically
 
 
-def write_pace(potential: LinearPotential, stem: str | Path, grade: ExtrapolationGrade | None = None) -> list[Path]:
+def write_pace(potential: LinearPotential, stem: str | Path, grade: OfActiveSets | None = None) -> list[Path]:
     """`STEM.yaml` and `STEM.yace`, `STEM.pace` (LAMMPS input that uses the latter), and `STEM.asi` of a grade.
 
     `STEM.yaml` is pacemaker's form, for `PyACECalculator` and, with `STEM.asi`, for `pair_style pace/extrapolation`.
@@ -36,7 +36,7 @@ def write_pace(potential: LinearPotential, stem: str | Path, grade: Extrapolatio
         _write(stem, ".pace", "\n".join(use) + "\n"),
     ]
     if grade is not None:
-        inverses = by_symbol(grade.inverses, dict(zip(rows.species, rows.functions, strict=True)))
+        inverses = by_symbol(grade.active_sets, dict(zip(rows.species, rows.functions, strict=True)))
         if set(inverses) == set(rows.species):
             written.append(stem.with_name(stem.name + ".asi"))
             write_asi(written[-1], inverses)

@@ -15,7 +15,6 @@ from assay.results.assessment import Assessment
 from assay.results.per_quantity import Quantity
 from assay.results.score import Score
 from assay.results.wording import many
-from assay.scores.members.heterogeneous import Heterogeneous, HeterogeneousForce
 
 SLACK = {"0.68": 0.05, "0.95": 0.03}
 """How far coverage may be from its level before the verdict says so."""
@@ -195,5 +194,5 @@ def _flagging(assessment: Assessment) -> list[Score]:
     scores = [score for score in assessment.scores.values() if score.threshold is not None and len(score.values)]
     names = [score.name for score in scores]
     lead = next((name for name in (assessment.bar.partition(":")[0], "gamma", *names) if name in names), "")
-    shown = (lead, Heterogeneous.name) if lead == HeterogeneousForce.name else (lead,)
+    shown = [lead, *(score.facts.shown_with for score in scores if score.name == lead)]
     return sorted((score for score in scores if score.name in shown), key=lambda score: shown.index(score.name))

@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
 from assay.scores.d_optimality.local import LocalGrade, majority
 from assay.scores.members.committee import CommitteeForce
+from assay.scores.protocol import Clustered
 
 SMALLEST_FENCE = 1e-3
 """eV/Å: forces that vanish by symmetry have no errors to set a threshold by."""
@@ -34,20 +36,19 @@ SMALLEST_FENCE = 1e-3
 class ClusterWiseForce:
     """`committee_force` over the threshold of the atom's cluster. `fences`: t_k, `(K,)`, eV/Å."""
 
-    local: LocalGrade
+    local: Clustered
     fences: Array
 
     name: ClassVar[str] = "committee_force_clusterwise"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = 1.0
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("members", "features"), fixed_threshold=1.0)
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no members or no features."""
-        _, cluster = self.local.values_and_companion(evaluation, numbers)
+        _, cluster = self.local.values_and_companion(prediction, numbers)
         fences = np.where(cluster < 0, 0.0, np.maximum(self.fences[cluster], SMALLEST_FENCE))
         with np.errstate(divide="ignore"):  # a species without training atoms has no cluster
-            return np.asarray(CommitteeForce().values(evaluation, numbers) / fences)
+            return np.asarray(CommitteeForce().values(prediction, numbers) / fences)
 
     def state(self) -> dict[str, Any]:
         return {"local": self.local.state(), "fences": self.fences}
@@ -61,17 +62,16 @@ class ClusterWiseForce:
 class ClusterWiseGrade:
     """`gamma_local` over the threshold of the frame's cluster. `levels`: g_k, `(K,)`."""
 
-    local: LocalGrade
+    local: Clustered
     levels: Array
 
     name: ClassVar[str] = "gamma_local_clusterwise"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = 1.0
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), fixed_threshold=1.0, whole_frame=True)
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`, all atoms of one frame; raises `ValueError` where the source has no features."""
-        gamma, cluster = self.local.values_and_companion(evaluation, numbers)
+        gamma, cluster = self.local.values_and_companion(prediction, numbers)
         return np.asarray(gamma / self.levels[majority(cluster)])
 
     def state(self) -> dict[str, Any]:

@@ -7,17 +7,20 @@ the largest that MaxVol finds (Podryabinkin and Shapeev 2017, doi:10.1016/j.comm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
-from assay.scores.d_optimality.maxvol import MaxVol, default_floor, grades
-from assay.scores.features.of_evaluation import features_of
+from assay.results.score import ScoreFacts
+from assay.scores.d_optimality.maxvol import MaxVol, active_set, default_floor, grades
+from assay.scores.features.of_prediction import features_of
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 
 @dataclass(frozen=True)
@@ -31,20 +34,17 @@ class ExtrapolationGrade:
 
     name: ClassVar[str] = "gamma"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = 1.0
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), fixed_threshold=1.0, default_for="features")
 
     @classmethod
-    def fit(cls, chunks: Iterable[tuple[Array, NDArray[Any]]]) -> ExtrapolationGrade:
-        """One pass over chunks of features `(n, D)` with their atomic numbers `(n,)`.
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
+        """An active set for each species. For features that come in chunks there is `GradeFold`."""
+        return cls({z: active_set(training.rows(z)).inverse for z in training.species})
 
-        γ of a training atom may then be a little above 1: `assay.scores.d_optimality.maxvol.converge` reads the chunks
-        again.
-        """
-        fold = GradeFold()
-        for features, numbers in chunks:
-            fold.update(features, numbers)
-        return fold.result()
+    @property
+    def active_sets(self) -> Mapping[int, Array]:
+        """`inverses`."""
+        return self.inverses
 
     def grades(self, features: Array, numbers: NDArray[Any]) -> Array:
         """γ of environments with features `(A, D)` and atomic numbers `(A,)`, `(A,)`."""
@@ -55,20 +55,23 @@ class ExtrapolationGrade:
                 gamma[of_species] = grades(features[of_species], [inverse])[0]
         return gamma
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""
-        return self.grades(features_of(evaluation, self.name), numbers)
+        return self.grades(features_of(prediction, self.name), numbers)
 
     def state(self) -> dict[str, Any]:
         return {"inverses": {str(z): inverse for z, inverse in self.inverses.items()}}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> ExtrapolationGrade:
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
         return cls({int(z): inverse for z, inverse in state["inverses"].items()})
 
 
 class GradeFold:
-    """Accumulates the active sets of all species: `update(features, numbers)`, `merge(other)`, `result()`."""
+    """Accumulates the active sets of all species: `update(features, numbers)`, `merge(other)`, `result()`.
+
+    γ of a training atom may then be a little above 1: `assay.scores.d_optimality.maxvol.converge` reads chunks again.
+    """
 
     def __init__(self) -> None:
         self._sets: dict[int, MaxVol] = {}

@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
 from assay.scores.d_optimality.maxvol import active_set, grades
-from assay.scores.d_optimality.partition import Partition
-from assay.scores.features.of_evaluation import features_of
+from assay.scores.d_optimality.partition import partition
+from assay.scores.features.of_prediction import features_of
 from assay.scores.features.row_blocks import column_maxima
 from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 FLOOR = 1e-3
 
@@ -44,12 +46,14 @@ class LocalGrade:
     name: ClassVar[str] = "gamma_local"
     companion: ClassVar[str] = "gamma_cluster"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = 1.0
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("features",), fixed_threshold=1.0, default_for="features", clusters=True
+    )
 
     @classmethod
-    def fit(cls, training: TrainingFeatures, parts: Partition) -> Self:
-        """An active set for each species and cluster."""
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
+        """An active set for each species and cluster, divided as `options.clusters` says."""
+        parts = partition(training, options.clusters)
         inverses, clusters = {}, {}
         for z in training.species:
             rows, labels = training.rows(z), parts.labels[z]
@@ -74,13 +78,13 @@ class LocalGrade:
                 cluster[of_species] = self.clusters[z][nearest]
         return gamma, cluster
 
-    def values_and_companion(self, evaluation: Prediction, numbers: NDArray[Any]) -> tuple[Array, NDArray[np.int64]]:
+    def values_and_companion(self, prediction: Prediction, numbers: NDArray[Any]) -> tuple[Array, NDArray[np.int64]]:
         """`values`, and the cluster of each atom, `(A,)`."""
-        return self.grades(features_of(evaluation, self.name), numbers)
+        return self.grades(features_of(prediction, self.name), numbers)
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""
-        return self.values_and_companion(evaluation, numbers)[0]
+        return self.values_and_companion(prediction, numbers)[0]
 
     def state(self) -> dict[str, Any]:
         return {

@@ -24,9 +24,11 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
 from assay.scores.features.standardised import of_each_species
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.features.whitening import Whitening, chunks
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 if TYPE_CHECKING:
     from scipy.spatial import ConvexHull as Polytope
@@ -102,16 +104,15 @@ class ConvexHull:
 
     name: ClassVar[str] = "convex_hull"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = 0.0
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), fixed_threshold=0.0)
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         return cls({z: Hull.fit(training.rows(z)) for z in training.species})
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""
-        return of_each_species(evaluation, self.name, numbers, {z: hull.outside for z, hull in self.hulls.items()})
+        return of_each_species(prediction, self.name, numbers, {z: hull.outside for z, hull in self.hulls.items()})
 
     def state(self) -> dict[str, Any]:
         each = self.hulls.items()

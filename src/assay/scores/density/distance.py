@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
 from assay.scores.density.nearest import Nearest
 from assay.scores.features.standardised import column_units, kept_rows, of_each_species
 from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,16 @@ class Distance:
 
     name: ClassVar[str] = "distance"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",))
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         return cls({z: Environments.fit(kept_rows(training, z)[0]) for z in training.species})
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""
         return of_each_species(
-            evaluation, self.name, numbers, {z: each.distance for z, each in self.environments.items()}
+            prediction, self.name, numbers, {z: each.distance for z, each in self.environments.items()}
         )
 
     def state(self) -> dict[str, Any]:

@@ -19,9 +19,11 @@ from threadpoolctl import threadpool_limits
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
 from assay.scores.features.standardised import of_each_species
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.features.whitening import Whitening
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -104,17 +106,16 @@ class MixtureLikelihood:
 
     name: ClassVar[str] = "gaussian_mixture"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), kind="order")
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         return cls({z: Mixture.fit(training.rows(z)) for z in training.species})
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""
         models = {z: mixture.minus_log for z, mixture in self.mixtures.items()}
-        return of_each_species(evaluation, self.name, numbers, models)
+        return of_each_species(prediction, self.name, numbers, models)
 
     def state(self) -> dict[str, Any]:
         each = self.mixtures.items()

@@ -25,10 +25,12 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
 from assay.scores.density.kernel_sums import KernelSum
 from assay.scores.density.outlier_factor import distances
 from assay.scores.features.standardised import COINCIDENT, column_units, kept_rows, of_each_species
 from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 SAMPLE = 500
 """Atoms whose nearest neighbours give h."""
@@ -110,17 +112,16 @@ class KernelEntropy:
 
     name: ClassVar[str] = "kernel_entropy"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), kind="order")
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         return cls({z: Surroundings.fit(*kept_rows(training, z)) for z in training.species})
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""
         models = {z: each.surprise for z, each in self.surroundings.items()}
-        return of_each_species(evaluation, self.name, numbers, models)
+        return of_each_species(prediction, self.name, numbers, models)
 
     def state(self) -> dict[str, Any]:
         names = ("points", "scale", "bandwidth")

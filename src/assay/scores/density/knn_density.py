@@ -25,10 +25,12 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
 from assay.scores.density.intrinsic_dimension import dimension
 from assay.scores.density.nearest import Nearest
 from assay.scores.features.standardised import COINCIDENT, column_units, distinct, kept_rows, of_each_species
 from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 MOST_NEIGHBOURS, LEAST_NEIGHBOURS = 100, 3
 DIFFERENT = 23.928126976934827
@@ -98,17 +100,16 @@ class NeighbourDensity:
 
     name: ClassVar[str] = "knn_density"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), kind="order")
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         return cls({z: Density.fit(kept_rows(training, z, beside=MOST_NEIGHBOURS)[0]) for z in training.species})
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""
         models = {z: density.minus_log for z, density in self.densities.items()}
-        return of_each_species(evaluation, self.name, numbers, models)
+        return of_each_species(prediction, self.name, numbers, models)
 
     def state(self) -> dict[str, Any]:
         names = ("points", "scale", "radii", "dimension")

@@ -27,10 +27,12 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
 from assay.scores.density.nearest import Nearest
-from assay.scores.features.of_evaluation import features_of
+from assay.scores.features.of_prediction import features_of
 from assay.scores.features.standardised import column_units
 from assay.scores.features.training import TrainingFeatures, signature
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 NEIGHBOURS = 5
 """k."""
@@ -123,19 +125,18 @@ class FrameOutlierFactor:
 
     name: ClassVar[str] = "frame_outlier_factor"
     home: ClassVar[Literal["atom", "frame"]] = "frame"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), default_for="features")
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         points = training.signatures()
         size = np.abs(points).max(axis=0).reshape(len(training.species_of_frames), 2, -1)
         size[:, 1] = size.max(axis=1)  # a standard deviation is as exact as the features are
         return cls(Reference.fit(points, np.arange(len(points)), MOST_FRAMES, size.ravel()), training.species_of_frames)
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(1,)`; infinite for a frame with a species that training frames did not have."""
-        features = features_of(evaluation, self.name)
+        features = features_of(prediction, self.name)
         if not np.isin(numbers, self.species).all():
             return np.array([np.inf])
         return self.reference.factor(signature(features, numbers, self.species)[None])
@@ -156,16 +157,15 @@ class OutlierFactor:
 
     name: ClassVar[str] = "outlier_factor"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",))
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         return cls({z: Reference.fit(training.rows(z), training.frames_of(z), MOST_ATOMS) for z in training.species})
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; infinite for species without training atoms."""
-        features = features_of(evaluation, self.name)
+        features = features_of(prediction, self.name)
         factors = np.full(len(features), np.inf)
         for z, reference in self.references.items():
             factors[numbers == z] = reference.factor(features[numbers == z])

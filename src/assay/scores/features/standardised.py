@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
-from assay.scores.features.of_evaluation import features_of
+from assay.scores.features.of_prediction import features_of
 from assay.scores.features.training import TrainingFeatures
 
 CONSTANT = 1e-6
@@ -53,10 +53,10 @@ def distinct(points: Array) -> Array:
 
 
 def of_each_species(
-    evaluation: Prediction, name: str, numbers: NDArray[Any], models: Mapping[int, Callable[[Array], Array]]
+    prediction: Prediction, name: str, numbers: NDArray[Any], models: Mapping[int, Callable[[Array], Array]]
 ) -> Array:
     """Values `(A,)` by the model of each atom's species; infinite for a species without one."""
-    features = features_of(evaluation, name)
+    features = features_of(prediction, name)
     values = np.full(len(features), np.inf)
     for z, model in models.items():
         here = numbers == z

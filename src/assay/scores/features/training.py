@@ -6,6 +6,7 @@ Axis letters: F frames, n atoms of one species, D features, S species.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -35,6 +36,14 @@ not known, `None` if for none |
         self._files: dict[int, IO[bytes]] = {}
         self._columns = 0
         self._keep: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(cls, frames: Iterable[tuple[Array, NDArray[Any]]]) -> TrainingFeatures:
+        """Of frames by their features `(A, D)` and atomic numbers `(A,)`."""
+        training = cls()
+        for features, numbers in frames:
+            training.append(features, numbers)
+        return training
 
     def append(self, features: Array, numbers: NDArray[Any], kind: str = "") -> None:
         """Add one frame: features `(A, D)`, atomic numbers `(A,)`."""

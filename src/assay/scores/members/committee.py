@@ -8,75 +8,139 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
-
-
-@dataclass(frozen=True)
-class CommitteeEnergy:
-    """`committee_energy`: `√(Σ_k (E^k - ⟨E⟩)² / (M - 1)) / A`; `committee_energy_max`: `max_k |E^k - ⟨E⟩| / A`.
-
-    eV/atom, one per frame. With `largest` the second (Eq. 1, per atom).
-    """
-
-    largest: bool = False
-    home: ClassVar[Literal["atom", "frame"]] = "frame"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = "energy"
-    fixed_threshold: ClassVar[float | None] = None
-
-    @property
-    def name(self) -> str:
-        return "committee_energy_max" if self.largest else "committee_energy"
-
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
-        """`(1,)`; raises `ValueError` without members."""
-        members = members_of(evaluation.energy_members, self.name)[:, None]
-        spread = largest_deviation(members[..., None]) if self.largest else members.std(axis=0, ddof=1)
-        return np.asarray(spread / len(numbers))
-
-    def state(self) -> dict[str, Any]:
-        return {"largest": self.largest}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> CommitteeEnergy:
-        return cls(state["largest"])
+from assay.results.score import ScoreFacts
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 
 @dataclass(frozen=True)
 class CommitteeForce:
-    """`committee_force`: `√(Σ_xyz s²)` with `s² = Σ_k (F^k - ⟨F⟩)² / (M - 1)` per component;
-    `committee_force_max`: `max_k ‖F^k - ⟨F⟩‖`.
+    """`√(Σ_xyz s²)` with `s² = Σ_k (F^k - ⟨F⟩)² / (M - 1)` per component, eV/Å, one per atom; it learns nothing."""
 
-    eV/Å, one per atom (ABF, Eq. 2); its maximum over a frame is CBF (Eq. 3). With `largest` the second.
-    """
-
-    largest: bool = False
+    name: ClassVar[str] = "committee_force"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = "force"
-    fixed_threshold: ClassVar[float | None] = None
-
-    @property
-    def name(self) -> str:
-        return "committee_force_max" if self.largest else "committee_force"
-
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
-        """`(A,)`; raises `ValueError` without members."""
-        members = members_of(evaluation.forces_members, self.name)
-        if self.largest:
-            return largest_deviation(members)
-        return np.asarray(np.linalg.norm(members.std(axis=0, ddof=1), axis=-1))
-
-    def state(self) -> dict[str, Any]:
-        return {"largest": self.largest}
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("members",), kind="spread", stands_for="force", default_for="members", of_draws=True
+    )
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> CommitteeForce:
-        return cls(state["largest"])
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
+        return cls()
+
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
+        """`(A,)`; raises `ValueError` without members."""
+        members = members_of(prediction.forces_members, self.name)
+        return np.asarray(np.linalg.norm(members.std(axis=0, ddof=1), axis=-1))
+
+    def of_energy(self) -> CommitteeEnergy:
+        """The standard deviation of the energies."""
+        return CommitteeEnergy()
+
+    def variance(self, members: Array) -> Array:
+        """With `M - 1`, of members `(M, ...)`, `(...)`."""
+        return np.asarray(members.var(axis=0, ddof=1))
+
+    def state(self) -> dict[str, Any]:
+        return {"largest": False}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        return cls()
+
+
+@dataclass(frozen=True)
+class CommitteeForceMax:
+    """`max_k ‖F^k - ⟨F⟩‖`, eV/Å, one per atom (ABF, Eq. 2); its maximum over a frame is CBF (Eq. 3)."""
+
+    name: ClassVar[str] = "committee_force_max"
+    home: ClassVar[Literal["atom", "frame"]] = "atom"
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("members",), kind="spread", stands_for="force", default_for="members"
+    )
+
+    @classmethod
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
+        return cls()
+
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
+        """`(A,)`; raises `ValueError` without members."""
+        return largest_deviation(members_of(prediction.forces_members, self.name))
+
+    def of_energy(self) -> CommitteeEnergyMax:
+        """The largest deviation of the energies."""
+        return CommitteeEnergyMax()
+
+    def variance(self, members: Array) -> Array:
+        """With `M - 1`, of members `(M, ...)`, `(...)`: tensors have the standard deviation, not the largest."""
+        return np.asarray(members.var(axis=0, ddof=1))
+
+    def state(self) -> dict[str, Any]:
+        return {"largest": True}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        return cls()
+
+
+@dataclass(frozen=True)
+class CommitteeEnergy:
+    """`√(Σ_k (E^k - ⟨E⟩)² / (M - 1)) / A`, eV/atom, one per frame; it learns nothing."""
+
+    name: ClassVar[str] = "committee_energy"
+    home: ClassVar[Literal["atom", "frame"]] = "frame"
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("members",), kind="spread", stands_for="energy", default_for="members", of_draws=True
+    )
+
+    @classmethod
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
+        return cls()
+
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
+        """`(1,)`; raises `ValueError` without members."""
+        members = members_of(prediction.energy_members, self.name)[:, None]
+        return np.asarray(members.std(axis=0, ddof=1) / len(numbers))
+
+    def state(self) -> dict[str, Any]:
+        return {"largest": False}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        return cls()
+
+
+@dataclass(frozen=True)
+class CommitteeEnergyMax:
+    """`max_k |E^k - ⟨E⟩| / A`, eV/atom, one per frame (CBE, Eq. 1, per atom); it learns nothing."""
+
+    name: ClassVar[str] = "committee_energy_max"
+    home: ClassVar[Literal["atom", "frame"]] = "frame"
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("members",), kind="spread", stands_for="energy", default_for="members"
+    )
+
+    @classmethod
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
+        return cls()
+
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
+        """`(1,)`; raises `ValueError` without members."""
+        members = members_of(prediction.energy_members, self.name)[:, None]
+        return np.asarray(largest_deviation(members[..., None]) / len(numbers))
+
+    def state(self) -> dict[str, Any]:
+        return {"largest": True}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        return cls()
 
 
 def largest_deviation(members: Array) -> Array:

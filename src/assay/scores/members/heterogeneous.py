@@ -7,8 +7,8 @@ Reference: Liu et al. 2025, arXiv:2507.21297.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import ScoreFacts
+from assay.scores.features.training import TrainingFeatures
 from assay.scores.members.committee import members_of
 from assay.scores.members.deviations import MemberDeviations, checked_weights, member_deviations
-from assay.scores.protocol import FittedScore
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,15 @@ class _Weighted:
     """Weights of the M members, `(M,)` with a sum of 1; `()` is equal ones."""
 
     weights: tuple[float, ...] = ()
-    fixed_threshold: ClassVar[float | None] = None
 
     def __post_init__(self) -> None:
         if self.weights:
             checked_weights(self.weights, len(self.weights))
+
+    @classmethod
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
+        """With the weights of the options; features play no part."""
+        return cls(tuple(map(float, options.weights)))
 
     def state(self) -> dict[str, Any]:
         return {"weights": list(self.weights)}
@@ -50,11 +56,21 @@ class Heterogeneous(_Weighted):
 
     name: ClassVar[str] = "heterogeneous"
     home: ClassVar[Literal["atom", "frame"]] = "frame"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = "force"
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("members",), kind="spread", stands_for="force", default_for="unlike members", symbol="U"
+    )
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(1,)`; raises `ValueError` without members, and for weights of another number of them."""
-        return _of_frame(self, evaluation).frames(self.weights)
+        return _of_frame(self, prediction).frames(self.weights)
+
+    def of_energy(self) -> HeterogeneousEnergy:
+        """With the same weights."""
+        return HeterogeneousEnergy(self.weights)
+
+    def variance(self, members: Array) -> Array:
+        """Weighted, of members `(M, ...)`, `(...)`."""
+        return weighted_variance(members, self.weights)
 
 
 @dataclass(frozen=True)
@@ -66,11 +82,21 @@ class HeterogeneousForce(_Weighted):
 
     name: ClassVar[str] = "heterogeneous_force"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = "force"
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("members",), kind="spread", stands_for="force", default_for="unlike members", shown_with="heterogeneous"
+    )
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises as `Heterogeneous.values`."""
-        return _of_frame(self, evaluation).atoms
+        return _of_frame(self, prediction).atoms
+
+    def of_energy(self) -> HeterogeneousEnergy:
+        """With the same weights."""
+        return HeterogeneousEnergy(self.weights)
+
+    def variance(self, members: Array) -> Array:
+        """Weighted, of members `(M, ...)`, `(...)`."""
+        return weighted_variance(members, self.weights)
 
 
 @dataclass(frozen=True)
@@ -79,15 +105,14 @@ class HeterogeneousEnergy(_Weighted):
 
     name: ClassVar[str] = "heterogeneous_energy"
     home: ClassVar[Literal["atom", "frame"]] = "frame"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = "energy"
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("members",), kind="spread", stands_for="energy", default_for="unlike members"
+    )
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(1,)`; raises as `Heterogeneous.values`."""
-        members = members_of(evaluation.energy_members, self.name)
+        members = members_of(prediction.energy_members, self.name)
         return np.atleast_1d(np.sqrt(weighted_variance(members, self.weights))) / len(numbers)
-
-
-OF_WEIGHTED_MEMBERS = (Heterogeneous, HeterogeneousForce, HeterogeneousEnergy)
 
 
 def weighted_variance(members: Array, weights: Sequence[float] = ()) -> Array:
@@ -96,12 +121,6 @@ def weighted_variance(members: Array, weights: Sequence[float] = ()) -> Array:
     return np.asarray(np.tensordot(checked_weights(weights, len(members)), square, axes=1))
 
 
-def with_weights(scores: Iterable[FittedScore], weights: Sequence[float]) -> tuple[FittedScore, ...]:
-    """The scores, those of this file with these weights `(M,)`."""
-    w = tuple(map(float, weights))
-    return tuple(replace(each, weights=w) if isinstance(each, _Weighted) else each for each in scores)
-
-
-def _of_frame(score: Heterogeneous | HeterogeneousForce, evaluation: Prediction) -> MemberDeviations:
-    members = members_of(evaluation.forces_members, score.name)
+def _of_frame(score: Heterogeneous | HeterogeneousForce, prediction: Prediction) -> MemberDeviations:
+    members = members_of(prediction.forces_members, score.name)
     return member_deviations(members, (0, members.shape[1]), score.weights)

@@ -36,9 +36,11 @@ from scipy.linalg import cholesky, solve_triangular
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
-from assay.scores.features.of_evaluation import features_of
+from assay.results.score import ScoreFacts
+from assay.scores.features.of_prediction import features_of
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.features.whitening import Whitening
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 NOISE = 1e-2
 """σ_n, in units of the standard deviation of the prior."""
@@ -153,17 +155,16 @@ class GaussianProcess:
 
     name: ClassVar[str] = "gp_std"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",))
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         most = min(MOST, max(1, isqrt(ENTRIES // len(training.species))))
         return cls({z: fit_process(training.rows(z), most) for z in training.species})
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""
-        features = features_of(evaluation, self.name)
+        features = features_of(prediction, self.name)
         sigma = np.full(len(features), np.inf)
         for z, process in self.processes.items():
             sigma[numbers == z] = process.std(features[numbers == z])

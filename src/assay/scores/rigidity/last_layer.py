@@ -37,8 +37,10 @@ from scipy.linalg import svd
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
-from assay.scores.features.of_evaluation import features_of
+from assay.results.score import ScoreFacts
+from assay.scores.features.of_prediction import features_of
 from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 from assay.scores.rigidity.leverage import RIDGE
 from assay.scores.rigidity.prediction_rigidity import Information
 
@@ -103,18 +105,19 @@ class LastLayerRigidity:
 
     name: ClassVar[str] = "last_layer_prediction_rigidity"
     home: ClassVar[Literal["atom", "frame"]] = "frame"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("features",), kind="variance", stands_for="energy", default_for="last-layer features"
+    )
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         rows = frame_rows(training)
         ratio = chosen_ratio(rows, training.energy_errors)
         return cls(inverse_root(rows, ratio), training.species_of_frames, ratio)
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(1,)`; raises `ValueError` where the source has no features."""
-        features = features_of(evaluation, self.name)
+        features = features_of(prediction, self.name)
         if not np.isin(numbers, self.species).all():
             return np.array([np.inf])
         return np.asarray(np.square(self.root @ features.mean(axis=0)).sum(keepdims=True))
@@ -146,23 +149,26 @@ class LastLayerForce:
 
     name: ClassVar[str] = "last_layer_force"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features", "derivatives"), kind="variance", stands_for="force")
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         return cls(LastLayerRigidity.fit(training))
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no derivatives of features."""
-        if evaluation.feature_forces is None:
+        if prediction.feature_forces is None:
             raise ValueError(f"{self.name} needs derivatives of features, which this source does not have")
         if not np.isin(numbers, self.energy.species).all():
             return np.full(len(numbers), np.inf)
-        return np.asarray(self.energy.of_forces(evaluation.feature_forces).sum(axis=1))
+        return np.asarray(self.energy.of_forces(prediction.feature_forces).sum(axis=1))
 
     def state(self) -> dict[str, Any]:
         return {"energy": self.energy.state()}
+
+    def of_energy(self) -> LastLayerRigidity:
+        """The variance of the energy by the same H."""
+        return self.energy
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:

@@ -9,9 +9,9 @@ environments, so more of them never raise an h.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,15 @@ from scipy.linalg import cholesky, solve_triangular
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
-from assay.scores.features.of_evaluation import features_of
+from assay.results.score import ScoreFacts
+from assay.scores.features.of_prediction import features_of
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 
 RIDGE = 1e-10
 NOISE = 1e-10
 """Columns smaller than this times the largest are rounding errors."""
+CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -38,16 +42,18 @@ class Leverage:
 
     name: ClassVar[str] = "leverage"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), kind="variance", default_for="features")
 
     @classmethod
-    def fit(cls, chunks: Iterable[tuple[Array, NDArray[Any]]]) -> Leverage:
-        """One pass over chunks of features `(n, D)` with their atomic numbers `(n,)`."""
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
+        """In one pass over the features of each species."""
         fold = LeverageFold()
-        for features, numbers in chunks:
-            fold.update(features, numbers)
-        return fold.result()
+        for z in training.species:
+            rows = training.rows(z)
+            for start in range(0, len(rows), CHUNK):
+                chunk = rows[start : start + CHUNK]
+                fold.update(chunk, np.full(len(chunk), z))
+        return cls(*fold.factors())
 
     def of(self, features: Array, numbers: NDArray[Any]) -> Array:
         """h of environments with features `(A, D)` and atomic numbers `(A,)`, `(A,)`: `‖L⁻¹ S f‖²`."""
@@ -59,9 +65,9 @@ class Leverage:
                 h[of_species] = np.square(solve_triangular(factor, scaled.T, lower=True)).sum(axis=0)
         return h
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""
-        return self.of(features_of(evaluation, self.name), numbers)
+        return self.of(features_of(prediction, self.name), numbers)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -70,7 +76,7 @@ class Leverage:
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Leverage:
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
         return cls(*({int(z): array for z, array in state[name].items()} for name in ("factors", "scales")))
 
 
@@ -94,10 +100,14 @@ class LeverageFold:
 
     def result(self, ridge: float | Array = RIDGE) -> Leverage:
         """The leverage, with `ridge` in place of `RIDGE`."""
+        return Leverage(*self.factors(ridge))
+
+    def factors(self, ridge: float | Array = RIDGE) -> tuple[dict[int, Array], dict[int, Array]]:
+        """Those of `Leverage`, and its scales."""
         factors, scales = {}, {}
         for z, gram in sorted(self._grams.items()):
             diagonal = gram.diagonal()
             scale = 1.0 / np.sqrt(diagonal + NOISE**2 / ridge * (diagonal.max() or 1.0))
             scaled = gram * scale * scale[:, None] + ridge * np.eye(len(gram))
             factors[z], scales[z] = cholesky(scaled, lower=True), scale
-        return Leverage(factors, scales)
+        return factors, scales

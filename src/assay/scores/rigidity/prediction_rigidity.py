@@ -29,8 +29,10 @@ from scipy.linalg import qr, svd
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
-from assay.scores.features.of_evaluation import features_of
+from assay.results.score import ScoreFacts
+from assay.scores.features.of_prediction import features_of
 from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import DEFAULTS, FitOptions
 from assay.scores.rigidity.leverage import NOISE, RIDGE
 
 
@@ -130,16 +132,15 @@ class LocalPredictionRigidity:
 
     name: ClassVar[str] = "local_prediction_rigidity"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), kind="variance")
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         return cls(_factors(training))
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no features."""
-        features = features_of(evaluation, self.name)
+        features = features_of(prediction, self.name)
         inverse = np.full(len(features), np.inf)
         for z, factor in self.factors.items():
             inverse[numbers == z] = _inverse_rigidity(factor, features[numbers == z])
@@ -165,11 +166,10 @@ class ComponentPredictionRigidity:
 
     name: ClassVar[str] = "component_prediction_rigidity"
     home: ClassVar[Literal["atom", "frame"]] = "frame"
-    in_error_units: ClassVar[Literal["force", "energy"] | None] = None
-    fixed_threshold: ClassVar[float | None] = None
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), kind="variance")
 
     @classmethod
-    def fit(cls, training: TrainingFeatures) -> Self:
+    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
         return cls(_factors(training))
 
     def of_species(self, features: Array, numbers: NDArray[Any]) -> dict[int, float]:
@@ -180,9 +180,9 @@ class ComponentPredictionRigidity:
             found[int(z)] = float(_inverse_rigidity(self.factors[z], x)[0]) if z in self.factors else np.inf
         return found
 
-    def values(self, evaluation: Prediction, numbers: NDArray[Any]) -> Array:
+    def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(1,)`; raises `ValueError` where the source has no features."""
-        return np.array([max(self.of_species(features_of(evaluation, self.name), numbers).values())])
+        return np.array([max(self.of_species(features_of(prediction, self.name), numbers).values())])
 
     def state(self) -> dict[str, Any]:
         return _state(self.factors)

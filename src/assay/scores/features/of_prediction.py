@@ -10,8 +10,8 @@ from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 
 
-def features_of(evaluation: Prediction, name: str) -> Array:
+def features_of(prediction: Prediction, name: str) -> Array:
     """The features; raises `ValueError` where the source has none."""
-    if evaluation.features is None:
+    if prediction.features is None:
         raise ValueError(f"{name} needs per-atom features, which this source does not have")
-    return evaluation.features
+    return prediction.features

@@ -1,0 +1,140 @@
+"""Which scores are fitted: those that are asked for, or all that a source supports; and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from assay.results.score import Given, Reads
+from assay.scores.protocol import ScoreClass
+from assay.scores.registry import SCORES, Asked, resolved
+from assay.sources.capabilities import LinearSource
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.corrector import Corrector
+from assay.sources.recorded.recorded import Recorded
+from assay.sources.referenced import member_names
+from assay.sources.registry import FeatureSource
+
+SAME_FORCES = (
+    "a corrector of energies leaves forces as they are, so its members don't differ in them. Build with forces=true, "
+    "or take error bars of another score, such as committee_energy:scale or leverage:scale"
+)
+
+
+@dataclass(frozen=True)
+class Readable:
+    """What a source gives scores to read.
+
+    | field | meaning |
+    |---|---|
+    | given | what it has |
+    | lacking | what it has not, each with what a score that reads it "needs" |
+    | same_forces | its members don't differ in forces |
+    """
+
+    given: frozenset[Given]
+    lacking: Mapping[Reads, str] = field(default_factory=dict)
+    same_forces: bool = False
+
+    @classmethod
+    def of_linear(cls, rows: LinearSource) -> Readable:
+        """A potential that is linear in its coefficients: members of a posterior, and the features of its rows."""
+        return cls(
+            frozenset({"members", "features"}),
+            {"derivatives": _no_derivatives(rows.kind)},
+            same_forces=isinstance(rows, Corrector) and not rows.forces,
+        )
+
+    @classmethod
+    def of_members(cls, source: AseCommittee | Recorded) -> Readable:
+        """Members that a source brings along, where there are several, and the last-layer features of one of them."""
+        given: set[Given] = set()
+        lacking: dict[Reads, str] = {}
+        if (count := len(member_names(source))) > 1:
+            given |= {"members", "unlike members"}
+        else:
+            lacking["members"] = f"needs at least two members; this source has {count}"
+        if isinstance(source, AseCommittee) and source.features:
+            given |= {"features", "last-layer features"}
+        else:
+            give = "; name a member that gives its own with features=LABEL" if isinstance(source, AseCommittee) else ""
+            lacking["features"] = f"needs features, which the source {source.kind!r} does not have{give}"
+        return cls(frozenset(given), lacking)
+
+    @classmethod
+    def of_features(cls, source: FeatureSource) -> Readable:
+        """Features without predictions."""
+        members = f"needs predictions of members; {source.kind} gives features alone"
+        return cls(frozenset({"features"}), {"derivatives": _no_derivatives(source.kind), "members": members})
+
+    def choose(
+        self, asked: Sequence[Asked] | None, bar_score: str = "", *, every: bool = False
+    ) -> tuple[ScoreClass, ...]:
+        """The scores that are asked for, or those by default, and that of the error bar.
+
+        | argument | meaning |
+        |---|---|
+        | asked | names or classes; all that the source supports without |
+        | bar_score | name of the score of the error bar; `""` without one |
+        | every | by default also the scores of features that are otherwise only there on request |
+
+        Raises `ValueError` for a score that is not known, or that reads what there is not.
+        """
+        bar = [bar_score] if bar_score else []
+        chosen = resolved([*(asked or self._by_default(every)), *bar])
+        if meaningless := [score.name for score in chosen if self.same_forces and score.facts.of_force_members]:
+            raise ValueError(f"{', '.join(meaningless)}: {SAME_FORCES}")
+        for reads, needs in self.lacking.items():
+            if names := [score.name for score in chosen if reads in score.facts.reads]:
+                raise ValueError(f"{', '.join(names)} {needs}")
+        return chosen
+
+    def _by_default(self, every: bool) -> list[ScoreClass]:
+        return [
+            score
+            for score in SCORES
+            if (
+                score.facts.default_for in self.given
+                or (every and "features" in self.given and score.facts.features_alone)
+            )
+            and not (self.same_forces and score.facts.of_force_members)
+        ]
+
+
+def _no_derivatives(kind: str) -> str:
+    return f"needs derivatives of last-layer features, which the source {kind!r} does not give"
+
+
+@dataclass(frozen=True)
+class ScoreChoice:
+    """Which scores to fit, and to which atoms.
+
+    | field | meaning |
+    |---|---|
+    | scores | names or classes; all that the source supports by default, but for those on request |
+    | clusters | as in `assay.scores.d_optimality.partition.partition`, for `gamma_local` |
+    | without_outliers | leave out atoms whose force error is above `Q3 + 1.5 (Q3 - Q1)`, as pacemaker does |
+    | core | array of the frames that is true for the atoms to fit scores to: the core of a cut-out cluster |
+    """
+
+    scores: tuple[Asked, ...] | None = None
+    clusters: str | None = None
+    without_outliers: bool = False
+    core: str | None = None
+
+    def check(self, scores: Sequence[ScoreClass]) -> None:
+        """Raises `ValueError` for a choice that none of these scores could follow."""
+        if self.clusters and not has_clusters(scores):
+            raise ValueError(f"clusters {self.clusters!r} are of {CLUSTERED}, which is not asked for")
+        if (self.core or self.without_outliers) and not any(score.facts.features_alone for score in scores):
+            names = ", ".join(score.name for score in scores)
+            raise ValueError(f"no atoms to choose: none of {names} is fitted to features of atoms")
+
+
+CLUSTERED = ", ".join(score.name for score in SCORES if score.facts.clusters)
+"""Names of scores that divide atoms into clusters."""
+
+
+def has_clusters(scores: Sequence[ScoreClass]) -> bool:
+    """Whether one of the scores divides atoms into clusters."""
+    return any(score.facts.clusters for score in scores)
