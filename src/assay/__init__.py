@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from assay.distillation.result import Distilled
+    from assay.ensembles.collect import Members
     from assay.evaluation.transferability import Transferability
+    from assay.execution.run import Run
     from assay.frames.frame import Frame, FrameError, LabelKeys
     from assay.frames.reading import read_frames
     from assay.gauge.gauge import Gauge
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from assay.verbs.evaluate import evaluate
     from assay.verbs.export import export
     from assay.verbs.info import info
-    from assay.verbs.members import Members, members
+    from assay.verbs.members import members
     from assay.verbs.predict import predict
     from assay.verbs.propagate import propagate
     from assay.verbs.select import select
@@ -57,7 +59,8 @@ _HOMES = {
     "Interval": "assay.results.error_bars",
     "LabelKeys": "assay.frames.frame",
     "Labels": "assay.results.assessment",
-    "Members": "assay.verbs.members",
+    "Members": "assay.ensembles.collect",
+    "Run": "assay.execution.run",
     "Score": "assay.results.score",
     "Selected": "assay.selection.result",
     "Selection": "assay.selection.result",
@@ -98,6 +101,7 @@ __all__ = [
     "LabelKeys",
     "Labels",
     "Members",
+    "Run",
     "Score",
     "Selected",
     "Selection",

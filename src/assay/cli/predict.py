@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from assay import LabelKeys, Run
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import LISTED, emit_json, global_bars, listed, note, number, percent, show
-from assay.frames.frame import LabelKeys
-from assay.gauge.risk import BAR, QUANTILES, risk_summary
-from assay.gauge.tiled_scorer import Blocks
 from assay.results.assessment import Assessment
 from assay.results.error_bars import ONE_SIGMA
 from assay.scores.members.heterogeneous import Heterogeneous
 from assay.storage.files import require_folders
-from assay.verbs.predict import predict as run
+from assay.verbs.predict import BAR, BLOCK_ATOMS, QUANTILES, risk_summary
+from assay.verbs.predict import predict as verb
 
 EXCEEDED = 3
 
@@ -47,15 +47,13 @@ EXCEEDED = 3
 @click.option(
     "--block-atoms",
     type=click.IntRange(1),
-    default=Blocks.most,
+    default=BLOCK_ATOMS,
     show_default=True,
     metavar="N",
     help="Larger frames are evaluated in blocks of so many: scores of atoms from features alone, no energy or stress.",
 )
 @click.option("--forces", is_flag=True, help="Forces and their error bars in blocks as well (linear potentials).")
-@options.workers
-@options.skip_bad
-@options.allow_import
+@options.run()
 @options.label_keys
 @click.pass_obj
 def predict(
@@ -70,9 +68,7 @@ def predict(
     species: str | None,
     block_atoms: int,
     forces: bool,
-    workers: int,
-    skip_bad: bool,
-    allow_import: tuple[str, ...],
+    run: Run,
     energy_key: str,
     forces_key: str,
     stress_key: str,
@@ -85,7 +81,7 @@ def predict(
     require_folders(None if str(json_file) == "-" else json_file)
     started = time.monotonic()
     with Stages() as stage:
-        assessment = run(
+        assessment = verb(
             gauge,
             frames,
             members=members or None,
@@ -95,9 +91,7 @@ def predict(
             species=species.split(",") if species else None,
             block_atoms=block_atoms,
             forces=forces,
-            workers=workers,
-            allow_import=allow_import,
-            stage=stage,
+            run=replace(run, progress=stage),
             command=command,
         )
     seconds = time.monotonic() - started
@@ -112,7 +106,7 @@ def predict(
         note(f"{summary['atoms']} atoms in {seconds:.1f} s: {summary['atoms'] / seconds:.0f} atoms/s")
     for path in filter(None, (out, report)):
         note(f"written to {path}")
-    if assessment.failed and not skip_bad:
+    if assessment.failed and not run.skip_bad:
         note(f"error: {len(assessment.failed)} frames could not be used (--skip-bad accepts that)")
         sys.exit(1)
     if limit is not None and exceeded(assessment, *limit):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from assay.calibration import BY_ORDER, CALIBRATORS, Calibrator, HeldOut, fit_calibrator
 from assay.calibration.bar_name import BarName
 from assay.calibration.remarks import remarks, too_wide
-from assay.execution.workers import Failure, Progress, map_frames
+from assay.execution.workers import Failure, Progress, Workers, map_frames
 from assay.frames.compositions import foreign_zero
 from assay.frames.frame import Frame, FrameError
 from assay.gauge.batch import Batch, Scored
@@ -102,13 +102,13 @@ class Gauge:
         return None if members_alone and not fitted else self.species
 
     def stream(
-        self, frames: Iterable[Frame], *, workers: int = 1, progress: Progress | None = None
+        self, frames: Iterable[Frame], *, workers: Workers = 1, progress: Progress | None = None
     ) -> Iterator[tuple[Frame, Scored | Failure]]:
         """Frames with what the scorer says of them, in order; frames that can't be evaluated give a `Failure`."""
         return map_frames(self.scorer, frames, workers=workers, progress=progress)
 
     def assess(
-        self, frames: Iterable[Frame | Atoms], *, workers: int = 1, progress: Progress | None = None
+        self, frames: Iterable[Frame | Atoms], *, workers: Workers = 1, progress: Progress | None = None
     ) -> Assessment:
         """Predictions, scores and error bars of frames; those that fail are listed in `failed`.
 
