@@ -37,7 +37,7 @@ from assay.evaluation.summary import evaluation
 from assay.frames.frame import file_hash
 from assay.gauge.batch import Batch
 from assay.metrics import rmse
-from assay.sources.frame_files import labelled
+from assay.sources.frame_files import FrameFiles
 
 # ruff: noqa: E501 (the lines of LAMMPS below)
 
@@ -185,7 +185,7 @@ def with_symmetry_zeros(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
 
 
 def score(gauge: assay.Gauge, files: list[Path], workers: int) -> Batch:
-    scored, failed = assay.Gauge.split(gauge.stream(labelled(files, None, assay.LabelKeys(), []), workers=workers))
+    scored, failed = assay.Gauge.split(gauge.stream(FrameFiles(files, skip_bad=True), workers=workers))
     assert not failed, failed[:3]
     return Batch.collect(scored)
 

@@ -14,7 +14,7 @@ from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.calculator import Calculator
 
-from assay import Gauge, propagate
+from assay import Gauge, Run, propagate
 from assay.linear.potential import LinearPotential
 from assay.propagation.methods.observables import msd, observable_from_spec, rdf
 from assay.results.arrays import Array
@@ -88,7 +88,7 @@ def test_the_cumulant_expansion_can_be_asked_for(gauge: Gauge, trajectory: Path)
         ({"properties": "info:nothing"}, "no 'nothing'"),
         ({"properties": "rdf:bin=3"}, "bin"),
         ({"resume": "x.jsonl"}, "nothing to resume"),
-        ({"workers": 2}, "one process"),
+        ({"run": Run("local:2")}, "one process"),
         ({"element": "H"}, "no prototypes"),
         ({"temperature": float("nan")}, "temperature must be finite"),
         ({"temperature": float("inf")}, "temperature must be finite"),
@@ -130,7 +130,7 @@ def test_expansions_need_coefficients_and_stationary_points(gauge: Gauge) -> Non
     with pytest.raises(ValueError, match="nothing to resume"):
         propagate(gauge, scaled_lj.Fragile(), method="linear", resume="x.jsonl")
     with pytest.raises(ValueError, match="one process: leave out the 2 workers"):
-        propagate(gauge, scaled_lj.Fragile(), method="linear", workers=2)
+        propagate(gauge, scaled_lj.Fragile(), method="linear", run=Run("local:2"))
 
 
 def test_the_first_shell_of_fcc_has_twelve_atoms() -> None:

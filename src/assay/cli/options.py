@@ -75,8 +75,12 @@ def run(*, skips: bool = True, imports: bool = True, processes: int = 1) -> Call
         def with_run(*args: Any, workers: int | None, executor: str | None, **arguments: Any) -> Any:
             if workers is not None and executor is not None:
                 raise click.UsageError("-j N is --executor local:N: give one of them")
-            how = {name: arguments.pop(name) for name in ("skip_bad", "allow_import") if name in arguments}
-            return function(*args, run=Run(executor or f"local:{workers or processes}", **how), **arguments)
+            given = {name: arguments.pop(name) for name in ("skip_bad", "allow_import") if name in arguments}
+            try:
+                how = Run(executor or f"local:{workers or processes}", **given)
+            except ValueError as error:
+                raise click.BadParameter(str(error), param_hint="'--executor'") from error
+            return function(*args, run=how, **arguments)
 
         decorated: Any = with_run
         for option in reversed(wanted):

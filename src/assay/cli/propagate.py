@@ -19,10 +19,10 @@ from assay.propagation.tables import decimals, fixed, written
 from assay.verbs.propagate import ESTIMATORS, METHODS, OBSERVABLES, PROPERTIES, UnknownReference
 from assay.verbs.propagate import propagate as verb
 
+EPILOG = f"Names of properties: {', '.join(PROPERTIES)}. With --method reweight: {', '.join(OBSERVABLES)}."
 
-@click.command(
-    epilog=f"Names of properties: {', '.join(PROPERTIES)}. With --method reweight: {', '.join(OBSERVABLES)}."
-)
+
+@click.command(epilog=EPILOG)
 @click.argument("gauge", type=options.INPUT)
 @click.argument("properties", nargs=-1, required=True, metavar="PROPERTY...")
 @click.option("--members", type=click.IntRange(2), metavar="M", help="The first M members; all by default.")
