@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from ase import Atoms
-from test_parallel import Moody, frames
 
 from assay import Run
 from assay.execution.workers import IN_FLIGHT, Failure, map_frames
 from assay.frames.frame import Frame
+from test_parallel import Moody, frames
 
 
 def test_local_processes_are_counted() -> None:

@@ -69,6 +69,16 @@ def test_an_oscillator_is_as_wide_as_each_stiffness_makes_it(gauge: Gauge, traje
     assert any("error of sampling" in note for note in result["info:x2"].notes)
 
 
+def test_a_trajectory_may_come_as_structures(gauge: Gauge, trajectory: Path) -> None:
+    asked = {"method": "reweight", "temperature": T}
+    by_path = propagate(gauge, "info:x2", trajectory=trajectory, **asked)["info:x2"]["info:x2"]
+    for given in (ase.io.read(trajectory, ":"), ase.io.iread(trajectory)):
+        found = propagate(gauge, "info:x2", trajectory=given, **asked)["info:x2"]["info:x2"]
+        assert found.members.tolist() == by_path.members.tolist()
+    with pytest.raises(ValueError, match="the trajectory: 9 frames, needed 40"):
+        propagate(gauge, "energy", trajectory=ase.io.read(trajectory, ":9"), **asked)
+
+
 def test_the_cumulant_expansion_can_be_asked_for(gauge: Gauge, trajectory: Path) -> None:
     """`⟨x²⟩ ≈ k_B T / K (1 − (K_m − K) / K)`: the expansion of `k_B T / K_m` to first order."""
     asked = {"method": "reweight", "trajectory": trajectory, "temperature": T}

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import invalidate_caches
 from pathlib import Path
@@ -127,6 +128,11 @@ def test_a_property_that_the_best_fit_does_not_give_costs_only_itself() -> None:
     assert list(result.properties) == ["b"]
     with pytest.raises(RuntimeError, match=r"no property could be computed; a: no start"):
         propagate(scaled_lj.gauge(), Fragile("a", fails="at the start"))
+
+
+def test_members_do_not_go_to_an_executor_of_the_user() -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="give local:N"):
+        propagate(scaled_lj.gauge(), curvature, run=Run(pool))
 
 
 def test_workers_give_the_numbers_of_one_process(lattice: PropertyResult) -> None:

@@ -13,16 +13,16 @@ from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import (
     calibration,
-    emit_json,
     envelope,
     errors_and_bars,
     global_bars,
     listed,
     note,
+    on_disk,
+    printed_json,
     ranking,
     strata,
 )
-from assay.storage.files import require_folders
 from assay.verbs.evaluate import evaluate as verb
 
 
@@ -48,13 +48,13 @@ def evaluate(
     stress_key: str,
 ) -> None:
     """Hold a gauge against LABELLED frames: errors, ranking, coverage, proper scores, envelope of the members."""
-    require_folders(None if str(json_file) == "-" else json_file)
     with Stages() as stage:
         result = verb(
             gauge,
             labelled,
             members=members or None,
             report=report,
+            json_file=on_disk(json_file),
             keys=LabelKeys(energy_key, forces_key, stress_key),
             run=replace(run, progress=stage),
             command=command,
@@ -64,7 +64,7 @@ def evaluate(
         if count := result[f"{part}_overlap"]:
             note(f"warning: {count} of these frames were {what} on; they say nothing about new ones")
     global_bars(result)
-    if not emit_json(json_file, result):
+    if not printed_json(json_file, result):
         errors_and_bars(result, "Evaluation")
         calibration(result)
         strata(result)

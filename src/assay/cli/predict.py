@@ -14,11 +14,10 @@ import numpy as np
 from assay import LabelKeys, Run
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import LISTED, emit_json, global_bars, listed, note, number, percent, show
+from assay.cli.tables import LISTED, global_bars, listed, note, number, on_disk, percent, printed_json, show
 from assay.results.assessment import Assessment
 from assay.results.error_bars import ONE_SIGMA
 from assay.scores.members.heterogeneous import Heterogeneous
-from assay.storage.files import require_folders
 from assay.verbs.predict import BAR, BLOCK_ATOMS, QUANTILES, risk_summary
 from assay.verbs.predict import predict as verb
 
@@ -78,7 +77,6 @@ def predict(
     Frames that can't be used are listed and the others are written; without --skip-bad the exit code is then 1.
     """
     limit = parse_limit(fail_above)
-    require_folders(None if str(json_file) == "-" else json_file)
     started = time.monotonic()
     with Stages() as stage:
         assessment = verb(
@@ -87,6 +85,7 @@ def predict(
             members=members or None,
             out=out,
             report=report,
+            json_file=on_disk(json_file),
             keys=LabelKeys(energy_key, forces_key, stress_key),
             species=species.split(",") if species else None,
             block_atoms=block_atoms,
@@ -98,7 +97,7 @@ def predict(
     summary = risk_summary(assessment)
     listed("frames left out", assessment.failed)
     global_bars(summary)
-    if not emit_json(json_file, summary):
+    if not printed_json(json_file, summary):
         show_risk(summary)
         show_ranges(summary)
         show_atoms(summary)

@@ -13,7 +13,7 @@ import click
 from assay import Run
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import emit_json, listed, note, percent, show
+from assay.cli.tables import listed, note, on_disk, percent, printed_json, show
 from assay.propagation.result import Propagated, Propagation, PropertyResult
 from assay.propagation.tables import decimals, fixed, written
 from assay.verbs.propagate import ESTIMATORS, METHODS, OBSERVABLES, PROPERTIES, UnknownReference
@@ -55,7 +55,7 @@ def propagate(
     """
     unknown = None
     with Stages(("results", "failed")) as stage:
-        arguments |= {"json_file": None if str(json_file) == "-" else json_file, "trajectory": trajectory or None}
+        arguments |= {"json_file": on_disk(json_file), "trajectory": trajectory or None}
         try:
             result = verb(gauge, properties, run=replace(run, progress=stage), command=command, **arguments)
         except UnknownReference as error:
@@ -65,7 +65,7 @@ def propagate(
             f"of {result.members} members failed in {name}, and what they did not give is left out",
             [(f"member {member}", reason) for member, reason in one.failed],
         )
-    if str(json_file) != "-" or not emit_json(json_file, result.summary()):
+    if not printed_json(json_file, result.summary()):
         show_propagation(result)
     for name, one in result.properties.items():
         for remark in one.notes:

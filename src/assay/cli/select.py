@@ -12,8 +12,7 @@ import click
 from assay import Run, Selection
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import emit_json, listed, note, number, show
-from assay.storage.files import require_folders
+from assay.cli.tables import listed, note, number, on_disk, printed_json, show
 from assay.verbs.select import select as verb
 
 SHOWN = 50
@@ -56,7 +55,6 @@ def select(
     gauge, pool = (None, files) if source else (files[0], files[1:])
     if not pool:
         raise click.UsageError("give NAME.gauge and the frames to select from, or --source SPEC and the frames")
-    require_folders(None if str(json_file) == "-" else json_file)
     with Stages() as stage:
         selection = verb(
             gauge,
@@ -67,12 +65,13 @@ def select(
             train_members=train_members or None,
             members=members or None,
             species=species.split(",") if species else None,
+            json_file=on_disk(json_file),
             run=replace(run, progress=stage),
             **arguments,
         )
     listed("frames left out", selection.failed)
     listed("frames that are in the training set or in the pool before (not selected again)", selection.repeated)
-    if not emit_json(json_file, selection.summary()):
+    if not printed_json(json_file, selection.summary()):
         show_selection(selection)
     _remarks(selection, atoms=arguments["atoms"])
     if arguments["out"]:

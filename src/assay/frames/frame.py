@@ -31,6 +31,10 @@ class LabelKeys:
     stress: str = "REF_stress"
 
 
+UNLABELLED = LabelKeys("none", "none", "none")
+"""Where labels play no part, and bad ones do no harm."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """One structure with its origin and labels.

@@ -8,7 +8,7 @@ from typing import Any
 
 from assay.ensembles.collect import Interrupted, Members, collect_members
 from assay.execution.run import Run
-from assay.frames.frame import LabelKeys
+from assay.frames.frame import UNLABELLED
 from assay.sources.committees.committee import AseCommittee
 from assay.sources.frame_files import Given, frames_of
 from assay.sources.recorded.members_file import MembersFile, write_members
@@ -16,8 +16,6 @@ from assay.sources.registry import parse_spec, split_commas
 from assay.storage.files import require_folders
 
 __all__ = ["Interrupted", "Members", "members", "split_commas"]
-
-UNLABELLED = LabelKeys("none", "none", "none")
 
 
 def members(

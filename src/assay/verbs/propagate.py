@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from assay.execution.run import Run
-from assay.frames.frame import LabelKeys
+from assay.frames.frame import UNLABELLED
 from assay.gauge.gauge import Gauge
 from assay.propagation.methods.choice import Method
 from assay.propagation.methods.observables import NAMES as OBSERVABLES
@@ -26,7 +26,6 @@ from assay.verbs.loading import loaded
 
 __all__ = ["ESTIMATORS", "METHODS", "OBSERVABLES", "PROPERTIES", "UnknownReference", "propagate"]
 
-UNLABELLED = LabelKeys("none", "none", "none")
 METHODS: tuple[str, ...] = get_args(Method)
 ESTIMATORS: tuple[str, ...] = get_args(Estimator)
 

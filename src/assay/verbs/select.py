@@ -10,7 +10,7 @@ from typing import Any, get_args
 from ase import Atoms
 
 from assay.execution.run import Run
-from assay.frames.frame import Frames, LabelKeys
+from assay.frames.frame import UNLABELLED, Frames
 from assay.frames.writing import frames_out
 from assay.gauge.gauge import Gauge
 from assay.selection.pool import Pool
@@ -24,9 +24,6 @@ from assay.sources.frame_files import Given, Paths, frames_of
 from assay.sources.registry import parse_spec
 from assay.storage.files import require_folders, write_json
 from assay.verbs.loading import loaded
-
-UNLABELLED = LabelKeys("none", "none", "none")
-"""Labels play no part, and bad ones do no harm."""
 
 
 def select(
