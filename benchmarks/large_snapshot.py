@@ -48,9 +48,8 @@ def silicon(quick: bool) -> Atoms:
 
 
 def predicted(folder: Path) -> dict[str, Any]:
-    seconds = timed(
-        lambda: assay.predict(folder / "si.gauge", folder / "si.dump", out=folder / "out.dump", workers=WORKERS)
-    )
+    run = assay.Run(f"local:{WORKERS}")
+    seconds = timed(lambda: assay.predict(folder / "si.gauge", folder / "si.dump", out=folder / "out.dump", run=run))
     worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
     return {"seconds": seconds, "main_GB": peak_memory(), "worker_GB": worker}
 

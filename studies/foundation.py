@@ -40,7 +40,7 @@ from assay.gauge.spreads import force_spread, proportional_to_errors
 from assay.metrics import rmse
 from assay.results.batch import Batch
 from assay.results.per_quantity import PerQuantity
-from assay.sources.frame_files import labelled
+from assay.sources.frame_files import FrameFiles
 
 # ruff: noqa: E501 (the lines of LAMMPS below)
 
@@ -191,7 +191,7 @@ def with_symmetry_zeros(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
 
 
 def score(gauge: assay.Gauge, files: list[Path], workers: int) -> Batch:
-    scored, failed = assay.Gauge.split(gauge.stream(labelled(files, None, assay.LabelKeys(), []), workers=workers))
+    scored, failed = assay.Gauge.split(gauge.stream(FrameFiles(files, skip_bad=True), workers=workers))
     assert not failed, failed[:3]
     return collect(scored)
 

@@ -31,11 +31,11 @@ from assay.distillation.errors import errors
 from assay.distillation.labels import Mixed, mix
 from assay.distillation.teachers import PoolLabels, Teachers
 from assay.ensembles.weights import weights_of_rmse
-from assay.frames.frame import Frame, LabelKeys, file_hash
+from assay.frames.frame import Frame, file_hash
 from assay.linear.normal_equations import NormalEquations, choose_ridge
 from assay.results.arrays import Array
 from assay.sources.capabilities import LinearSource
-from assay.sources.frame_files import labelled
+from assay.sources.frame_files import FrameFiles
 from assay.sources.recorded.recorded import Recorded
 from assay.sources.registry import LINEAR, parse_spec
 
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def pool(folder: Path, every: int) -> tuple[list[Frame], Teachers, PoolLabels]:
     """Every so many frames of A + B, the teachers, and the DFT labels. A's config_type is given: the file has none."""
     stem = folder / "umlip-committee"
-    stream = labelled(stem.with_suffix(".extxyz.gz"), stem.with_suffix(".npz"), LabelKeys(), None)
+    stream = FrameFiles(stem.with_suffix(".extxyz.gz"), stem.with_suffix(".npz"))
     named = (
         replace(frame, config_type="A" if len(frame.atoms) == 2 else "B") for frame in islice(stream, 0, None, every)
     )

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from assay.calibration import Residuals, fit_calibrator
 from assay.cli.main import cli
+from assay.execution.run import Run
 from assay.execution.workers import Failure
 from assay.frames.frame import Frame
 from assay.frames.reading import read_frames
@@ -299,7 +300,7 @@ def test_large_frames_among_small_ones(gauge: Gauge, dump: Path, tmp_path: Path,
     seen: list[tuple[int, int]] = []
     assessment = predict(
         gauge, dump, out=tmp_path / "parts.extxyz", block_atoms=50, forces=forces,
-        stage=lambda name, total: lambda *done: seen.append(done),
+        run=Run(progress=lambda name, total: lambda *done: seen.append(done)),
     )  # fmt: skip
     assert assessment.failed == ()
     assert seen[0] == (1, 48)

@@ -244,10 +244,10 @@ class TestCallable:
         with pytest.raises(ValueError, match="put it in a module"):
             assay.build("nowhere.xyz", source=nameless, out=tmp_path / "g.gauge")
         with pytest.raises(ValueError, match="workers=1"):
-            assay.predict(gauge, files["pool"], workers=2)
+            assay.predict(gauge, files["pool"], run=assay.Run("local:2"))
 
     def test_in_worker_processes(self, built: assay.Built, files: dict[str, Path], expected: np.ndarray):
-        found = assay.predict(built.gauge, files["pool"], workers=2).scores["gamma", "atom"].values
+        found = assay.predict(built.gauge, files["pool"], run=assay.Run("local:2")).scores["gamma", "atom"].values
         np.testing.assert_array_equal(found, expected)
 
     @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ class TestFile:
         gauge = Gauge.load(tmp_path / "g.gauge")
         assert gauge.source == built.gauge.source == Features(str(hashed), columns=5)
         np.testing.assert_array_equal(gamma(gauge, files), expected)
-        found = assay.predict(gauge, files["pool"], workers=2).scores["gamma", "atom"].values
+        found = assay.predict(gauge, files["pool"], run=assay.Run("local:2")).scores["gamma", "atom"].values
         np.testing.assert_array_equal(found, expected)
 
     def test_frames_that_it_does_not_have_bring_their_own(

@@ -24,6 +24,7 @@ from assay.selection.candidates import Candidates, Extends, unspanned
 from assay.selection.diversity import Standard, farthest
 from assay.selection.pool import Pool
 from assay.sources.features.callable import PythonCallable
+from assay.sources.frame_files import FrameObjects
 from assay.sources.snap.rows import Snap
 from assay.verbs.demo import demo_data
 
@@ -340,8 +341,8 @@ def test_workers_and_seeds_change_nothing_that_they_should_not(paths: dict[str, 
 
     write_features(tmp_path / "f.npz", [*read(paths["train"], ":"), *read(paths["pool"], ":")], rows)
     found = [
-        assay.select(None, paths["pool"], 5, source=f"features:{tmp_path / 'f.npz'}", train=paths["train"], workers=w)
-        for w in (1, 2)
+        assay.select(None, paths["pool"], 5, source=f"features:{tmp_path / 'f.npz'}", train=paths["train"], run=run)
+        for run in (assay.Run(), assay.Run("local:2"))
     ]
     assert found[0] == found[1]
     assert found[0].frames == select(paths, 5).frames
@@ -368,7 +369,7 @@ def test_settings_that_do_not_fit(paths: dict[str, Path], more: dict[str, Any], 
 
 def test_a_pool_is_numbered_the_same_at_each_reading() -> None:
     frames = [assay.Frame(atoms, f"p:{k}") for k, atoms in enumerate([*rattled(3), *rattled(2)])]
-    pool = Pool(lambda failed: iter(frames), {})
+    pool = Pool(FrameObjects(tuple(frames)), {})
     first, second = ([number for number, _ in pool.map(lambda frame: 0)] for _ in range(2))
     assert first == second == [0, 1, 2]
     assert pool.starts == [0, 8, 16, 24]

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from assay.comparison.result import ComparisonResult
     from assay.distillation.result import Distilled
+    from assay.ensembles.collect import Members
     from assay.evaluation.transferability import Transferability
+    from assay.execution.run import Run
     from assay.frames.frame import Frame, FrameError, LabelKeys
     from assay.frames.reading import read_frames
     from assay.gauge.calculator import calculator
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from assay.verbs.evaluate import evaluate
     from assay.verbs.export import export
     from assay.verbs.info import info
-    from assay.verbs.members import Members, members
+    from assay.verbs.members import members
     from assay.verbs.predict import predict
     from assay.verbs.propagate import propagate
     from assay.verbs.select import select
@@ -62,7 +64,8 @@ _HOMES = {
     "Interval": "assay.results.error_bars",
     "LabelKeys": "assay.frames.frame",
     "Labels": "assay.results.batch",
-    "Members": "assay.verbs.members",
+    "Members": "assay.ensembles.collect",
+    "Run": "assay.execution.run",
     "Score": "assay.results.score",
     "Selected": "assay.selection.result",
     "Selection": "assay.selection.result",
@@ -106,6 +109,7 @@ __all__ = [
     "LabelKeys",
     "Labels",
     "Members",
+    "Run",
     "Score",
     "Selected",
     "Selection",

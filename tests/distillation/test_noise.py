@@ -7,8 +7,7 @@ import pytest
 
 from assay.distillation.noise import check_labels, noisy_labels
 from assay.distillation.teachers import PoolLabels, Teachers
-from assay.frames.frame import LabelKeys
-from assay.sources.frame_files import labelled
+from assay.sources.frame_files import FrameFiles
 from assay.sources.recorded.recorded import Recorded
 
 F = 200
@@ -80,7 +79,7 @@ def test_corrupted_labels_of_tungsten_are_found(real_data):
     from assay.sources.snap.rows import Snap
 
     stem = real_data / "tungsten" / "umlip-committee"
-    every = labelled(stem.with_suffix(".extxyz.gz"), stem.with_suffix(".npz"), LabelKeys(), None)
+    every = FrameFiles(stem.with_suffix(".extxyz.gz"), stem.with_suffix(".npz"))
     frames = [frame for i, frame in enumerate(every) if i % 4 == 0]
     models = Recorded.from_frame(frames[0].atoms).models[:11]
     frames, told = Teachers.evaluate(Recorded(models), models, frames)

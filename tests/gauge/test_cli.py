@@ -42,6 +42,23 @@ def committee_toml(folder: Path) -> Path:
     return path
 
 
+def test_workers_are_an_executor_of_local_processes(gauge_file: Path, files: Files, tmp_path: Path) -> None:
+    found = []
+    for words in ([], ["-j", "2"], ["--executor", "local:2"]):
+        done = assay("predict", gauge_file, files.test, *words, "--json", "-", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(done.stdout))
+    assert found[0] == found[1] == found[2]
+    for words, message in (
+        (["-j", "2", "--executor", "local:2"], "give one of them"),
+        (["--executor", "dask"], "needed local:N"),
+        (["-j", "0"], "range x>=1"),
+    ):
+        done = assay("predict", gauge_file, files.test, *words, cwd=tmp_path)
+        assert done.returncode == 2
+        assert message in " ".join(done.stderr.split())
+
+
 def test_build_then_evaluate_and_predict(files: Files, tmp_path: Path) -> None:
     built = assay("build", "-t", files.train, "--source", committee_toml(tmp_path), "-o", "a.gauge", cwd=tmp_path)
     assert built.returncode == 0, built.stderr

@@ -16,7 +16,7 @@ import pytest
 from ase import Atoms
 from copper import COMMITTEE, SOURCE, Files, columns, copper, labelled
 
-from assay import Built, FrameError, Gauge, Weights, build, calibrate, evaluate, export, info, predict, read_frames
+from assay import Built, FrameError, Gauge, Run, Weights, build, calibrate, evaluate, export, info, predict, read_frames
 from assay.evaluation.summary import evaluation
 from assay.frames.frame import content_hash
 from assay.regions.neighbourhoods import coordination
@@ -422,7 +422,7 @@ def test_evaluate_needs_labels_and_counts_what_it_skips(committee: Gauge, files:
     path = rewrite(files.test, "x.extxyz", strip)
     with pytest.raises(FrameError, match=r"x\.extxyz, frame 2: no label 'REF_energy'"):
         evaluate(committee, path)
-    result = evaluate(committee, path, skip_bad=True)
+    result = evaluate(committee, path, run=Run(skip_bad=True))
     assert (result["frames"], result["skipped"]) == (7, 2)
     assert sorted(row["frame"] for row in result["failed"]) == [f"{path}:2", f"{path}:3"]
     assert "Ni" not in result["by_element"]

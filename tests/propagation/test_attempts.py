@@ -16,7 +16,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from scaled_lj import Several
 
-from assay import propagate
+from assay import Run, propagate
 from assay.cli.propagate import show_propagation
 from assay.frames.frame import FrameError
 from assay.propagation.properties.energies import Energies
@@ -109,7 +109,7 @@ def test_a_member_that_fails_in_part_keeps_the_rest(workers: int, tmp_path: Path
     assert 0 < len(bad) < 4
     kept = tmp_path / "kept.jsonl"
     for _ in range(2):  # computed, and from the file
-        result = propagate(scaled_lj.gauge(), Several(limit=-1.2), workers=workers, resume=kept)
+        result = propagate(scaled_lj.gauge(), Several(limit=-1.2), run=Run(f"local:{workers}"), resume=kept)
         one = result["several"]
         assert one.failed == tuple((m, "sc: ran away") for m in bad)
         assert np.array_equal(one["fcc energy"].members, whole["fcc energy"].members)

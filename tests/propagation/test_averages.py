@@ -14,7 +14,7 @@ from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.calculator import Calculator
 
-from assay import Gauge, propagate
+from assay import Gauge, Run, propagate
 from assay.linear.potential import LinearPotential
 from assay.propagation.methods.observables import msd, observable_from_spec, rdf
 from assay.results.arrays import Array
@@ -69,6 +69,16 @@ def test_an_oscillator_is_as_wide_as_each_stiffness_makes_it(gauge: Gauge, traje
     assert any("error of sampling" in note for note in result["info:x2"].notes)
 
 
+def test_a_trajectory_may_come_as_structures(gauge: Gauge, trajectory: Path) -> None:
+    asked = {"method": "reweight", "temperature": T}
+    by_path = propagate(gauge, "info:x2", trajectory=trajectory, **asked)["info:x2"]["info:x2"]
+    for given in (ase.io.read(trajectory, ":"), ase.io.iread(trajectory)):
+        found = propagate(gauge, "info:x2", trajectory=given, **asked)["info:x2"]["info:x2"]
+        assert found.members.tolist() == by_path.members.tolist()
+    with pytest.raises(ValueError, match="the trajectory: 9 frames, needed 40"):
+        propagate(gauge, "energy", trajectory=ase.io.read(trajectory, ":9"), **asked)
+
+
 def test_the_cumulant_expansion_can_be_asked_for(gauge: Gauge, trajectory: Path) -> None:
     """`⟨x²⟩ ≈ k_B T / K (1 − (K_m − K) / K)`: the expansion of `k_B T / K_m` to first order."""
     asked = {"method": "reweight", "trajectory": trajectory, "temperature": T}
@@ -88,7 +98,7 @@ def test_the_cumulant_expansion_can_be_asked_for(gauge: Gauge, trajectory: Path)
         ({"properties": "info:nothing"}, "no 'nothing'"),
         ({"properties": "rdf:bin=3"}, "bin"),
         ({"resume": "x.jsonl"}, "nothing to resume"),
-        ({"workers": 2}, "one process"),
+        ({"run": Run("local:2")}, "one process"),
         ({"element": "H"}, "no prototypes"),
         ({"temperature": float("nan")}, "temperature must be finite"),
         ({"temperature": float("inf")}, "temperature must be finite"),
@@ -130,7 +140,7 @@ def test_expansions_need_coefficients_and_stationary_points(gauge: Gauge) -> Non
     with pytest.raises(ValueError, match="nothing to resume"):
         propagate(gauge, scaled_lj.Fragile(), method="linear", resume="x.jsonl")
     with pytest.raises(ValueError, match="one process: leave out the 2 workers"):
-        propagate(gauge, scaled_lj.Fragile(), method="linear", workers=2)
+        propagate(gauge, scaled_lj.Fragile(), method="linear", run=Run("local:2"))
 
 
 def test_the_first_shell_of_fcc_has_twelve_atoms() -> None:

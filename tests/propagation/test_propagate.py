@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import invalidate_caches
 from pathlib import Path
@@ -25,7 +26,7 @@ from ase.calculators.calculator import Calculator
 from scaled_lj import EPSILON, SIGMA, Fragile, Lattice, curvature
 from scipy.stats import spearmanr
 
-from assay import propagate
+from assay import Run, propagate
 from assay.propagation.members import member_calculator
 from assay.propagation.methods.workers import Died, as_completed
 from assay.propagation.properties.registry import property_from_spec
@@ -98,7 +99,7 @@ def test_a_member_that_fails_is_counted_and_left_out(workers: int) -> None:
     whole = propagate(scaled_lj.gauge(), Fragile())["fragile"]["energy"].members
     bad = np.flatnonzero(whole > limit)
     assert 0 < len(bad) < 4
-    result = propagate(scaled_lj.gauge(), Fragile(limit=limit), workers=workers)["fragile"]
+    result = propagate(scaled_lj.gauge(), Fragile(limit=limit), run=Run(f"local:{workers}"))["fragile"]
     assert result.failed == tuple((m, "ran away") for m in bad)
     kept = np.delete(whole, bad)
     assert result["energy"].count == len(kept)
@@ -111,7 +112,7 @@ def test_a_member_that_fails_is_counted_and_left_out(workers: int) -> None:
 def test_a_member_whose_process_dies_fails_alone(tmp_path: Path) -> None:
     kept = tmp_path / "kept.jsonl"
     asked = [Fragile(limit=-1.9, fails="crash"), Fragile("sound")]
-    result = propagate(scaled_lj.gauge(), asked, workers=2, resume=kept)
+    result = propagate(scaled_lj.gauge(), asked, run=Run("local:2"), resume=kept)
     failed = dict(result["fragile"].failed)
     assert failed
     assert all("exit code 7" in reason for reason in failed.values())
@@ -129,8 +130,13 @@ def test_a_property_that_the_best_fit_does_not_give_costs_only_itself() -> None:
         propagate(scaled_lj.gauge(), Fragile("a", fails="at the start"))
 
 
+def test_members_do_not_go_to_an_executor_of_the_user() -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="give local:N"):
+        propagate(scaled_lj.gauge(), curvature, run=Run(pool))
+
+
 def test_workers_give_the_numbers_of_one_process(lattice: PropertyResult) -> None:
-    both = propagate(scaled_lj.gauge(), [Lattice(structures=("fcc",)), curvature], workers=2)
+    both = propagate(scaled_lj.gauge(), [Lattice(structures=("fcc",)), curvature], run=Run("local:2"))
     for name, each in both["lattice"].quantities.items():
         assert np.array_equal(each.members, lattice[name].members)
 
@@ -140,7 +146,7 @@ def test_a_plain_function_is_a_property() -> None:
     expected = [curvature(member_calculator(scaled_lj.gauge().source, m))["curvature"] for m in range(5)]
     assert found.members == pytest.approx(expected)
     with pytest.raises(ValueError, match="other processes"):
-        propagate(scaled_lj.gauge(), lambda calculator: 1.0, workers=2)
+        propagate(scaled_lj.gauge(), lambda calculator: 1.0, run=Run("local:2"))
 
 
 def lines(path: Path) -> list[str]:
@@ -230,7 +236,7 @@ def test_damage_is_named(old: str, new: str, message: str, tmp_path: Path) -> No
 
 def test_an_edited_function_is_another_one(tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(mine)
-    asked = {"allow_import": ("mine_too",), "members": 2, "resume": tmp_path / "kept.jsonl"}
+    asked = {"run": Run(allow_import=("mine_too",)), "members": 2, "resume": tmp_path / "kept.jsonl"}
     for body in ("return 1.0", "return 2.0"):
         (mine / "mine_too.py").write_text(f"def f(calculator):\n    {body}\n")
         sys.modules.pop("mine_too", None)
@@ -462,7 +468,7 @@ def test_tasks_come_back_and_errors_are_raised() -> None:
 
 
 def test_one_task_leaves_the_main_process_too() -> None:
-    found = propagate(scaled_lj.gauge(), OnlyHere(os.getpid()), workers=2)["only here"]
+    found = propagate(scaled_lj.gauge(), OnlyHere(os.getpid()), run=Run("local:2"))["only here"]
     assert found["elsewhere"].value == 1
 
 

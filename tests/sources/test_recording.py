@@ -288,7 +288,7 @@ def test_cache_of_features(tmp_path: Path) -> None:
 def test_members_file(tmp_path: Path, cache: Path, workers: int) -> None:
     structures = copper()
     write(tmp_path / "a.extxyz", structures)
-    made = assay.members(TWO, tmp_path / "a.extxyz", tmp_path / "m.npz", workers=workers)
+    made = assay.members(TWO, tmp_path / "a.extxyz", tmp_path / "m.npz", run=assay.Run(f"local:{workers}"))
     assert (made.models, made.frames, made.computed, made.gaps) == (("EMT", "LennardJones"), 5, 10, ())
     frames = list(attach_members(read_frames(tmp_path / "a.extxyz"), tmp_path / "m.npz"))
     committee, recorded = AseCommittee.from_toml({"member": [{"model": name} for name in TWO]}), Recorded(made.models)
@@ -298,7 +298,7 @@ def test_members_file(tmp_path: Path, cache: Path, workers: int) -> None:
         expected = committee.predict(bare)
         np.testing.assert_allclose(told.forces_members, expected.forces_members, atol=1e-12)
         np.testing.assert_allclose(told.stress_members, expected.stress_members, atol=1e-14)
-    again = assay.members(TWO, tmp_path / "a.extxyz", tmp_path / "m.npz", workers=workers)
+    again = assay.members(TWO, tmp_path / "a.extxyz", tmp_path / "m.npz", run=assay.Run(f"local:{workers}"))
     assert again.computed == 0
 
 
@@ -346,7 +346,7 @@ def test_a_frame_left_out_is_told_once(tmp_path: Path, cache: Path) -> None:
     good, bad = copper(2)
     bad.positions[:] = 0.0
     write(tmp_path / "a.extxyz", [good, bad])
-    made = assay.members(TWO, tmp_path / "a.extxyz", tmp_path / "m.npz", skip_bad=True)
+    made = assay.members(TWO, tmp_path / "a.extxyz", tmp_path / "m.npz", run=assay.Run(skip_bad=True))
     assert [origin for origin, _ in made.skipped] == [f"{tmp_path}/a.extxyz:1"]
 
 

@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 
 import assay
+from assay import Run
 from assay.sources.committees.committee import AseCommittee
 from assay.sources.committees.model_names import _asked, identity, parse_member
 from assay.verbs.demo import demo_data
@@ -85,9 +86,9 @@ def counted(note: Path) -> int:
 def test_nothing_is_computed_twice(cache: Path, counting: str, tmp_path: Path) -> None:
     frames, note = copper(tmp_path), tmp_path / "note"
     model = f"counting.Counting@{counting}"
-    first = members([model, EMT], frames, tmp_path / "a.npz", allow_import=("counting",))
+    first = members([model, EMT], frames, tmp_path / "a.npz", run=Run(allow_import=("counting",)))
     assert counted(note) == 6
-    again = members([EMT, model], frames, tmp_path / "b.npz", allow_import=("counting",))
+    again = members([EMT, model], frames, tmp_path / "b.npz", run=Run(allow_import=("counting",)))
     assert counted(note) == 6
     assert (first.computed, again.computed) == (12, 0)
     with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b:
@@ -98,11 +99,12 @@ def test_nothing_is_computed_twice(cache: Path, counting: str, tmp_path: Path) -
 def test_an_interrupted_run_goes_on_where_it_was(cache: Path, counting: str, tmp_path: Path) -> None:
     frames, note = copper(tmp_path), tmp_path / "note"
     script = f"""
-from assay.sources import recording
+from assay import Run
+from assay.sources.committees import recording
 recording.BATCH_ATOMS = 1
 from assay.verbs.members import members
 import sys
-made = members([sys.argv[1]], {str(frames)!r}, {str(tmp_path / "m.npz")!r}, allow_import=("counting",))
+made = members([sys.argv[1]], {str(frames)!r}, {str(tmp_path / "m.npz")!r}, run=Run(allow_import=("counting",)))
 print(made.computed, len(made.gaps))
 """
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import click
 
+from assay import LabelKeys, Run, Weights
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import envelope, errors_and_bars, flagged, listed, members, note
 from assay.evaluation.summary import evaluation
-from assay.frames.frame import LabelKeys
-from assay.linear.weights import Weights
 from assay.sources.registry import only_energies
-from assay.verbs.build import build as run
+from assay.verbs.build import build as verb
 
 FEW = 50
 """Labels per coefficient below which POPS was seen to bound fewer of the errors: docs/perez2025.md."""
@@ -108,9 +107,7 @@ def _count(context: click.Context, option: click.Parameter, text: str | None) ->
 )
 @click.option("--r-cut", type=float, default=5.0, show_default=True, help="Radius of a neighbourhood, Å.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@options.workers
-@options.skip_bad
-@options.allow_import
+@options.run()
 @options.label_keys
 @click.pass_obj
 def build(
@@ -121,6 +118,7 @@ def build(
     energy_key: str,
     forces_key: str,
     stress_key: str,
+    run: Run,
     **arguments: Any,
 ) -> None:
     """Fit a gauge to training frames and calibrate it on held-out ones.
@@ -129,13 +127,15 @@ def build(
     thresholds, and no error bars.
     """
     given = {name: value or None for name, value in arguments.items() if isinstance(value, tuple)}
-    given["allow_import"] = arguments["allow_import"]
     with Stages() as stage:
-        built = run(
+        built = verb(
             **{**arguments, **given},
             out=out,
             keys=LabelKeys(energy_key, forces_key, stress_key),
             weights=parse_weights(weights),
+            workers=run.processes,
+            skip_bad=run.skip_bad,
+            allow_import=run.allow_import,
             stage=stage,
             command=command,
         )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from assay import LabelKeys, Run
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import listed, note
-from assay.frames.frame import LabelKeys
-from assay.verbs.calibrate import calibrate as run
+from assay.verbs.calibrate import calibrate as verb
 
 
 @click.command()
@@ -19,9 +20,7 @@ from assay.verbs.calibrate import calibrate as run
 @click.option("-o", "--out", type=options.OUTPUT, required=True, metavar="NEW.gauge")
 @options.error_bar
 @options.members
-@options.workers
-@options.skip_bad
-@options.allow_import
+@options.run()
 @options.label_keys
 @click.pass_obj
 def calibrate(
@@ -31,26 +30,21 @@ def calibrate(
     out: Path,
     error_bar: str | None,
     members: tuple[Path, ...],
-    workers: int,
-    skip_bad: bool,
-    allow_import: tuple[str, ...],
+    run: Run,
     energy_key: str,
     forces_key: str,
     stress_key: str,
 ) -> None:
     """New error bars from LABELLED frames that the gauge was not trained on."""
     with Stages() as stage:
-        new = run(
+        new = verb(
             gauge,
             labelled,
             members=members or None,
             error_bar=error_bar,
             out=out,
             keys=LabelKeys(energy_key, forces_key, stress_key),
-            workers=workers,
-            skip_bad=skip_bad,
-            allow_import=allow_import,
-            stage=stage,
+            run=replace(run, progress=stage),
             command=command,
         )
     listed("frames left out", new.provenance["calibration_skipped"])

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from assay import Run
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import errors_and_bars, note, percent, show
-from assay.verbs.demo import demo as run
+from assay.verbs.demo import demo as verb
 
 
 @click.command()
 @options.report
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, metavar="N", help="Worker processes.")
+@options.run(skips=False, imports=False, processes=2)
 @click.pass_obj
-def demo(command: str, report: Path | None, workers: int) -> None:
+def demo(command: str, report: Path | None, run: Run) -> None:
     """Fit, calibrate and judge quadratic SNAP for silicon on the data that ships with Assay."""
     with Stages() as stage:
-        result = run(report=report, workers=workers, stage=stage, command=command)
+        result = verb(report=report, run=replace(run, progress=stage), command=command)
     errors_and_bars(result.test, "Frames like the training frames (test)")
     errors_and_bars(result.ood, "Other frames: liquid, amorphous, surfaces, clusters, compressed (ood)")
     names = ["committee_force", "gamma", "leverage"]

@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
+from assay import Distilled, LabelKeys, Run
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, number, percent, show
-from assay.distillation.result import Distilled
-from assay.frames.frame import LabelKeys
-from assay.verbs.distil import distil as run
+from assay.verbs.distil import distil as verb
 
 
 @click.command()
@@ -60,9 +59,7 @@ from assay.verbs.distil import distil as run
 @click.option("--no-report", is_flag=True, help="No OUT/report.html (it needs the extra `report`).")
 @click.option("--seed", type=int, default=0, show_default=True)
 @options.json_option
-@options.workers
-@options.skip_bad
-@options.allow_import
+@options.run()
 @options.label_keys
 @click.pass_obj
 def distil(
@@ -75,6 +72,7 @@ def distil(
     energy_key: str,
     forces_key: str,
     stress_key: str,
+    run: Run,
     **arguments: Any,
 ) -> None:
     """Fit a fast student to what many teachers agree on, and to DFT labels where they don't.
@@ -85,12 +83,15 @@ def distil(
     for name in ("members", "heldout", "test", "test_members"):
         arguments[name] = arguments[name] or None
     with Stages() as stage:
-        result = run(
+        result = verb(
             **arguments,
             labels="pool" if labels == ("pool",) else labels or None,
             rmse=numbers(rmse),
             keys=LabelKeys(energy_key, forces_key, stress_key),
             report=not no_report,
+            workers=run.processes,
+            skip_bad=run.skip_bad,
+            allow_import=run.allow_import,
             stage=stage,
             command=command,
         )

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from assay import LabelKeys, Run
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import (
     calibration,
-    emit_json,
     envelope,
     errors_and_bars,
     global_bars,
     listed,
     note,
+    on_disk,
+    printed_json,
     ranking,
     strata,
 )
-from assay.frames.frame import LabelKeys
-from assay.storage.files import require_folders
-from assay.verbs.evaluate import evaluate as run
+from assay.verbs.evaluate import evaluate as verb
 
 
 @click.command()
@@ -31,9 +32,7 @@ from assay.verbs.evaluate import evaluate as run
 @options.members
 @options.report
 @options.json_option
-@options.workers
-@options.skip_bad
-@options.allow_import
+@options.run()
 @options.label_keys
 @click.pass_obj
 def evaluate(
@@ -43,26 +42,21 @@ def evaluate(
     members: tuple[Path, ...],
     report: Path | None,
     json_file: Path | None,
-    workers: int,
-    skip_bad: bool,
-    allow_import: tuple[str, ...],
+    run: Run,
     energy_key: str,
     forces_key: str,
     stress_key: str,
 ) -> None:
     """Hold a gauge against LABELLED frames: errors, ranking, coverage, proper scores, envelope of the members."""
-    require_folders(None if str(json_file) == "-" else json_file)
     with Stages() as stage:
-        result = run(
+        result = verb(
             gauge,
             labelled,
             members=members or None,
             report=report,
+            json_file=on_disk(json_file),
             keys=LabelKeys(energy_key, forces_key, stress_key),
-            workers=workers,
-            skip_bad=skip_bad,
-            allow_import=allow_import,
-            stage=stage,
+            run=replace(run, progress=stage),
             command=command,
         )
     listed("frames left out", [(row["frame"], row["reason"]) for row in result["failed"]])
@@ -70,7 +64,7 @@ def evaluate(
         if count := result[f"{part}_overlap"]:
             note(f"warning: {count} of these frames were {what} on; they say nothing about new ones")
     global_bars(result)
-    if not emit_json(json_file, result):
+    if not printed_json(json_file, result):
         errors_and_bars(result, "Evaluation")
         calibration(result)
         strata(result)
@@ -78,6 +72,6 @@ def evaluate(
         ranking(result)
     if report is not None:
         note(f"written to {report}")
-    if result["failed"] and not skip_bad:
+    if result["failed"] and not run.skip_bad:
         note(f"error: {len(result['failed'])} frames could not be used (--skip-bad accepts that)")
         sys.exit(1)

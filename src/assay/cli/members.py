@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
-from assay.cli.options import INPUT, OUTPUT, allow_import, json_option, skip_bad, workers
+from assay import Run
+from assay.cli import options
+from assay.cli.options import INPUT, OUTPUT, json_option
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, show
-from assay.sources.registry import split_commas
-from assay.verbs.members import Interrupted
-from assay.verbs.members import members as evaluate_members
+from assay.verbs.members import Interrupted, split_commas
+from assay.verbs.members import members as verb
 
 
 @click.command(short_help="Evaluate frames with several potentials, once.")
 @click.argument("models", metavar="MODEL[,MODEL…]")
 @click.argument("frames", nargs=-1, required=True, type=INPUT)
 @click.option("-o", "--out", type=OUTPUT, required=True, metavar="members.npz", help="Members file to write.")
-@workers
-@skip_bad
-@allow_import
+@options.run()
 @json_option
-def members(models: str, frames: tuple[Path, ...], json_file: Path | None, **options: Any) -> None:
+def members(models: str, frames: tuple[Path, ...], out: Path, json_file: Path | None, run: Run) -> None:
     """Evaluate FRAMES with potentials, and write a members file for the source `recorded`.
 
     MODEL is chgnet:0.3.0, sevennet:7net-0, "sevennet:7net-mf-0(modal=PBE)", nequix:PATH, matgl:PATH, mace:PATH, the
@@ -36,7 +35,7 @@ def members(models: str, frames: tuple[Path, ...], json_file: Path | None, **opt
     """
     try:
         with Stages() as stage:
-            made = evaluate_members(split_commas(models), frames, stage=stage, **options)
+            made = verb(split_commas(models), frames, out, run=replace(run, progress=stage))
     except Interrupted as interrupt:
         note(
             f"interrupted: no members file is written, {interrupt.kept} evaluations of this run are kept; the same "
@@ -63,6 +62,6 @@ def members(models: str, frames: tuple[Path, ...], json_file: Path | None, **opt
     failed = f", {len(made.gaps)} failed" if made.gaps else ""
     others = made.frames * len(made.models) - made.computed - len(made.gaps)
     note(
-        f"wrote {options['out']}: {len(made.models)} members, {made.frames} frames, {made.atoms} atoms; "
+        f"wrote {out}: {len(made.models)} members, {made.frames} frames, {made.atoms} atoms; "
         f"{made.computed} evaluations computed now{failed}{', the others were there' if others > 0 else ''}"
     )

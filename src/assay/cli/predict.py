@@ -5,22 +5,21 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from assay import LabelKeys, Run
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import LISTED, emit_json, global_bars, listed, note, number, percent, show
-from assay.frames.frame import LabelKeys
-from assay.gauge.risk import BAR, QUANTILES, risk_summary
-from assay.gauge.tiled_scorer import Blocks
+from assay.cli.tables import LISTED, global_bars, listed, note, number, on_disk, percent, printed_json, show
 from assay.results.assessment import Assessment
 from assay.results.error_bars import ONE_SIGMA
-from assay.storage.files import require_folders
-from assay.verbs.predict import predict as run
+from assay.verbs.predict import BAR, BLOCK_ATOMS, QUANTILES, risk_summary
+from assay.verbs.predict import predict as verb
 
 EXCEEDED = 3
 
@@ -47,15 +46,13 @@ EXCEEDED = 3
 @click.option(
     "--block-atoms",
     type=click.IntRange(1),
-    default=Blocks.most,
+    default=BLOCK_ATOMS,
     show_default=True,
     metavar="N",
     help="Larger frames are evaluated in blocks of so many: scores of atoms from features alone, no energy or stress.",
 )
 @click.option("--forces", is_flag=True, help="Forces and their error bars in blocks as well (linear potentials).")
-@options.workers
-@options.skip_bad
-@options.allow_import
+@options.run()
 @options.label_keys
 @click.pass_obj
 def predict(
@@ -70,9 +67,7 @@ def predict(
     species: str | None,
     block_atoms: int,
     forces: bool,
-    workers: int,
-    skip_bad: bool,
-    allow_import: tuple[str, ...],
+    run: Run,
     energy_key: str,
     forces_key: str,
     stress_key: str,
@@ -82,29 +77,27 @@ def predict(
     Frames that can't be used are listed and the others are written; without --skip-bad the exit code is then 1.
     """
     limit = parse_limit(fail_above)
-    require_folders(None if str(json_file) == "-" else json_file)
     started = time.monotonic()
     with Stages() as stage:
-        assessment = run(
+        assessment = verb(
             gauge,
             frames,
             members=members or None,
             out=out,
             report=report,
+            json_file=on_disk(json_file),
             keys=LabelKeys(energy_key, forces_key, stress_key),
             species=species.split(",") if species else None,
             block_atoms=block_atoms,
             forces=forces,
-            workers=workers,
-            allow_import=allow_import,
-            stage=stage,
+            run=replace(run, progress=stage),
             command=command,
         )
     seconds = time.monotonic() - started
     summary = risk_summary(assessment)
     listed("frames left out", assessment.failed)
     global_bars(summary)
-    if not emit_json(json_file, summary):
+    if not printed_json(json_file, summary):
         show_risk(summary, symbols(assessment))
         show_ranges(summary)
         show_atoms(summary)
@@ -112,7 +105,7 @@ def predict(
         note(f"{summary['atoms']} atoms in {seconds:.1f} s: {summary['atoms'] / seconds:.0f} atoms/s")
     for path in filter(None, (out, report)):
         note(f"written to {path}")
-    if assessment.failed and not skip_bad:
+    if assessment.failed and not run.skip_bad:
         note(f"error: {len(assessment.failed)} frames could not be used (--skip-bad accepts that)")
         sys.exit(1)
     if limit is not None and exceeded(assessment, *limit):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from assay.execution.workers import Progress as Callback
 
 DELAY = 1.0
 
@@ -36,7 +35,7 @@ class Stages:
         self._shown = False
         self._task: TaskID | None = None
 
-    def __call__(self, name: str, total: int | None) -> Callback:
+    def __call__(self, name: str, total: int | None) -> Callable[[int, int], None]:
         if self._task is not None:
             self._bars.update(self._task, visible=False)
         task = self._task = self._bars.add_task(name, total=total, second=0)

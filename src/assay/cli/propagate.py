@@ -4,43 +4,40 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
+from assay import Run
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import emit_json, listed, note, percent, show
-from assay.propagation.methods.choice import Method
-from assay.propagation.methods.observables import NAMES as OBSERVABLES
-from assay.propagation.methods.reweighting import Estimator
-from assay.propagation.properties.registry import NAMES
+from assay.cli.tables import listed, note, on_disk, percent, printed_json, show
 from assay.propagation.result import Propagated, Propagation, PropertyResult
 from assay.propagation.tables import decimals, fixed, written
-from assay.verbs.propagate import UnknownReference
-from assay.verbs.propagate import propagate as run
+from assay.verbs.propagate import ESTIMATORS, METHODS, OBSERVABLES, PROPERTIES, UnknownReference
+from assay.verbs.propagate import propagate as verb
+
+EPILOG = f"Names of properties: {', '.join(PROPERTIES)}. With --method reweight: {', '.join(OBSERVABLES)}."
 
 
-@click.command(epilog=f"Names of properties: {', '.join(NAMES)}. With --method reweight: {', '.join(OBSERVABLES)}.")
+@click.command(epilog=EPILOG)
 @click.argument("gauge", type=options.INPUT)
 @click.argument("properties", nargs=-1, required=True, metavar="PROPERTY...")
 @click.option("--members", type=click.IntRange(2), metavar="M", help="The first M members; all by default.")
-@click.option("--method", type=click.Choice(get_args(Method)), default="resample", show_default=True)
+@click.option("--method", type=click.Choice(METHODS), default="resample", show_default=True)
 @click.option("--element", metavar="W", help="Of prototypes without element=; the potential's only one by default.")
 @click.option("--trajectory", type=options.INPUT, multiple=True, help="Of --method reweight: frames of the best fit.")
 @click.option("--temperature", type=float, metavar="K", help="Of the trajectory.")
-@click.option(
-    "--estimator", type=click.Choice(get_args(Estimator)), help="Of --method reweight; exponential by default."
-)
+@click.option("--estimator", type=click.Choice(ESTIMATORS), help="Of --method reweight; exponential by default.")
 @click.option("--reference", type=options.INPUT, metavar="R.json", help="True values, {PROPERTY: {QUANTITY: number}}.")
-@options.workers
+@options.run(skips=False)
 @click.option("--resume", type=options.OUTPUT, metavar="FILE", help="Keep finished results here, and go on from them.")
 @options.json_option
 @options.report
 @click.option("--latex", type=options.OUTPUT, metavar="T.tex", help="Write a table for a paper.")
 @click.option("--csv", type=options.OUTPUT, metavar="T.csv", help="Write every number.")
-@options.allow_import
 @click.pass_obj
 def propagate(
     command: str,
@@ -49,6 +46,7 @@ def propagate(
     properties: tuple[str, ...],
     trajectory: tuple[Path, ...],
     json_file: Path | None,
+    run: Run,
     **arguments: Any,
 ) -> None:
     """Error bars on properties: each PROPERTY with the best fit and with every member of the ensemble.
@@ -57,9 +55,9 @@ def propagate(
     """
     unknown = None
     with Stages(("results", "failed")) as stage:
-        arguments |= {"json_file": None if str(json_file) == "-" else json_file, "trajectory": trajectory or None}
+        arguments |= {"json_file": on_disk(json_file), "trajectory": trajectory or None}
         try:
-            result = run(gauge, properties, stage=stage, command=command, **arguments)
+            result = verb(gauge, properties, run=replace(run, progress=stage), command=command, **arguments)
         except UnknownReference as error:
             result, unknown = error.result, error
     for name, one in result.properties.items():
@@ -67,7 +65,7 @@ def propagate(
             f"of {result.members} members failed in {name}, and what they did not give is left out",
             [(f"member {member}", reason) for member, reason in one.failed],
         )
-    if str(json_file) != "-" or not emit_json(json_file, result.summary()):
+    if not printed_json(json_file, result.summary()):
         show_propagation(result)
     for name, one in result.properties.items():
         for remark in one.notes:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from assay import Run, Selection
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import emit_json, listed, note, number, show
-from assay.selection.result import Selection
-from assay.storage.files import require_folders
-from assay.verbs.select import select as run
+from assay.cli.tables import listed, note, number, on_disk, printed_json, show
+from assay.verbs.select import select as verb
 
 SHOWN = 50
 """Selected frames in the table; the file and the JSON have all."""
@@ -34,9 +34,7 @@ COLUMNS = {"gain": "adds to log volume", "grade": "largest γ", "score": "score"
 @options.species
 @click.option("--seed", type=int, default=0, show_default=True, help="Of --by random.")
 @options.json_option
-@options.workers
-@options.skip_bad
-@options.allow_import
+@options.run()
 def select(
     files: tuple[Path, ...],
     count: int,
@@ -46,7 +44,7 @@ def select(
     members: tuple[Path, ...],
     species: str | None,
     json_file: Path | None,
-    skip_bad: bool,
+    run: Run,
     **arguments: Any,
 ) -> None:
     """The N frames of POOL that are most worth labelling, and what each adds: from a gauge, or from features alone.
@@ -57,9 +55,8 @@ def select(
     gauge, pool = (None, files) if source else (files[0], files[1:])
     if not pool:
         raise click.UsageError("give NAME.gauge and the frames to select from, or --source SPEC and the frames")
-    require_folders(None if str(json_file) == "-" else json_file)
     with Stages() as stage:
-        selection = run(
+        selection = verb(
             gauge,
             pool,
             count,
@@ -68,17 +65,18 @@ def select(
             train_members=train_members or None,
             members=members or None,
             species=species.split(",") if species else None,
-            stage=stage,
+            json_file=on_disk(json_file),
+            run=replace(run, progress=stage),
             **arguments,
         )
     listed("frames left out", selection.failed)
     listed("frames that are in the training set or in the pool before (not selected again)", selection.repeated)
-    if not emit_json(json_file, selection.summary()):
+    if not printed_json(json_file, selection.summary()):
         show_selection(selection)
     _remarks(selection, atoms=arguments["atoms"])
     if arguments["out"]:
         note(f"written to {arguments['out']}")
-    if selection.failed and not skip_bad:
+    if selection.failed and not run.skip_bad:
         note(f"error: {len(selection.failed)} frames could not be used (--skip-bad accepts that)")
         sys.exit(1)
 

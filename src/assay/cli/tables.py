@@ -61,6 +61,16 @@ def global_bars(result: Mapping[str, Any]) -> None:
         note(f"error bars of all, as their group was not calibrated: {', '.join(counts)}")
 
 
+def on_disk(path: Path | None) -> Path | None:
+    """The file that `--json` names; none for stdout."""
+    return None if str(path) == "-" else path
+
+
+def printed_json(path: Path | None, content: Mapping[str, Any]) -> bool:
+    """Write JSON to stdout where `--json -` asks for it, and say whether that was so."""
+    return str(path) == "-" and emit_json(path, content)
+
+
 def emit_json(path: Path | None, content: Mapping[str, Any]) -> bool:
     """Write JSON to a file, or to stdout for `-`; true where stdout is taken by it."""
     if path is None:

@@ -1,11 +1,11 @@
-"""Map a function over chunks of frames in worker processes: in order, with a bounded number in flight."""
+"""Map a function over chunks of frames, in worker processes or any executor: in order, a bounded number in flight."""
 
 from __future__ import annotations
 
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -19,6 +19,11 @@ from assay.frames.frame import Frame, FrameError, chunks
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+Workers = int | Executor
+"""So many processes on this machine (1: this process), or whatever else runs what is submitted to it."""
+IN_FLIGHT = 32
+"""Chunks that an executor has at a time; it does not say how many workers it has."""
 
 
 class PerFrame(Protocol[T_co]):
@@ -40,12 +45,14 @@ Progress = Callable[[int, int], None]
 
 
 def map_frames(
-    function: PerFrame[T], frames: Iterable[Frame], *, workers: int = 1, progress: Progress | None = None
+    function: PerFrame[T], frames: Iterable[Frame], *, workers: Workers = 1, progress: Progress | None = None
 ) -> Iterator[tuple[Frame, T | Failure]]:
     """Yield `(frame, function(frame))` in order; a frame that raises gives a `Failure` and the rest goes on.
 
-    So does a frame that ends its worker process, if there are workers.
-    With more than one worker, at most `2 workers` chunks of about 256 atoms are in memory.
+    So does a frame that ends its worker process, if there are local ones: with more than one, at most `2 workers`
+    chunks of about 256 atoms are in memory. An executor has at most `IN_FLIGHT` of them, is not shut down, and gets the
+    function with every chunk; one of threads needs a function that threads can share. Raises `RuntimeError` where it
+    breaks.
     """
     done_frames = done_atoms = 0
     for chunk, results in _mapped(_OverChunk(function), chunks(frames), workers):
@@ -76,8 +83,11 @@ class _OverChunk(Generic[T]):
 
 
 def _mapped(
-    function: _OverChunk[T], chunked: Iterable[list[Frame]], workers: int
+    function: _OverChunk[T], chunked: Iterable[list[Frame]], workers: Workers
 ) -> Iterator[tuple[list[Frame], list[T | Failure]]]:
+    if isinstance(workers, Executor):
+        yield from _submitted(function, chunked, workers)
+        return
     if workers <= 1:
         for chunk in chunked:
             yield chunk, function(chunk)
@@ -90,6 +100,29 @@ def _mapped(
                 yield pool.result(*pending.popleft())
         while pending:
             yield pool.result(*pending.popleft())
+
+
+def _submitted(
+    function: _OverChunk[T], chunked: Iterable[list[Frame]], executor: Executor
+) -> Iterator[tuple[list[Frame], list[T | Failure]]]:
+    pending: deque[tuple[list[Frame], Future[list[T | Failure]]]] = deque()
+    try:
+        for chunk in chunked:
+            pending.append((chunk, executor.submit(function, chunk)))
+            if len(pending) >= IN_FLIGHT:
+                first, future = pending.popleft()
+                yield first, future.result()
+        while pending:
+            first, future = pending.popleft()
+            yield first, future.result()
+    except BrokenExecutor as error:
+        raise RuntimeError(
+            f"the executor broke ({error}): a worker died, perhaps of a crash in the potential's own code. Local "
+            "processes (executor local:N) go on without the frame that ends one"
+        ) from error
+    finally:
+        for _, future in pending:
+            future.cancel()
 
 
 class _Workers(Generic[T]):

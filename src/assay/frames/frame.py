@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from ase import Atoms
@@ -29,6 +29,10 @@ class LabelKeys:
     energy: str = "REF_energy"
     forces: str = "REF_forces"
     stress: str = "REF_stress"
+
+
+UNLABELLED = LabelKeys("none", "none", "none")
+"""Where labels play no part, and bad ones do no harm."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,23 @@ Labelled = Literal["needed", "if present"]
 
 
 Skipped = list[tuple[str, str]]
+
+
+class Frames(Protocol):
+    """Frames that can be gone through again and again."""
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    @property
+    def skipped(self) -> Skipped:
+        """`(origin, reason)` of what was left out so far, once however often the frames were gone through."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """SHA-256 of each file that they are in; none for frames that came as objects."""
+
+    def originals(self, origins: Collection[str]) -> dict[str, Atoms]:
+        """The structures of these origins as they were given, with all that they have."""
 
 
 def content_hash(atoms: Atoms) -> str:

@@ -6,7 +6,7 @@ at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,27 +50,54 @@ def read_frames(
         no such file, no frames, truncated file, NaN or infinite values, labels missing or of the wrong shape,
         atoms closer than 0.1 Å, a periodic cell without volume, stress on some frames and not on others
     """
+    structures = (
+        (f"{path}:{index}", structure)
+        for path in ([paths] if isinstance(paths, str | Path) else paths)
+        for index, structure in _structures(Path(path), skipped, species)
+    )
+    yield from checked_frames(structures, keys=keys, labels=labels, skipped=skipped)
+
+
+def checked_frames(
+    structures: Iterable[tuple[str, Atoms | Frame | str]],
+    *,
+    keys: LabelKeys | None = None,
+    labels: Labelled = "if present",
+    skipped: Skipped | None = None,
+) -> Iterator[Frame]:
+    """Frames of structures with their origins, checked as `read_frames` does; a text is a frame of extended XYZ.
+
+    A `Frame` keeps its origin and labels. Raises `FrameError` as `read_frames` does.
+    """
     keys = keys or LabelKeys()
     has_stress: bool | None = None
-    for path in [paths] if isinstance(paths, str | Path) else paths:
-        for index, structure in _structures(Path(path), skipped, species):
-            origin = f"{path}:{index}"
-            try:
-                frame = _frame(_parsed(structure, origin), origin, keys, labels)
-                if labels == "needed":
-                    has_stress = (frame.stress is not None) if has_stress is None else has_stress
-                    if has_stress != (frame.stress is not None):
-                        raise FrameError(
-                            f"{_place(origin)}: {'no ' if has_stress else 'has '}stress under {keys.stress!r}, "
-                            f"unlike the frames before it. Give stress for all frames or for none, or ignore it "
-                            f"with stress key 'none'"
-                        )
-            except FrameError as error:
-                if skipped is None:
-                    raise
-                skipped.append((origin, str(error)))
-                continue
-            yield frame
+    for origin, structure in structures:
+        try:
+            frame = _frame(_parsed(structure, origin), origin, keys, labels)
+            if labels == "needed":
+                has_stress = (frame.stress is not None) if has_stress is None else has_stress
+                if has_stress != (frame.stress is not None):
+                    raise FrameError(
+                        f"{_place(origin)}: {'no ' if has_stress else 'has '}stress under {keys.stress!r}, "
+                        f"unlike the frames before it. Give stress for all frames or for none, or ignore it "
+                        f"with stress key 'none'"
+                    )
+        except FrameError as error:
+            if skipped is None:
+                raise
+            skipped.append((origin, str(error)))
+            continue
+        yield frame
+
+
+def read_structures(
+    paths: Sequence[str | Path], origins: Collection[str], species: Sequence[str] | None = None
+) -> Iterator[tuple[str, Atoms]]:
+    """The frames of these origins as they stand in their files, with all that they have."""
+    for path in paths:
+        for index, structure in enumerate(_read(Path(path), species)):
+            if (origin := f"{path}:{index}") in origins:
+                yield origin, parse(structure) if isinstance(structure, str) else structure
 
 
 def _structures(
@@ -118,8 +145,8 @@ def _any_format(path: Path) -> Iterator[Atoms]:
         raise FrameError(f"{path}: ASE does not know this file type; extended XYZ (.extxyz) always works") from error
 
 
-def _parsed(structure: Atoms | str, origin: str) -> Atoms:
-    if isinstance(structure, Atoms):
+def _parsed(structure: Atoms | Frame | str, origin: str) -> Atoms | Frame:
+    if not isinstance(structure, str):
         return structure
     try:
         return parse(structure)
@@ -127,29 +154,40 @@ def _parsed(structure: Atoms | str, origin: str) -> Atoms:
         raise FrameError(f"{_place(origin)}: cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _frame(atoms: Atoms, origin: str, keys: LabelKeys, labels: Labelled) -> Frame:
+def _frame(structure: Atoms | Frame, origin: str, keys: LabelKeys, labels: Labelled) -> Frame:
+    atoms = structure.atoms if isinstance(structure, Frame) else structure
     check_structure(atoms, origin)
-    energy = _label(atoms, origin, keys.energy, ())
-    forces = _label(atoms, origin, keys.forces, (len(atoms), 3))
-    stress = _label(atoms, origin, keys.stress, (6,))
+    frame = structure if isinstance(structure, Frame) else _with_labels(atoms, origin, keys)
     if labels == "needed":
-        for key, value, option in ((keys.energy, energy, "energy"), (keys.forces, forces, "forces")):
+        for key, value, option in ((keys.energy, frame.energy, "energy"), (keys.forces, frame.forces, "forces")):
             if value is None:
-                found = sorted({*atoms.info, *atoms.arrays, *(atoms.calc.results if atoms.calc else ())})
+                found = sorted({*atoms.info, *atoms.arrays, *_results(atoms)})
                 raise FrameError(
                     f"{_place(origin)}: no label {key!r}. The frame has {', '.join(found)}. "
                     f"Name the right one with --{option}-key"
                 )
+    return frame
+
+
+def _with_labels(atoms: Atoms, origin: str, keys: LabelKeys) -> Frame:
+    energy = _label(atoms, origin, keys.energy, ())
+    forces = _label(atoms, origin, keys.forces, (len(atoms), 3))
+    stress = _label(atoms, origin, keys.stress, (6,))
     config_type = str(atoms.info.get("config_type", ""))
     bare = atoms.copy()
     bare.calc = None
     return Frame(bare, origin, config_type, None if energy is None else float(energy), forces, stress)
 
 
+def _results(atoms: Atoms) -> dict[str, Any]:
+    """What a calculator has said already; foreign ones may keep it elsewhere."""
+    return getattr(atoms.calc, "results", {})
+
+
 def _label(atoms: Atoms, origin: str, key: str, shape: tuple[int, ...]) -> Array | None:
     if key == "none":
         return None
-    stores: list[dict[str, Any]] = [atoms.info, atoms.arrays, atoms.calc.results if atoms.calc else {}]
+    stores: list[dict[str, Any]] = [atoms.info, atoms.arrays, _results(atoms)]
     value = next((store[key] for store in stores if key in store), None)
     if value is None:
         return None

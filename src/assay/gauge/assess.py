@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 
-from assay.execution.progress import Stage
+from assay.ensembles.fit import keep_evaluations
+from assay.execution.run import Run
 from assay.execution.workers import Failure
-from assay.frames.frame import Frame, FrameError, Skipped
-from assay.frames.writing import frames_out
-from assay.gauge.annotate import annotated
+from assay.frames.frame import Frame, FrameError, Frames, Skipped
 from assay.gauge.batch import Scored, collect
 from assay.gauge.gauge import Gauge
 from assay.gauge.tiled_scorer import Blocks, stream
@@ -34,44 +32,47 @@ PICTURED = 12.0
 """Å around the riskiest atom of such a frame."""
 
 
-def assess_stream(
+def assess(
     gauge: Gauge,
-    frames: Iterable[Frame],
-    skipped: Skipped,
+    frames: Frames,
+    run: Run,
     *,
-    workers: int = 1,
-    out: str | Path | None = None,
-    stage: Stage | None = None,
     in_blocks: Blocks | None = None,
+    on_frame: Callable[[Frame, Scored], None] | None = None,
 ) -> tuple[Assessment, Atoms | None]:
-    """Assess frames as they come, writing each to `out`; also the frame with the riskiest atom, for a picture.
+    """Assess frames as they come; also the frame with the riskiest atom, for a picture.
 
-    Large frames are evaluated `in_blocks`. With such among them the assessment has what every frame has; what is
-    written of the others is not less for it.
+    | argument | meaning |
+    |---|---|
+    | in_blocks | how large frames are evaluated: with such among them the assessment has what every frame has |
+    | on_frame | gets every frame that could be evaluated, with all that was found of it |
+
+    Potentials that run see all frames once before, in batches. Raises `FrameError` where no frame could be evaluated.
     """
+    keep_evaluations(gauge.source, lambda: frames, workers=run.processes, total=None, stage=run.stage)
     scored: list[tuple[Frame, Scored]] = []
+    failed: Skipped = []
     worst: dict[str, Atoms] = {}  # by the array that the picture shows
     largest: dict[str, float] = {}
-    progress = stage("assessing", None) if stage else None
-    with frames_out(out) as write:
-        for frame, result in stream(gauge.scorer, frames, in_blocks, workers=workers, progress=progress):
-            if isinstance(result, Failure):
-                skipped.append((result.origin, result.reason))
-                continue
-            name, risk = _risk_of_atoms(gauge, frame, result)
-            if risk is not None and risk.max() > largest.get(name, -np.inf):
-                worst[name], largest[name] = _pictured(frame, name, risk), float(risk.max())
-            if out is not None:
-                write(annotated(gauge, frame, result))
-            bare = Atoms(numbers=frame.atoms.numbers)  # positions and other arrays of frames that are done are let go
-            scored.append((replace(frame, atoms=bare), result))
-        if not scored:  # before the file is written
-            first = ": ".join(skipped[0]) if skipped else "no frames"
-            raise FrameError(f"no frame could be evaluated; the first: {first}")
+    progress = run.stage("assessing")
+    for frame, result in stream(gauge.scorer, frames, in_blocks, workers=run.workers, progress=progress):
+        if isinstance(result, Failure):
+            failed.append((result.origin, result.reason))
+            continue
+        name, risk = _risk_of_atoms(gauge, frame, result)
+        if risk is not None and risk.max() > largest.get(name, -np.inf):
+            worst[name], largest[name] = _pictured(frame, name, risk), float(risk.max())
+        if on_frame:
+            on_frame(frame, result)
+        bare = Atoms(numbers=frame.atoms.numbers)  # positions and other arrays of frames that are done are let go
+        scored.append((replace(frame, atoms=bare), result))
+    failed = [*frames.skipped, *failed]
+    if not scored:
+        raise FrameError(f"no frame could be evaluated; the first: {': '.join(failed[0]) if failed else 'no frames'}")
     if gauge.bar and any(not result.spreads for _, result in scored):
         gauge = replace(gauge, bar="")
     scored = _in_common(scored)
-    assessment = gauge.assessment(collect(scored), tuple(skipped))
+    assessment = gauge.assessment(collect(scored), tuple(failed))
     first = next((name for name, level in assessment.scores if level == "atom"), "")
     return assessment, worst.get(first if assessment.batch.forces is None else FORCE_BAR)
 

@@ -16,7 +16,7 @@ from ase import Atoms
 
 from assay.calibration import BY_ORDER, Calibrator
 from assay.calibration.bar_name import BarName
-from assay.execution.workers import Failure, Progress, map_frames
+from assay.execution.workers import Failure, Progress, Workers, map_frames
 from assay.frames.frame import Frame, FrameError
 from assay.gauge import state
 from assay.gauge.batch import Scored, collect
@@ -93,13 +93,13 @@ class Gauge:
         return None if members_alone and not fitted else self.species
 
     def stream(
-        self, frames: Iterable[Frame], *, workers: int = 1, progress: Progress | None = None
+        self, frames: Iterable[Frame], *, workers: Workers = 1, progress: Progress | None = None
     ) -> Iterator[tuple[Frame, Scored | Failure]]:
         """Frames with what the scorer says of them, in order; frames that can't be evaluated give a `Failure`."""
         return map_frames(self.scorer, frames, workers=workers, progress=progress)
 
     def assess(
-        self, frames: Iterable[Frame | Atoms], *, workers: int = 1, progress: Progress | None = None
+        self, frames: Iterable[Frame | Atoms], *, workers: Workers = 1, progress: Progress | None = None
     ) -> Assessment:
         """Predictions, scores and error bars of frames; those that fail are listed in `failed`.
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.execution.workers import Failure, Progress, map_frames
+from assay.execution.workers import Failure, Progress, Workers, map_frames
 from assay.frames.frame import Frame, FrameError
 from assay.frames.species import known_species
 from assay.gauge.batch import Scored
@@ -62,7 +62,7 @@ def stream(
     frames: Iterable[Frame],
     how: Blocks | None,
     *,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress | None = None,
 ) -> Iterator[tuple[Frame, Scored | Failure]]:
     """Frames with what the scorer says of them, in order; with `how`, large ones one after the other in blocks."""
@@ -91,7 +91,7 @@ def score_in_blocks(
     frame: Frame,
     how: Blocks,
     *,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Scored | Failure:
     """Every score of atoms that needs features only, at all levels; with `how.forces` all scores of atoms, and forces.
@@ -194,7 +194,7 @@ def _in_blocks(
     frame: Frame,
     most: int,
     halo: float,
-    workers: int,
+    workers: Workers,
     progress: Callable[[int], None] | None,
 ) -> tuple[Columns, Columns, Columns]:
     """The columns of all atoms; raises `FrameError` for the first block that fails."""

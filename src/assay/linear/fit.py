@@ -9,7 +9,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.execution.workers import Failure, Progress, map_frames
+from assay.execution.workers import Failure, Progress, Workers, map_frames
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, FrameError, Skipped
 from assay.frames.splits import contiguous_blocks
@@ -46,7 +46,7 @@ def fit_linear(
     weights: Weights | None = None,
     groups: int = 20,
     seed: int = 0,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress | None = None,
     on_design: Callable[[Frame, Design], None] | None = None,
     failed: Skipped | None = None,

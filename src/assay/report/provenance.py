@@ -1,14 +1,31 @@
-"""`assay predict`: predictions, scores and error bars of frames, labelled or not."""
+"""How a report was made."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from assay.frames.frame import file_hash
-from assay.gauge.gauge import Gauge
-from assay.sources.frame_files import Paths, listed
 from assay.storage.provenance import versions
+
+
+class Made(Protocol):
+    """A gauge, as far as a report says how it was made."""
+
+    @property
+    def source(self) -> Labelled: ...
+
+    @property
+    def bar(self) -> str: ...
+
+    @property
+    def provenance(self) -> Mapping[str, Any]: ...
+
+
+class Labelled(Protocol):
+    """What has a name for people."""
+
+    @property
+    def label(self) -> str: ...
 
 
 def _of_members(told: Mapping[str, Any]) -> dict[str, str]:
@@ -25,8 +42,8 @@ def _of_members(told: Mapping[str, Any]) -> dict[str, str]:
     return lines
 
 
-def provenance(gauge: Gauge, frames: Paths, command: str | None) -> dict[str, str]:
-    """How a report was made, for people."""
+def provenance(gauge: Made, files: Mapping[str, str], command: str | None) -> dict[str, str]:
+    """How a report was made, for people; `files`: SHA-256 of each file of frames."""
     made = gauge.provenance
     lines = {
         "Potential": gauge.source.label,
@@ -38,7 +55,7 @@ def provenance(gauge: Gauge, frames: Paths, command: str | None) -> dict[str, st
         "Calibration": "{frames} frames, {atoms} atoms".format(**made["held_out"]) if "held_out" in made else "",
         **_of_members(made.get("members", {})),
         **{f"SHA-256 of {path}": digest for path, digest in made.get("files", {}).items()},
-        **{f"SHA-256 of {path}": file_hash(path) for path in listed(frames)},
+        **{f"SHA-256 of {path}": digest for path, digest in files.items()},
         "Versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
     }
     return {key: value for key, value in lines.items() if value}

@@ -1,33 +1,36 @@
-"""The frames to select from: read again and again, each structure once, those of the training set never."""
+"""The frames to select from: gone through again and again, each structure once, those of the training set never."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from assay.execution.workers import Failure, PerFrame, Progress, T, map_frames
-from assay.frames.frame import Frame, Skipped, content_hash
+from assay.execution.workers import Failure, PerFrame, Progress, T, Workers, map_frames
+from assay.frames.frame import Frame, Frames, Skipped, content_hash
 from assay.scores.d_optimality.exchange import Indices
 
 
 class Pool:
     """Frames that equal none before them, nor any of `known` (content hash → the frame that has it).
 
-    `read(failed)` reads them anew, and lists those that can't be read. The first reading fills `origins`,
-    `config_types` and `starts` (where the atoms of each begin, `(F+1,)`) of these frames, `repeated` (origin, what it
-    equals) and `failed` (origin, reason).
+    The first time, `origins`, `config_types` and `starts` (where the atoms of each begin, `(F+1,)`) of these frames are
+    filled, and `repeated` (origin, what it equals).
     """
 
-    def __init__(self, read: Callable[[Skipped], Iterator[Frame]], known: Mapping[str, str]) -> None:
-        self._read, self._known = read, known
-        self._bad: set[int] = set()
+    def __init__(self, frames: Frames, known: Mapping[str, str]) -> None:
+        self._frames, self._known = frames, known
+        self._bad: dict[int, tuple[str, str]] = {}
         self._first = True
         self.origins: list[str] = []
         self.config_types: list[str] = []
         self.starts: list[int] = [0]
         self.repeated: list[tuple[str, str]] = []
-        self.failed: Skipped = []
+
+    @property
+    def failed(self) -> Skipped:
+        """`(origin, reason)` of frames that can't be read or evaluated."""
+        return [*self._frames.skipped, *self._bad.values()]
 
     @property
     def usable(self) -> Indices:
@@ -37,7 +40,7 @@ class Pool:
     def frames(self) -> Iterator[Frame]:
         """Every structure once, in the order of the files."""
         seen = dict(self._known)
-        for frame in self._read(self.failed if self._first else []):
+        for frame in self._frames:
             digest = content_hash(frame.atoms)
             if digest in seen:
                 if self._first:
@@ -52,13 +55,12 @@ class Pool:
         self._first = False
 
     def map(
-        self, function: PerFrame[T], *, workers: int = 1, progress: Progress | None = None
+        self, function: PerFrame[T], *, workers: Workers = 1, progress: Progress | None = None
     ) -> Iterator[tuple[int, T]]:
         """Number and result of every frame that can be evaluated."""
         results = map_frames(function, self.frames(), workers=workers, progress=progress)
         for number, (_, result) in enumerate(results):
             if not isinstance(result, Failure):
                 yield number, result
-            elif number not in self._bad:
-                self._bad.add(number)
-                self.failed.append((result.origin, result.reason))
+            else:
+                self._bad.setdefault(number, (result.origin, result.reason))

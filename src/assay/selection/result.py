@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from assay.frames.formats.extxyz import frame_texts, is_extxyz, parse
+from assay.frames.frame import Frames
 
 MEASURES = ("gain", "grade", "score", "distance")
 
@@ -98,9 +97,9 @@ class Selection:
             "failed": [{"frame": origin, "reason": reason} for origin, reason in self.failed],
         }
 
-    def structures(self, pool: Iterable[str | Path]) -> Iterator[Atoms]:
-        """The frames, read again from the files of the pool, with what was found of each in `info` and `arrays`."""
-        originals = dict(_originals(pool, {frame.origin for frame in self.frames}))
+    def structures(self, pool: Frames) -> Iterator[Atoms]:
+        """The frames as the pool has them, with what was found of each in `info` and `arrays`."""
+        originals = pool.originals({frame.origin for frame in self.frames})
         for rank, frame in enumerate(self.frames, 1):
             yield self._annotated(originals[frame.origin], rank, frame)
 
@@ -112,18 +111,3 @@ class Selection:
             ranks[list(frame.atoms)] = frame.ranks
             atoms.set_array("selection_rank_of_atom", ranks)
         return atoms
-
-
-def _originals(paths: Iterable[str | Path], origins: set[str]) -> Iterator[tuple[str, Atoms]]:
-    """Frames as they stand in their files, with everything that they have."""
-    for path in map(Path, paths):
-        structures: Iterator[Atoms | str]
-        if is_extxyz(path):
-            structures = frame_texts(path)
-        else:
-            import ase.io  # slow to import
-
-            structures = ase.io.iread(path, ":")
-        for index, structure in enumerate(structures):
-            if (origin := f"{path}:{index}") in origins:
-                yield origin, parse(structure) if isinstance(structure, str) else structure

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from assay.execution.workers import PerFrame, T
+from assay.frames.frame import FrameError
 from assay.scores.d_optimality.exchange import Indices
 from assay.scores.protocol import FittedScore
 from assay.selection.by_random import at_random
@@ -16,8 +18,54 @@ from assay.selection.by_volume import maxvol
 from assay.selection.candidates import Candidates, Extends
 from assay.selection.diversity import Standard, farthest, to_nearest
 from assay.selection.pool import Pool
-from assay.selection.result import Selected
+from assay.selection.result import Selected, Selection
 from assay.selection.starting_set import TrainingSet
+
+By = Literal["maxvol", "score", "random"]
+
+
+def choose(
+    training: TrainingSet,
+    pool: Pool,
+    n: int,
+    *,
+    by: By = "maxvol",
+    score: str | None = None,
+    atoms: bool = False,
+    seed: int = 0,
+) -> Selection:
+    """The n frames (or atoms) of a pool that are most worth labelling, and what each adds.
+
+    `score` is the name of one for selection by score; `seed` is of the random one. Raises `FrameError` where no frame
+    could be selected, and `ValueError` for a score that there is not.
+    """  # fmt: skip
+    search = Search(training, pool, n, atoms)
+    name: str = by
+    if by == "maxvol":
+        chosen = search.by_maxvol()
+    elif by == "score":
+        fitted = training.score(score)
+        chosen, name = search.by_score(fitted), f"score:{fitted.name}"
+    else:
+        chosen = search.by_random(np.random.default_rng(seed))
+    if not chosen:
+        raise FrameError(_nothing(pool))
+    return Selection(
+        by=name,
+        requested=n,
+        frames=search.selected(chosen),
+        extending=sum(bool(each.gain) for each in chosen) if by == "maxvol" else None,
+        pool=len(pool.usable),
+        repeated=tuple(pool.repeated),
+        failed=tuple(pool.failed),
+    )
+
+
+def _nothing(pool: Pool) -> str:
+    reasons = [f"{len(pool.repeated)} equal training frames"] if pool.repeated else []
+    if pool.failed:
+        reasons.append(f"{len(pool.failed)} can't be used, the first: {': '.join(pool.failed[0])}")
+    return f"no frame to select: {'; '.join(reasons) or 'the pool is empty'}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from assay.execution.workers import Failure, PerFrame, Progress, T, map_frames
+from assay.execution.workers import Failure, PerFrame, Progress, T, Workers, map_frames
 from assay.frames.frame import Frame, FrameError, content_hash
 from assay.gauge.gauge import Gauge
 from assay.results.arrays import Array
@@ -94,12 +94,12 @@ class TrainingSet:
     species: tuple[str, ...]
     hashes: Mapping[str, str]
     frames: Callable[[], Iterator[Frame]] | None
-    workers: int
+    workers: Workers
     stage: Stage
 
     @classmethod
     def of_gauge(
-        cls, gauge: Gauge, frames: Callable[[], Iterator[Frame]] | None, workers: int, stage: Stage
+        cls, gauge: Gauge, frames: Callable[[], Iterator[Frame]] | None, workers: Workers, stage: Stage
     ) -> TrainingSet:
         """The frames that a gauge was fitted to, and those of training files."""
         hashes = dict.fromkeys(gauge.provenance.get("training_hashes", ()), "a training frame of the gauge")
@@ -112,7 +112,7 @@ class TrainingSet:
         source: Callable[[Sequence[str]], Source],
         frames: Callable[[], Iterator[Frame]] | None,
         pool: Callable[[], Iterator[Frame]],
-        workers: int,
+        workers: Workers,
         stage: Stage,
     ) -> TrainingSet:
         """Training files alone, or none; `source(species)` is made for the species of these, or of the pool."""

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from assay.calibration.jackknife_plus import jackknife_plus
-from assay.execution.progress import Stage
-from assay.execution.workers import Failure, map_frames
-from assay.frames.dataset import Survey
-from assay.frames.frame import FrameError, LabelKeys, Skipped
-from assay.linear.cross_conformal import CrossConformal, _Evaluate
-from assay.linear.fit import fit_linear, groups_of_frames
-from assay.linear.posteriors.leave_group_out import LeaveGroupOut
+from assay.execution.run import Run
+from assay.frames.frame import LabelKeys
+from assay.linear.cross_conformal import CrossConformal, cross_conformal_intervals
 from assay.linear.weights import Weights
-from assay.sources.frame_files import Paths, labelled
+from assay.sources.frame_files import Given, frames_of
 from assay.sources.registry import LINEAR, parse_spec
 
 
 def cross_conformal(
-    train: Paths,
-    frames: Paths,
+    train: Given,
+    frames: Given,
     *,
     source: str | dict[str, Any],
     level: float = 0.9,
     folds: int = 20,
     weights: Weights | None = None,
     keys: LabelKeys | None = None,
-    workers: int = 1,
-    stage: Stage | None = None,
+    run: Run = Run(),
 ) -> CrossConformal:
     """Fit a linear potential to all labels, and give its predictions intervals from fits that left a part of them out.
 
@@ -40,9 +32,9 @@ def cross_conformal(
     Parameters
     ----------
     train
-        files of labelled frames
+        labelled `ase.Atoms`, or files of them
     frames
-        what to predict; labels are not needed
+        what to predict, likewise; labels are not needed
     source
         of a linear potential, as in `assay.build`
     level
@@ -50,8 +42,10 @@ def cross_conformal(
         little (see there)
     folds
         K: contiguous blocks of file order within each config_type; fewer where memory or the number of frames asks so
-    weights, keys, workers, stage
+    weights, keys
         as in `assay.build`
+    run
+        how work is done; with `skip_bad`, bad frames are left out of `frames`, and listed
 
     Raises
     ------
@@ -65,60 +59,8 @@ def cross_conformal(
         raise ValueError(
             f"cross_conformal fits a linear potential ({', '.join(LINEAR)}), which {settings['source']!r} is not"
         )
-    if folds < 2 or not 0 < level < 1:
-        raise ValueError(f"{folds} folds and level {level}: at least 2 are needed, and a level between 0 and 1")
-    stage, keys = stage or (lambda name, total: None), keys or LabelKeys()
-    survey = Survey.fit(labelled(train, None, keys, None))
-    if len(survey) < 2:
-        raise FrameError(f"{len(survey)} training frame can't be divided in folds; give more")
     own = {key: value for key, value in settings.items() if key != "source"}
-    rows = LINEAR[settings["source"]].from_state(own).for_species(survey.species)
-    every = np.ones(len(survey), dtype=bool)
-    fold_of_frame = groups_of_frames(survey, every, rows.coefficients, folds)
-    count = int(fold_of_frame.max()) + 1
-    potential = fit_linear(
-        labelled(train, None, keys, None), survey, rows, chosen=every, posterior=LeaveGroupOut(count), weights=weights,
-        groups=folds, workers=workers, progress=stage("design rows and fit", len(survey)),
-    )  # fmt: skip
-
-    evaluate = _Evaluate(potential, survey.species)
-    energies, forces, fold_of_force = [], [], []
-    progress = stage("residuals", len(survey))
-    trained = map_frames(evaluate, labelled(train, None, keys, None), workers=workers, progress=progress)
-    for fold, (frame, told) in zip(fold_of_frame, trained, strict=True):
-        if isinstance(told, Failure):
-            raise FrameError(f"{told.origin}: {told.reason}")
-        assert told.energy_members is not None
-        assert told.forces_members is not None
-        assert frame.energy is not None
-        assert frame.forces is not None
-        energies.append((told.energy_members[fold] - frame.energy) / len(frame.atoms))
-        forces.append((told.forces_members[fold] - frame.forces).ravel())
-        fold_of_force.append(np.full(frame.forces.size, fold))
-
-    names, sizes, best, of_folds = [], [0], [], []
-    failed: Skipped = []
-    progress = stage("predicting", None)
-    new = labelled(frames, None, keys, None, "if present")
-    for frame, told in map_frames(evaluate, new, workers=workers, progress=progress):
-        if isinstance(told, Failure):
-            failed.append((told.origin, told.reason))
-            continue
-        n = len(frame.atoms)
-        names.append(frame.origin)
-        sizes.append(n)
-        best.append((np.array([told.energy]) / n, told.forces))
-        assert told.energy_members is not None
-        of_folds.append((told.energy_members[:, None] / n, told.forces_members))
-    if not names:
-        raise FrameError(f"no frame could be predicted; the first: {failed[0][1] if failed else 'no frames'}")
-    energy, force = (np.concatenate(column) for column in zip(*best, strict=True))
-    energy_of_folds, force_of_folds = (np.concatenate(column, axis=1) for column in zip(*of_folds, strict=True))
-    energy_low, energy_high = jackknife_plus(np.array(energies), fold_of_frame, energy_of_folds, level)
-    forces_low, forces_high = jackknife_plus(
-        np.concatenate(forces), np.concatenate(fold_of_force), force_of_folds, level
-    )
-    return CrossConformal(
-        tuple(names), np.cumsum(sizes), energy, energy_low, energy_high, force, forces_low, forces_high, level, count,
-        tuple(failed),
-    )  # fmt: skip
+    labelled = frames_of(train, keys=keys)
+    asked = frames_of(frames, keys=keys, labels="if present", skip_bad=run.skip_bad, memory=0)
+    rows = LINEAR[settings["source"]].from_state(own)
+    return cross_conformal_intervals(labelled, asked, rows, run, level=level, folds=folds, weights=weights)

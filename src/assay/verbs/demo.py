@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from assay.execution.progress import Stage
+from assay.execution.run import Run
 from assay.gauge.gauge import Gauge
 from assay.verbs.build import build
 from assay.verbs.evaluate import evaluate
@@ -29,23 +29,20 @@ def demo_data(name: str) -> Path:
     return Path(str(files("assay") / "demo_data" / "silicon-pbe" / f"{name}.extxyz.gz"))
 
 
-def demo(
-    *, report: str | Path | None = None, workers: int = 2, stage: Stage | None = None, command: str | None = None
-) -> Demo:
+def demo(*, report: str | Path | None = None, run: Run = Run("local:2"), command: str | None = None) -> Demo:
     """Fit quadratic SNAP to silicon-pbe, calibrate it, and judge it in and out of distribution.
 
     The report is on the out-of-distribution frames. Nothing fitted is shipped.
     """
+    command = command or "assay demo"
     built = build(
         demo_data("train"),
         source=SOURCE,
         heldout=demo_data("calibration"),
-        workers=workers,
-        stage=stage,
-        command=command or "assay demo",
+        workers=run.processes,
+        stage=run.stage,
+        command=command,
     )
-    test = evaluate(built.gauge, demo_data("test"), workers=workers, stage=stage)
-    ood = evaluate(
-        built.gauge, demo_data("ood"), workers=workers, stage=stage, report=report, command=command or "assay demo"
-    )
+    test = evaluate(built.gauge, demo_data("test"), run=run)
+    ood = evaluate(built.gauge, demo_data("ood"), run=run, report=report, command=command)
     return Demo(built.gauge, test, ood)

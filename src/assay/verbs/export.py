@@ -12,6 +12,7 @@ from assay.linear.export.pacemaker import write_pace
 from assay.linear.potential import LinearPotential
 from assay.scores.protocol import OfActiveSets
 from assay.sources.snap.rows import Snap
+from assay.verbs.loading import loaded
 
 FORMATS = {"snap": "snap", "ace": "pace"}
 """Kind of potential → the format that it has."""
@@ -37,7 +38,7 @@ def export(
     Returns the paths written. Raises `ValueError` for another format, more members than there are, or a source that
     is not a fitted SNAP or ACE potential.
     """
-    gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge)
+    gauge = loaded(gauge)
     if file_format not in (None, *FORMATS.values()):
         raise ValueError(f"unknown format {file_format!r}; there are {', '.join(FORMATS.values())}")
     source = gauge.source

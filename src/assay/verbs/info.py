@@ -8,11 +8,12 @@ from typing import Any
 
 from assay.gauge.gauge import Gauge
 from assay.sources.registry import LINEAR
+from assay.verbs.loading import loaded
 
 
 def info(gauge: Gauge | str | Path) -> dict[str, Any]:
     """Source, scores with thresholds, error bars and provenance of a gauge, as a JSON-ready dictionary."""
-    gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge)
+    gauge = loaded(gauge)
     thresholds: dict[str, dict[str, float]] = {}
     for (name, level), value in gauge.thresholds.items():
         thresholds.setdefault(name, {})[level] = value

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from assay.ensembles.fit import keep_evaluations
-from assay.execution.progress import Stage
-from assay.frames.frame import Frame, LabelKeys, Skipped
-from assay.gauge.assess import assess_stream
+from assay.execution.run import Run
+from assay.frames.frame import LabelKeys
+from assay.frames.writing import frames_out
+from assay.gauge.annotate import annotated
+from assay.gauge.assess import assess
 from assay.gauge.gauge import Gauge
-from assay.gauge.risk import risk_summary
+from assay.gauge.risk import BAR, QUANTILES, risk_summary
 from assay.gauge.tiled_scorer import Blocks
 from assay.report.provenance import provenance
 from assay.results.assessment import Assessment
-from assay.sources.frame_files import Paths, labelled
+from assay.sources.frame_files import Given, Paths, frames_of
 from assay.storage.files import require_folders, write_json
+from assay.verbs.loading import loaded
+
+__all__ = ["BAR", "BLOCK_ATOMS", "QUANTILES", "predict", "risk_summary"]
+
+BLOCK_ATOMS = Blocks.most
 
 
 def predict(
     gauge: Gauge | str | Path,
-    frames: Paths,
+    frames: Given,
     *,
     members: Paths | None = None,
     out: str | Path | None = None,
@@ -28,11 +34,9 @@ def predict(
     json_file: str | Path | None = None,
     keys: LabelKeys | None = None,
     species: Sequence[str] | None = None,
-    block_atoms: int = Blocks.most,
+    block_atoms: int = BLOCK_ATOMS,
     forces: bool = False,
-    workers: int = 1,
-    allow_import: tuple[str, ...] = (),
-    stage: Stage | None = None,
+    run: Run = Run(),
     command: str | None = None,
 ) -> Assessment:
     """Assess frames with a gauge, and write them with predictions, error bars and scores (scores alone where the source
@@ -44,6 +48,8 @@ def predict(
 
     Parameters
     ----------
+    frames
+        `ase.Atoms`, several of them, or files
     species
         chemical symbols of LAMMPS's atom types, in their order, for dumps and data files that don't say
     out
@@ -53,17 +59,20 @@ def predict(
         scores of atoms as arrays, of frames in `info`; `max_gamma`
     report, json_file
         a self-contained HTML page; a summary with the frames by risk
+    run
+        how work is done; frames that can't be used are left out in any case
     """
     require_folders(out, report, json_file)
-    gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
-    skipped: Skipped = []
-
-    def read(failed: Skipped) -> Iterator[Frame]:
-        return labelled(frames, members, keys or LabelKeys(), failed, labels="if present", species=species)
-
-    keep_evaluations(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
-    source, how = read(skipped), Blocks(block_atoms, forces)
-    assessment, worst = assess_stream(gauge, source, skipped, workers=workers, out=out, stage=stage, in_blocks=how)
+    gauge = loaded(gauge, run.allow_import)
+    asked = frames_of(
+        frames, members=members, keys=keys, species=species, labels="if present", skip_bad=True, memory=0
+    )  # fmt: skip
+    blocks = Blocks(block_atoms, forces)
+    with frames_out(out) as write:  # the file is there only if all of this goes well
+        assessment, worst = assess(
+            gauge, asked, run, in_blocks=blocks,
+            on_frame=None if out is None else lambda frame, scored: write(annotated(gauge, frame, scored)),
+        )  # fmt: skip
     if json_file is not None:
         write_json(json_file, risk_summary(assessment))
     if report is not None:
@@ -73,7 +82,7 @@ def predict(
             report,
             assessment,
             title="Prediction",
-            provenance=provenance(gauge, frames, command),
+            provenance=provenance(gauge, asked.files, command),
             training=gauge.training,
             worst=worst,
         )

@@ -2,53 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-import numpy as np
 from ase import Atoms
 
-from assay.execution.progress import Stage
-from assay.frames.frame import Frame, FrameError, LabelKeys
+from assay.execution.run import Run
+from assay.frames.frame import UNLABELLED, Frames
 from assay.frames.writing import frames_out
 from assay.gauge.gauge import Gauge
 from assay.selection.pool import Pool
 from assay.selection.result import Selection
-from assay.selection.search import Search
+from assay.selection.search import By, choose
 from assay.selection.starting_set import TrainingSet, source_of_features
 from assay.sources.capabilities import Source
 from assay.sources.features.callable import PythonCallable
 from assay.sources.features.file import Features, goes_by_order
-from assay.sources.frame_files import Paths, labelled, listed
+from assay.sources.frame_files import Given, Paths, frames_of
 from assay.sources.registry import parse_spec
 from assay.storage.files import require_folders, write_json
-
-By = Literal["maxvol", "score", "random"]
-UNLABELLED = LabelKeys("none", "none", "none")
-"""Labels play no part, and bad ones do no harm."""
+from assay.verbs.loading import loaded
 
 
 def select(
     gauge: Gauge | str | Path | None,
-    pool: Paths,
+    pool: Given,
     n: int,
     *,
     by: By = "maxvol",
     score: str | None = None,
     atoms: bool = False,
     source: str | dict[str, Any] | Callable[[Atoms], Any] | None = None,
-    train: Paths | None = None,
+    train: Given | None = None,
     members: Paths | None = None,
     train_members: Paths | None = None,
     species: Sequence[str] | None = None,
     out: str | Path | None = None,
     json_file: str | Path | None = None,
     seed: int = 0,
-    workers: int = 1,
-    allow_import: tuple[str, ...] = (),
-    stage: Stage | None = None,
+    run: Run = Run(),
 ) -> Selection:
     """The n frames (or atoms) of a pool that are most worth labelling, and what each adds.
 
@@ -60,7 +54,7 @@ def select(
     gauge
         a gauge; `None` with `source`: from features alone, without any fit
     pool
-        files of frames, labelled or not
+        `ase.Atoms`, several of them, or files; labelled or not
     by
         `maxvol`: each frame the one that raises the volume of the active sets most, starting from those of the gauge,
         or of `train`; when none does any more, those of the largest γ, with a gain of 0, found in another reading.
@@ -73,7 +67,7 @@ def select(
     source
         `name:key=value,…`, a TOML file, a dictionary with the key `source`, or a function of `ase.Atoms`
     train
-        files of training frames; with a gauge, in addition to those that it was fitted to
+        training frames; with a gauge, in addition to those that it was fitted to
     members, train_members
         features or members files of the pool and of `train`, one for each
     species
@@ -86,6 +80,8 @@ def select(
         the same without structures
     seed
         of `random`
+    run
+        how work is done; frames of the pool that can't be used are left out in any case
 
     Raises
     ------
@@ -101,32 +97,14 @@ def select(
         raise ValueError(f"unknown technique {by!r}; there are {', '.join(get_args(By))}")
     if score and by != "score":
         raise ValueError(f"score {score!r} is for selection by score, not by {by}")
-    stage = stage or (lambda name, total: None)
-    training = _training(gauge, source, pool, members, train, train_members, species, workers, allow_import, stage)
-    frames = Pool(lambda failed: labelled(pool, members, UNLABELLED, failed, "if present", species), training.hashes)
-    search = Search(training, frames, n, atoms)
-    name: str = by
-    if by == "maxvol":
-        chosen = search.by_maxvol()
-    elif by == "score":
-        fitted = training.score(score)
-        chosen, name = search.by_score(fitted), f"score:{fitted.name}"
-    else:
-        chosen = search.by_random(np.random.default_rng(seed))
-    if not chosen:
-        raise FrameError(_nothing(frames))
-    selection = Selection(
-        by=name,
-        requested=n,
-        frames=search.selected(chosen),
-        extending=sum(bool(each.gain) for each in chosen) if by == "maxvol" else None,
-        pool=len(frames.usable),
-        repeated=tuple(frames.repeated),
-        failed=tuple(frames.failed),
-    )
+    asked = frames_of(
+        pool, members=members, keys=UNLABELLED, species=species, labels="if present", skip_bad=True
+    )  # fmt: skip
+    training = _training(gauge, source, asked, train, train_members, run)
+    selection = choose(training, Pool(asked, training.hashes), n, by=by, score=score, atoms=atoms, seed=seed)
     if out is not None:
         with frames_out(out) as append:
-            for structure in selection.structures(listed(pool)):
+            for structure in selection.structures(asked):
                 append(structure)
     if json_file is not None:
         write_json(json_file, selection.summary())
@@ -136,43 +114,27 @@ def select(
 def _training(
     gauge: Gauge | str | Path | None,
     source: str | dict[str, Any] | Callable[[Atoms], Any] | None,
-    pool: Paths,
-    members: Paths | None,
-    train: Paths | None,
+    pool: Frames,
+    train: Given | None,
     train_members: Paths | None,
-    species: Sequence[str] | None,
-    workers: int,
-    allow_import: tuple[str, ...],
-    stage: Stage,
+    run: Run,
 ) -> TrainingSet:
     if (gauge is None) == (source is None):
         raise ValueError("give either a gauge or a source")
-
-    def frames() -> Iterator[Frame]:
-        return labelled(train or (), train_members, UNLABELLED, None, "if present")
-
-    if gauge is not None:
-        gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
-        return TrainingSet.of_gauge(gauge, frames if train else None, workers, stage)
+    make: Callable[[Sequence[str]], Source] | None = None
     if callable(source):
         function = PythonCallable.of(source)
-        make: Callable[[Sequence[str]], Source] = lambda species: function  # noqa: E731
-    else:
-        assert source is not None
+        make = lambda species: function  # noqa: E731
+    elif source is not None:
         settings = parse_spec(source)
         file = settings.get("file", "") if settings["source"] == Features.kind else ""
         if file and goes_by_order(file):
             train_members, settings = train_members or file, {**settings, "file": ""}
-        make = partial(source_of_features, settings, allow_import=allow_import)
-
-    def unread() -> Iterator[Frame]:
-        return labelled(pool, members, UNLABELLED, [], "if present", species)
-
-    return TrainingSet.of_files(make, frames if train else None, unread, workers, stage)
-
-
-def _nothing(pool: Pool) -> str:
-    reasons = [f"{len(pool.repeated)} equal training frames"] if pool.repeated else []
-    if pool.failed:
-        reasons.append(f"{len(pool.failed)} can't be used, the first: {': '.join(pool.failed[0])}")
-    return f"no frame to select: {'; '.join(reasons) or 'the pool is empty'}"
+        make = partial(source_of_features, settings, allow_import=run.allow_import)
+    frames = None
+    if train is not None:
+        frames = partial(iter, frames_of(train, members=train_members, keys=UNLABELLED, labels="if present"))
+    if make is None:
+        assert gauge is not None
+        return TrainingSet.of_gauge(loaded(gauge, run.allow_import), frames, run.workers, run.stage)
+    return TrainingSet.of_files(make, frames, partial(iter, pool), run.workers, run.stage)

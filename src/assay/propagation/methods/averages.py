@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 
 from assay.execution.workers import Progress
-from assay.frames.frame import Frame, FrameError, LabelKeys
-from assay.frames.reading import read_frames
+from assay.frames.frame import Frame, FrameError, Frames
 from assay.linear.potential import LinearPotential
 from assay.propagation.methods.observables import Observable
 from assay.propagation.methods.reweighting import BLOCKS, Estimator, Reweighted, require_temperature, reweight
 from assay.propagation.result import Propagated, PropertyResult
 from assay.results.arrays import Array
 
-UNLABELLED = LabelKeys("none", "none", "none")
-
 
 def averages(
     potential: LinearPotential,
     observables: Sequence[Observable],
     members: int,
-    trajectory: str | Path | Sequence[str | Path],
+    trajectory: Frames,
     temperature: float,
     *,
     estimator: Estimator = "exponential",
@@ -34,7 +30,7 @@ def averages(
 
     | argument | meaning |
     |---|---|
-    | trajectory | files of frames that were sampled with the best fit, in their order, equilibrated |
+    | trajectory | frames that were sampled with the best fit, in their order, equilibrated |
     | temperature | K |
     | estimator | as in `reweight` |
     | progress | called with (frames done, 0) |
@@ -46,7 +42,7 @@ def averages(
     coefficients = np.vstack([potential.theta, potential.members[:members]])
     sizes, energies = list[int](), list[Array]()
     seen: list[list[Array]] = [[] for _ in observables]
-    for done, frame in enumerate(read_frames(trajectory, keys=UNLABELLED, labels="if present"), 1):
+    for done, frame in enumerate(trajectory, 1):
         energies.append(_energies(potential, frame, coefficients))
         sizes.append(len(frame.atoms))
         for values, each in zip(seen, observables, strict=True):
@@ -56,8 +52,8 @@ def averages(
             progress(done, 0)
     v, n = np.array(energies), np.array(sizes)
     if len(v) < 2 * BLOCKS:
-        files = [trajectory] if isinstance(trajectory, str | Path) else trajectory
-        raise ValueError(f"{', '.join(map(str, files))}: {len(v)} frames, needed {2 * BLOCKS} or more")
+        where = ", ".join(trajectory.files) or "the trajectory"
+        raise ValueError(f"{where}: {len(v)} frames, needed {2 * BLOCKS} or more")
     found = {}
     for values, each in zip(seen, observables, strict=True):
         if each.of is None:
