@@ -18,7 +18,8 @@ from assay.linear.posteriors import bootstrap
 from assay.linear.posteriors.bootstrap import Bootstrap
 from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
-from assay.results.design import Design, Predictions
+from assay.results.design import Design
+from assay.results.prediction import Prediction
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Rows:
     def coefficients(self) -> int:
         return len(self.species) + self.extra * self.repeat
 
-    def predictions(self, atoms: Atoms, coefficients: np.ndarray) -> Predictions:
+    def predictions(self, atoms: Atoms, coefficients: np.ndarray) -> Prediction:
         return self.design(atoms).predictions(coefficients)
 
     def design(self, atoms: Atoms) -> Design:

@@ -36,7 +36,7 @@ from assay.sources.committees.worker import read as read_message
 from assay.sources.committees.worker_process import WorkerProcess
 from assay.sources.recorded.members_file import attach_members
 from assay.sources.recorded.recorded import Recorded
-from assay.sources.registry import linear_source_from_state, parse_spec
+from assay.sources.registry import parse_spec, source_from_state
 
 LENNARD_JONES = "ase.calculators.lj.LennardJones"
 TWO = ("ase.calculators.emt.EMT", f"{LENNARD_JONES}(sigma=2.3, epsilon=0.4, rc=6.0)")
@@ -134,7 +134,7 @@ def test_a_spec_lists_members() -> None:
     committee = AseCommittee.from_toml(settings)
     assert [member.label for member in committee.members] == ["chgnet-0.3.0", "sevennet-7net-mf-0-PBE"]
     assert committee.members[1].arguments == {"what": "7net-mf-0", "modal": "PBE", "device": "cpu"}
-    assert committee.features == "chgnet-0.3.0"
+    assert committee.featured == "chgnet-0.3.0"
     assert AseCommittee.from_state(committee.state()) == committee
 
 
@@ -453,7 +453,7 @@ def test_a_corrector_in_a_gauge_starts_no_program(tmp_path: Path) -> None:
     state = {"model": f"chgnet:0.3.0@{program}", "components": 1}
     for named in ({"kind": "corrector"}, {"kind": "corrector", "source": "corrector"}):
         with pytest.raises((PermissionError, ValueError)):
-            linear_source_from_state({**named, **state}).told(bulk("Cu"))
+            source_from_state({**named, **state}).told(bulk("Cu"))
     assert not mark.exists()
 
 

@@ -25,10 +25,7 @@ from assay.scores.features.training import TrainingFeatures
 from assay.scores.members.heterogeneous import with_weights
 from assay.scores.protocol import FittedScore
 from assay.scores.registry import COMMITTEE, FROM_FEATURES, OF_LIKE_MEMBERS, checked_names
-from assay.sources.capabilities import LinearSource, Source
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import member_names
+from assay.sources.capabilities import HasMembers, LinearSource, Source
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def fit_linear_methods(
 
 
 def fit_committee_methods(
-    source: AseCommittee | Recorded,
+    source: HasMembers,
     frames: Callable[[], Iterator[Frame]],
     members: MemberChoice,
     *,
@@ -98,8 +95,7 @@ def fit_committee_methods(
     Parameters as in `assay.ensembles.fit.fit_members`; `scores`, `extra`, `clusters` as in `assay.compare`. Raises
     `ValueError` for a score that needs features where there are none.
     """
-    featured = isinstance(source, AseCommittee) and bool(source.features)
-    several = len(member_names(source)) > 1
+    featured, several = bool(source.featured), len(source.member_names) > 1
     names = checked_names(scores or (*(COMMITTEE if several else ()), *(FROM_FEATURES if featured else ())))
     fits = _fits(names, clusters, extra)
     if fits and not featured:
@@ -113,7 +109,7 @@ def fit_committee_methods(
     )  # fmt: skip
     seconds = time.perf_counter() - started
     if fits:
-        training.energy_errors = seen.energy_errors(fitted.source, member_names(source))
+        training.energy_errors = seen.energy_errors(fitted, source.member_names)
     methods = committee_methods({"": slice(0, fitted.count)}, {}, names)
     scored = with_weights([each.score for each in methods if each.score is not None], fitted.weights)
     methods = [replace(m, score=s) for m, s in zip(methods, scored, strict=True)]

@@ -33,10 +33,7 @@ from assay.results.error_bars import ErrorBar
 from assay.results.score import Key, Score
 from assay.scores.protocol import FittedScore
 from assay.scores.registry import FROM_DERIVATIVES, FROM_FEATURES, LOGARITHMS, score_from_state
-from assay.sources.capabilities import Source
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import Referenced
+from assay.sources.capabilities import HasMembers, Source
 from assay.storage.archive import GaugeFileError, load_state, save_state
 
 if TYPE_CHECKING:
@@ -97,7 +94,7 @@ class Gauge:
         What is fitted to features knows the training frames' alone. Energy references say for themselves what they
         lack.
         """
-        members_alone = isinstance(self.source, AseCommittee | Recorded | Referenced)
+        members_alone = isinstance(self.source, HasMembers)
         fitted = any(score.name in FROM_FEATURES or score.name in FROM_DERIVATIVES for score in self.scores)
         return None if members_alone and not fitted else self.species
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from assay.ensembles.fit import keep_evaluations
 from assay.execution.progress import Stage
 from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, content_hash, file_hash
 from assay.gauge.batch import Batch
 from assay.gauge.gauge import Gauge
 from assay.results.assessment import NO_PREDICTIONS
+from assay.sources.capabilities import prepare
 from assay.sources.frame_files import Paths, labelled, listed
 from assay.storage.files import require_folders
 
@@ -47,7 +47,7 @@ def calibrate(
     def read(failed: Skipped | None) -> Iterator[Frame]:
         return labelled(frames, members, keys or LabelKeys(), failed)
 
-    keep_evaluations(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
+    prepare(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
     stream = gauge.stream(
         read(skipped),
         workers=workers,

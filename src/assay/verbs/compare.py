@@ -19,19 +19,19 @@ from assay.comparison.recommendation import recommendation
 from assay.comparison.result import compared
 from assay.comparison.sets import CALIBRATION, TRAINING, FrameSets, by_name
 from assay.comparison.split import Split
-from assay.ensembles.fit import MemberChoice, keep_evaluations
+from assay.ensembles.fit import MemberChoice
 from assay.execution.progress import Stage
 from assay.frames.frame import FrameError, LabelKeys, file_hash
 from assay.gauge.batch import Batch
 from assay.gauge.gauge import Gauge
-from assay.gauge.training_pass import committee_source
 from assay.linear.posteriors.registry import posterior_from_spec
 from assay.linear.weights import Weights
 from assay.metrics import rmse
 from assay.report.kit.plotting import require_plotting
 from assay.scores.protocol import FittedScore
+from assay.sources.capabilities import HasMembers, LinearSource, NamedByFrames, prepare
 from assay.sources.frame_files import Paths, listed
-from assay.sources.registry import LINEAR, feature_source, parse_spec
+from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import require_folders, write_json
 from assay.storage.provenance import versions
 
@@ -47,7 +47,7 @@ def compare(
     train: Paths,
     tests: Mapping[str, Paths] | Sequence[str | Path] | str | Path,
     *,
-    source: str | dict[str, Any],
+    source: GivenSource,
     calibration: Paths | None = None,
     train_members: Paths | None = None,
     calibration_members: Paths | None = None,
@@ -123,8 +123,8 @@ def compare(
         raise ValueError(f"{resamples} resamples give no intervals of 95 %: at least {FEWEST_RESAMPLES} are needed")
     if not r_cut > 0:
         raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
-    settings = parse_spec(source)
-    if feature_source(settings, allow_import) is not None:
+    given, settings = given_source(source, allow_import)
+    if not isinstance(given, LinearSource | HasMembers):
         raise ValueError(NO_ERRORS)
     drawn_from = [posterior_from_spec(each, ensemble_size) for each in posteriors]
     test_sets = by_name(tests)
@@ -147,17 +147,18 @@ def compare(
         raise FrameError("one calibration frame: bars are fitted to one half of the frames and judged on the other")
 
     left_out = sets.skipped.get(TRAINING)
-    if settings["source"] in LINEAR:
-        own = {key: value for key, value in settings.items() if key != "source"}
+    if isinstance(given, LinearSource):
         fitted = fit_linear_methods(
-            sets.training(), sets.survey, LINEAR[settings["source"]].from_state(own).for_species(sets.survey.species),
+            sets.training(), sets.survey, given.for_species(sets.survey.species),
             scores=scores, extra=extra or {}, clusters=clusters, posteriors=drawn_from, chosen=sets.fitted,
             weights=weights or Weights(), seed=seed, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
     else:
-        committee = committee_source(settings, sets.training, sets.keys, allow_import)
+        if isinstance(given, NamedByFrames):
+            given = given.for_frame(next(sets.training()).atoms, sets.keys)
+            settings["models"] = list(given.member_names)
         fitted = fit_committee_methods(
-            committee, sets.training, MemberChoice().with_settings(settings), scores=scores, extra=extra or {},
+            given, sets.training, MemberChoice(), scores=scores, extra=extra or {},
             clusters=clusters, chosen=sets.fitted, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
 
@@ -167,9 +168,7 @@ def compare(
     gauge = Gauge(fitted.source, judges, r_cut, "", sets.survey.species)
     batches: dict[str, Batch] = {}
     for name in sets.judged:
-        keep_evaluations(
-            fitted.source, partial(sets.frames, name), workers=workers, total=len(sets.hashes[name]), stage=stage
-        )
+        prepare(fitted.source, partial(sets.frames, name), workers=workers, total=len(sets.hashes[name]), stage=stage)
         progress = stage(f"evaluating {name}", len(sets.hashes[name]))
         scored, failed = Gauge.split(gauge.stream(sets.frames(name), workers=workers, progress=progress))
         if failed and not skip_bad:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from assay.calibration.jackknife_plus import jackknife_plus
@@ -15,15 +13,16 @@ from assay.linear.cross_conformal import CrossConformal, _Evaluate
 from assay.linear.fit import fit_linear, groups_of_frames
 from assay.linear.posteriors.leave_group_out import LeaveGroupOut
 from assay.linear.weights import Weights
+from assay.sources.capabilities import LinearSource
 from assay.sources.frame_files import Paths, labelled
-from assay.sources.registry import LINEAR, parse_spec
+from assay.sources.registry import GivenSource, given_source
 
 
 def cross_conformal(
     train: Paths,
     frames: Paths,
     *,
-    source: str | dict[str, Any],
+    source: GivenSource,
     level: float = 0.9,
     folds: int = 20,
     weights: Weights | None = None,
@@ -60,19 +59,16 @@ def cross_conformal(
     ValueError
         a source that is no linear potential, an impossible level, or fewer than two folds
     """
-    settings = parse_spec(source)
-    if settings["source"] not in LINEAR:
-        raise ValueError(
-            f"cross_conformal fits a linear potential ({', '.join(LINEAR)}), which {settings['source']!r} is not"
-        )
+    given, _ = given_source(source)
+    if not isinstance(given, LinearSource):
+        raise ValueError(f"cross_conformal fits a linear potential such as snap or ace, which {given.kind!r} is not")
     if folds < 2 or not 0 < level < 1:
         raise ValueError(f"{folds} folds and level {level}: at least 2 are needed, and a level between 0 and 1")
     stage, keys = stage or (lambda name, total: None), keys or LabelKeys()
     survey = Survey.fit(labelled(train, None, keys, None))
     if len(survey) < 2:
         raise FrameError(f"{len(survey)} training frame can't be divided in folds; give more")
-    own = {key: value for key, value in settings.items() if key != "source"}
-    rows = LINEAR[settings["source"]].from_state(own).for_species(survey.species)
+    rows = given.for_species(survey.species)
     every = np.ones(len(survey), dtype=bool)
     fold_of_frame = groups_of_frames(survey, every, rows.coefficients, folds)
     count = int(fold_of_frame.max()) + 1

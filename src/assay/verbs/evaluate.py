@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.ensembles.fit import keep_evaluations
 from assay.evaluation.summary import evaluation
 from assay.execution.progress import Stage
 from assay.frames.frame import Frame, LabelKeys, Skipped, content_hash
@@ -19,6 +18,7 @@ from assay.gauge.gauge import Gauge
 from assay.regions.neighbourhoods import coordination
 from assay.report.provenance import provenance
 from assay.results.assessment import NO_PREDICTIONS
+from assay.sources.capabilities import prepare
 from assay.sources.frame_files import Paths, labelled
 from assay.storage.files import require_folders, write_json
 
@@ -67,7 +67,7 @@ def evaluate(
                 neighbours[frame.origin] = coordination(frame.atoms, gauge.r_cut)
             yield frame
 
-    keep_evaluations(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
+    prepare(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
     assessment, worst = assess_stream(gauge, counted(), skipped, workers=workers, stage=stage)
     counted_neighbours = np.concatenate([neighbours[name] for name in assessment.names])
     result = evaluation(assessment, gauge.constant_bar, counted_neighbours)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from assay.ensembles.fit import keep_evaluations
 from assay.execution.progress import Stage
 from assay.frames.frame import Frame, LabelKeys, Skipped
 from assay.gauge.assess import assess_stream
@@ -14,6 +13,7 @@ from assay.gauge.risk import risk_summary
 from assay.gauge.tiled_scorer import Blocks
 from assay.report.provenance import provenance
 from assay.results.assessment import Assessment
+from assay.sources.capabilities import prepare
 from assay.sources.frame_files import Paths, labelled
 from assay.storage.files import require_folders, write_json
 
@@ -61,7 +61,7 @@ def predict(
     def read(failed: Skipped) -> Iterator[Frame]:
         return labelled(frames, members, keys or LabelKeys(), failed, labels="if present", species=species)
 
-    keep_evaluations(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
+    prepare(gauge.source, lambda: read([]), workers=workers, total=None, stage=stage)
     source, how = read(skipped), Blocks(block_atoms, forces)
     assessment, worst = assess_stream(gauge, source, skipped, workers=workers, out=out, stage=stage, in_blocks=how)
     if json_file is not None:

@@ -11,7 +11,6 @@ from ase.calculators.calculator import Calculator
 
 from assay.execution.progress import Stage
 from assay.gauge.gauge import Gauge
-from assay.linear.potential import LinearPotential
 from assay.propagation.methods.averages import averages
 from assay.propagation.methods.choice import Method, member_count, propagated, require_once, require_resampling
 from assay.propagation.methods.observables import observable_from_spec
@@ -25,7 +24,7 @@ from assay.propagation.result import Propagation
 from assay.propagation.tables import write_csv, write_latex
 from assay.report.kit.plotting import require_plotting
 from assay.report.provenance import provenance
-from assay.sources.capabilities import Source
+from assay.sources.capabilities import HasCoefficients, Source
 from assay.sources.frame_files import Paths, listed
 from assay.storage.files import require_folders, write_json
 
@@ -169,7 +168,7 @@ def _reweighted(
 ) -> Propagation:
     if trajectory is None or temperature is None:
         raise ValueError("the method reweight needs a trajectory of the best fit and its temperature")
-    if not isinstance(source, LinearPotential):
+    if not isinstance(source, HasCoefficients):
         raise ValueError(f"the method reweight needs a linear potential, and this is none: {source.label}")
     if other := [str(each) for each in asked if not isinstance(each, str)]:
         raise ValueError(f"the method reweight takes observables by name, not {', '.join(other)}")

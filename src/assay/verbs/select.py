@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-from ase import Atoms
 
 from assay.execution.progress import Stage
 from assay.frames.frame import Frame, FrameError, LabelKeys
@@ -18,11 +17,9 @@ from assay.selection.pool import Pool
 from assay.selection.result import Selection
 from assay.selection.search import Search
 from assay.selection.starting_set import TrainingSet, source_of_features
-from assay.sources.capabilities import Source
-from assay.sources.features.callable import PythonCallable
-from assay.sources.features.file import Features, goes_by_order
+from assay.sources.capabilities import ByOrder
 from assay.sources.frame_files import Paths, labelled, listed
-from assay.sources.registry import parse_spec
+from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import require_folders, write_json
 
 By = Literal["maxvol", "score", "random"]
@@ -38,7 +35,7 @@ def select(
     by: By = "maxvol",
     score: str | None = None,
     atoms: bool = False,
-    source: str | dict[str, Any] | Callable[[Atoms], Any] | None = None,
+    source: GivenSource | None = None,
     train: Paths | None = None,
     members: Paths | None = None,
     train_members: Paths | None = None,
@@ -135,7 +132,7 @@ def select(
 
 def _training(
     gauge: Gauge | str | Path | None,
-    source: str | dict[str, Any] | Callable[[Atoms], Any] | None,
+    source: GivenSource | None,
     pool: Paths,
     members: Paths | None,
     train: Paths | None,
@@ -154,16 +151,12 @@ def _training(
     if gauge is not None:
         gauge = gauge if isinstance(gauge, Gauge) else Gauge.load(gauge, allow_import=allow_import)
         return TrainingSet.of_gauge(gauge, frames if train else None, workers, stage)
-    if callable(source):
-        function = PythonCallable.of(source)
-        make: Callable[[Sequence[str]], Source] = lambda species: function  # noqa: E731
-    else:
-        assert source is not None
-        settings = parse_spec(source)
-        file = settings.get("file", "") if settings["source"] == Features.kind else ""
-        if file and goes_by_order(file):
-            train_members, settings = train_members or file, {**settings, "file": ""}
-        make = partial(source_of_features, settings, allow_import=allow_import)
+    assert source is not None
+    given, _ = given_source(source, allow_import)
+    if isinstance(given, ByOrder):
+        by_order, given = given.detached()
+        train_members = train_members or by_order or None
+    make = partial(source_of_features, given)
 
     def unread() -> Iterator[Frame]:
         return labelled(pool, members, UNLABELLED, [], "if present", species)

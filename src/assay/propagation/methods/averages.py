@@ -11,17 +11,17 @@ from ase import Atoms
 from assay.execution.workers import Progress
 from assay.frames.frame import Frame, FrameError, LabelKeys
 from assay.frames.reading import read_frames
-from assay.linear.potential import LinearPotential
 from assay.propagation.methods.observables import Observable
 from assay.propagation.methods.reweighting import BLOCKS, Estimator, Reweighted, require_temperature, reweight
 from assay.propagation.result import Propagated, PropertyResult
 from assay.results.arrays import Array
+from assay.sources.capabilities import HasCoefficients
 
 UNLABELLED = LabelKeys("none", "none", "none")
 
 
 def averages(
-    potential: LinearPotential,
+    potential: HasCoefficients,
     observables: Sequence[Observable],
     members: int,
     trajectory: str | Path | Sequence[str | Path],
@@ -72,11 +72,12 @@ def averages(
     return found
 
 
-def _energies(potential: LinearPotential, frame: Frame, coefficients: Array) -> Array:
+def _energies(potential: HasCoefficients, frame: Frame, coefficients: Array) -> Array:
     try:
-        energies = potential.rows.predictions(frame.atoms, coefficients).energies
+        energies = potential.rows.predictions(frame.atoms, coefficients).energy_members
     except FrameError as error:
         raise FrameError(f"{frame.origin}: {error}") from error
+    assert energies is not None
     if not np.isfinite(energies).all():
         raise FrameError(f"{frame.origin}: the potential gives an energy that is not finite")
     return energies
