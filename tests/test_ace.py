@@ -230,7 +230,7 @@ def test_features_are_those_of_the_design(name):
     atoms = frame(name)
     features = alloy().features(atoms)
     assert features == pytest.approx(alloy().design(atoms).features, rel=1e-11, abs=1e-12)
-    assert features.shape == (len(atoms), max(alloy().functions))
+    assert features.shape == (len(atoms), max(alloy().basis.functions))
 
 
 def test_features_are_pacemakers_projections(uneven_yaml):
