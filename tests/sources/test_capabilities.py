@@ -14,7 +14,7 @@ from assay.results.prediction import Prediction
 from assay.sources import capabilities
 from assay.sources.ace.basis import AceBasis
 from assay.sources.ace.rows import Ace
-from assay.sources.capabilities import HasMembers, Source, keeps_forces, running
+from assay.sources.capabilities import HasMembers, LinearSource, OnlyFeatures, Source, keeps_forces, running
 from assay.sources.committees.committee import AseCommittee
 from assay.sources.corrector import Corrector
 from assay.sources.features.callable import PythonCallable
@@ -70,6 +70,11 @@ def test_a_source_can_do_what_it_says_and_nothing_else(kind: str) -> None:
     source, can = CAN[kind]
     assert source.kind == kind
     assert {name for name in NAMES if isinstance(source, getattr(capabilities, name))} == can
+
+
+@pytest.mark.parametrize("source", [Snap(SnapSettings()), Ace(AceBasis()), Soap(), Recorded(())], ids=lambda s: s.kind)
+def test_what_it_can_do_is_known_before_the_frames_are(source: object) -> None:
+    assert isinstance(source, LinearSource | OnlyFeatures | HasMembers)
 
 
 def test_every_source_of_the_registry_is_in_this_table() -> None:

@@ -25,6 +25,7 @@ import assay
 from assay.frames.frame import Frame, FrameError
 from assay.frames.reading import read_frames
 from assay.gauge.gauge import Gauge
+from assay.results.prediction import Prediction
 from assay.sources.committees.cache import EvaluationCache, frame_key, opened_cache
 from assay.sources.committees.calculators import Member
 from assay.sources.committees.committee import AseCommittee
@@ -227,7 +228,7 @@ def test_two_processes_share_a_cache(cache: Path) -> None:
 
     def frames() -> Iterator[Frame]:
         for i, frame in enumerate(as_frames(copper(40))):
-            other.put("another", str(i), {"energy": 0.0, "forces": np.zeros((1, 3))})  # locked: raises
+            other.put("another", str(i), Prediction(0.0, np.zeros((1, 3))))  # locked: raises
             other.commit()
             yield frame
 
@@ -268,18 +269,21 @@ def test_charges_and_spin_are_part_of_a_frame(tmp_path: Path) -> None:
 
 def test_cache_of_features(tmp_path: Path) -> None:
     cache = EvaluationCache(tmp_path)
-    result = {"energy": -1.5, "forces": np.arange(6.0).reshape(2, 3)}
+    result = Prediction(-1.5, np.arange(6.0).reshape(2, 3))
     cache.put("m", "f", result)
     assert cache.has("m", "f")
     assert not cache.has("m", "f", features=True)
     assert cache.get("m", "f", features=True) is None
-    cache.put("m", "f", {**result, "features": np.ones((2, 4), np.float32)})
+    cache.put("m", "f", replace(result, features=np.ones((2, 4), np.float32)))
     again = EvaluationCache(tmp_path)
     cache.commit()
     found = again.get("m", "f", features=True)
     assert found is not None
-    assert found["features"].shape == (2, 4)
-    assert "stress" not in found
+    assert found.energy == -1.5
+    np.testing.assert_array_equal(found.forces, result.forces)
+    assert found.features is not None
+    assert (found.features.shape, found.features.dtype) == ((2, 4), np.float32)
+    assert found.stress is None
     again.forget("m")
     assert not again.has("m", "f")
 

@@ -152,7 +152,7 @@ class SnapSettings:
     @property
     def cutoff(self) -> float:
         """The largest distance at which any two species see each other, Å."""
-        return 2.0 * self.rcut * max(self.radii)
+        return 2.0 * self.rcut * max(self.radii, default=0.5)
 
     @property
     def zbl_range(self) -> tuple[float, float]:
