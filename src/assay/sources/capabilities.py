@@ -20,8 +20,8 @@ A source declares its `kind`, and whatever else it can:
 | `HasCoefficients` | is a fitted linear potential: rows, best fit and members |
 
 A source that wraps another one passes on what that can do; where that can't, it says so by an empty answer (no member
-that runs, nothing recorded), as protocols are of classes and not of objects. Whether an object keeps a protocol is found
-out by looking at its attributes, so that none of these may raise before the species or the members are known.
+that runs, nothing recorded), as protocols are of classes and not of objects. Whether an object keeps a protocol is
+found out by looking at its attributes, so that none of these may raise before the species or the members are known.
 """
 
 from __future__ import annotations

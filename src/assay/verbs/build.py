@@ -37,7 +37,6 @@ from assay.sources.capabilities import (
     HasCoefficients,
     HasMembers,
     LinearSource,
-    NamedByFrames,
     OnlyFeatures,
     Source,
     keeps_forces,
@@ -45,7 +44,7 @@ from assay.sources.capabilities import (
     running,
 )
 from assay.sources.frame_files import Paths, labelled, listed
-from assay.sources.registry import GivenSource, given_source
+from assay.sources.registry import GivenSource, given_source, with_members_of_frames
 from assay.storage.files import require_folders
 from assay.storage.provenance import versions
 
@@ -222,9 +221,7 @@ def build(
             workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
     else:
-        if isinstance(given, NamedByFrames):
-            given = given.for_frame(next(frames(train, train_members)).atoms, keys)
-            settings["models"] = list(given.member_names)
+        given = with_members_of_frames(given, settings, lambda: frames(train, train_members), keys)
         fitted_members, fitted_scores = fit_committee(
             given, lambda: frames(train, train_members), choice, members,
             bar_score=bar_score, chosen=fitted_frames, workers=workers, stage=stage, failed=left_out,

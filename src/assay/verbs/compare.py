@@ -29,9 +29,9 @@ from assay.linear.weights import Weights
 from assay.metrics import rmse
 from assay.report.kit.plotting import require_plotting
 from assay.scores.protocol import FittedScore
-from assay.sources.capabilities import HasMembers, LinearSource, NamedByFrames, prepare
+from assay.sources.capabilities import HasMembers, LinearSource, prepare
 from assay.sources.frame_files import Paths, listed
-from assay.sources.registry import GivenSource, given_source
+from assay.sources.registry import GivenSource, given_source, with_members_of_frames
 from assay.storage.files import require_folders, write_json
 from assay.storage.provenance import versions
 
@@ -154,9 +154,7 @@ def compare(
             weights=weights or Weights(), seed=seed, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
     else:
-        if isinstance(given, NamedByFrames):
-            given = given.for_frame(next(sets.training()).atoms, sets.keys)
-            settings["models"] = list(given.member_names)
+        given = with_members_of_frames(given, settings, sets.training, sets.keys)
         fitted = fit_committee_methods(
             given, sets.training, MemberChoice(), scores=scores, extra=extra or {},
             clusters=clusters, chosen=sets.fitted, workers=workers, stage=stage, failed=left_out,

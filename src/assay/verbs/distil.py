@@ -26,9 +26,9 @@ from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, LabelKeys, Skipped, content_hash, file_hash
 from assay.frames.writing import frames_out
 from assay.results.arrays import Array
-from assay.sources.capabilities import Exports, HasMembers, LinearSource, NamedByFrames, prepare
+from assay.sources.capabilities import Exports, HasMembers, LinearSource, prepare
 from assay.sources.frame_files import Paths, labelled, listed
-from assay.sources.registry import parse_spec, source_from_settings
+from assay.sources.registry import parse_spec, source_from_settings, with_members_of_frames
 from assay.storage.files import write_json
 from assay.storage.provenance import versions
 
@@ -125,9 +125,7 @@ def distil(
     source = source_from_settings(settings, allow_import)
     if not isinstance(source, HasMembers):
         raise ValueError(f"teachers are potentials that run or are recorded, and {source.kind!r} is neither")
-    if isinstance(source, NamedByFrames):
-        source = source.for_frame(next(labelled(pool, members, keys, [], "if present")).atoms, keys)
-        settings["models"] = list(source.member_names)
+    source = with_members_of_frames(source, settings, lambda: labelled(pool, members, keys, [], "if present"), keys)
     names = source.member_names
     if len(names) < 2:
         raise ValueError(f"one teacher ({names[0]}) has nobody to disagree with; give two or more")
