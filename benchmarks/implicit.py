@@ -37,6 +37,7 @@ from assay.propagation.methods.implicit import Response, stationary_states
 from assay.propagation.properties.relaxation import relaxed
 from assay.propagation.property import State, Stationary
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 SPEED, DEVIATION = 50.0, 0.04
 MEMBERS = 500
@@ -55,7 +56,7 @@ def labelled(quick: bool) -> tuple[list[Frame], dict[str, str]]:
 
 def fitted(frames: list[Frame], quick: bool) -> LinearPotential:
     species = tuple(sorted({symbol for frame in frames for symbol in frame.atoms.symbols}))
-    source = Snap(species=species, twojmax=6 if quick else 8, rcut=4.7)
+    source = Snap(SnapSettings(species=species, twojmax=6 if quick else 8, rcut=4.7))
     return fit_linear(
         frames,
         Survey.fit(frames),
@@ -97,8 +98,8 @@ def run(quick: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
         own, theirs = timed(ours), timed(peer)
         scale = MEMBERS / len(chosen)
         pairs.append((own, type(theirs)(theirs.wall * scale, theirs.cpu * scale)))
-    perfect = potential.rows.predictions(cell, potential.members).energies * len(atoms) / len(cell)
-    unrelaxed = potential.rows.predictions(atoms, potential.members).energies - perfect
+    perfect = potential.rows.predictions(cell, potential.members).energy_members * len(atoms) / len(cell)
+    unrelaxed = potential.rows.predictions(atoms, potential.members).energy_members - perfect
     states = [responses[-1].trusted(m) for m in range(MEMBERS)]
     found = np.array([each.energy if isinstance(each, State) else np.nan for each in states]) - perfect
     exact = np.array([minimised[m].energy for m in chosen]) - perfect[chosen]

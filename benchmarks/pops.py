@@ -41,8 +41,10 @@ from assay.frames.reading import read_frames
 from assay.linear.normal_equations import NormalEquations
 from assay.linear.posteriors.bayesian_ridge import BayesianRidge
 from assay.linear.posteriors.pops import Corrections, Hypercube
+from assay.sources.ace.basis import AceBasis
 from assay.sources.ace.rows import Ace
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 SPEED, MEMORY, RIDGE, MEMBERS = 5.0, 0.3, 2.5, 1.5
 DRAWN = 100
@@ -54,12 +56,14 @@ CONSTANT = -12.9
 def source(quick: bool) -> Ace:
     """761 functions; 300 for a quick look."""
     if quick:
-        return Ace(("W",))
+        return Ace(AceBasis(("W",)))
     return Ace(
-        ("W",),
-        number_of_functions_per_element=945,
-        nradmax_by_orders=(15, 6, 4, 3, 2, 2),
-        lmax_by_orders=(0, 4, 3, 2, 1, 0),
+        AceBasis(
+            ("W",),
+            number_of_functions_per_element=945,
+            nradmax_by_orders=(15, 6, 4, 3, 2, 2),
+            lmax_by_orders=(0, 4, 3, 2, 1, 0),
+        )
     )
 
 
@@ -153,7 +157,7 @@ def many_members(quick: bool) -> list[dict[str, Any]]:
     """500 members' predictions against one member's, by the rows and by `pair_style snap`."""
     frames = read(data_files()[1], ":40" if quick else ":")
     frame = min(frames, key=lambda each: abs(len(each) - 128))
-    snap = Snap(("W",), twojmax=6 if quick else 8, quadratic=True)
+    snap = Snap(SnapSettings(("W",), twojmax=6 if quick else 8, quadratic=True))
     members = 1e-3 * np.random.default_rng(0).normal(size=(500, snap.coefficients))
     snap.predictions(frame, members)
     pairs = paired(lambda: snap.predictions(frame, members), lambda: snap.predictions(frame, members[:1]), 9)

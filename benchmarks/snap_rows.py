@@ -35,6 +35,7 @@ from assay.frames.reading import read_frames
 from assay.results.design import Design
 from assay.sources.lammps import import_lammps, lammps_box
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 LIMIT = 1.15
 SPEED_UP = 1.8
@@ -78,9 +79,9 @@ class Bare:
         run = f"""mass * 1.0
             neighbor 0.0 bin
             neigh_modify one 20000 page 400000
-            pair_style zero {self.source.rcut}
+            pair_style zero {self.source.settings.rcut}
             pair_coeff * *
-            compute snap all snap {self.source.compute_arguments()}
+            compute snap all snap {self.source.settings.compute_arguments()}
             run 0 post no"""
         return setup, len(atoms), list(range(1, len(atoms) + 1)), types, positions.ravel().tolist(), run
 
@@ -114,7 +115,7 @@ def agreement(source: Snap, bare: Bare, frame: Frame) -> float:
 def run(quick: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
     frames, data = labelled(quick)
     species = sorted({symbol for frame in frames for symbol in frame.atoms.symbols})
-    source = Snap(species=tuple(species), twojmax=8, rcut=5.0, quadratic=True)
+    source = Snap(SnapSettings(species=tuple(species), twojmax=8, rcut=5.0, quadratic=True))
     some = frames[:: 4 if quick else 1]
     names = (
         f"rows, one worker: {described(source, some)}",

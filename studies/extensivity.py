@@ -56,6 +56,7 @@ from assay.regions.neighbours import close_pairs
 from assay.results.arrays import Array
 from assay.results.error_bars import Gaussian
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 DIVISIONS = 5
 MEMBERS = 16
@@ -271,14 +272,14 @@ def linear(name: str, source: Snap, frames: Sequence[Frame], small: int, large: 
 def cases(data: Path, quick: bool) -> Iterator[Case]:
     shipped = files("assay") / "demo_data" / "silicon-pbe"
     parts = [Path(str(shipped / f"{part}.extxyz.gz")) for part in ("train", "calibration", "test", "ood")]
-    yield from linear("silicon-pbe", Snap(twojmax=6, rcut=5.0), list(read_frames(parts)), 8, 12)
+    yield from linear("silicon-pbe", Snap(SnapSettings(twojmax=6, rcut=5.0)), list(read_frames(parts)), 8, 12)
     yield universal(data)
     if quick:
         return
     alloy = list(read_frames([data / f"{MOW}.extxyz.gz"]))
-    yield from linear("Mo–W", Snap(twojmax=6, rcut=4.7), alloy, 16, 34)
+    yield from linear("Mo–W", Snap(SnapSettings(twojmax=6, rcut=4.7)), alloy, 16, 34)
     tungsten = list(read_frames([data / f"{name}.extxyz.gz" for name in TUNGSTEN]))
-    yield from linear("tungsten", Snap(twojmax=6, rcut=4.7), tungsten, 54, 80)
+    yield from linear("tungsten", Snap(SnapSettings(twojmax=6, rcut=4.7)), tungsten, 54, 80)
 
 
 def averaged(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

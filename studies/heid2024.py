@@ -48,6 +48,7 @@ from assay.metrics.committees import mean_of_ratios, published_ratio, ratio_of_m
 from assay.regions.neighbourhoods import frame_max, frame_mean, neighbourhood_mean
 from assay.results.arrays import Array
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 R_CUT = 5.0
 MEMBERS = 10
@@ -219,16 +220,18 @@ def committees(data: Path, quick: bool) -> Iterator[Committee]:
     def of(*names: str) -> list[Frame]:
         return list(read_frames([data / f"{name}.extxyz.gz" for name in names]))
 
-    yield from linear("silicon", Snap(twojmax=6, rcut=5.0), of(SILICON[0]), of(SILICON[1]))
-    yield from linear("ethanol", Snap(twojmax=6, rcut=4.0, chem=False), *divided(of(ETHANOL), 0.5))
+    yield from linear("silicon", Snap(SnapSettings(twojmax=6, rcut=5.0)), of(SILICON[0]), of(SILICON[1]))
+    yield from linear("ethanol", Snap(SnapSettings(twojmax=6, rcut=4.0, chem=False)), *divided(of(ETHANOL), 0.5))
     if quick:
         return
     alloy = of(MOW)
     known = [f for f in alloy if "Surface" not in f.config_type and "Test" not in f.config_type]
     train, rest = divided(known, 2 / 3)
-    yield from linear("Mo–W", Snap(twojmax=6, rcut=4.7), train, rest + [f for f in alloy if f not in known])
+    yield from linear(
+        "Mo–W", Snap(SnapSettings(twojmax=6, rcut=4.7)), train, rest + [f for f in alloy if f not in known]
+    )
     train, rest = divided(of(*TUNGSTEN[:2]), 2 / 3)
-    yield from linear("tungsten", Snap(twojmax=6, rcut=4.7), train, rest + of(TUNGSTEN[2]))
+    yield from linear("tungsten", Snap(SnapSettings(twojmax=6, rcut=4.7)), train, rest + of(TUNGSTEN[2]))
     yield universal(data)
 
 

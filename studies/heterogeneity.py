@@ -49,8 +49,8 @@ from assay.scores.features.training import TrainingFeatures, signature
 from assay.scores.protocol import FitOptions
 from assay.scores.rigidity.leverage import LeverageFold
 from assay.selection.starting_set import source_of_features
-from assay.sources.capabilities import Source
-from assay.sources.registry import LINEAR, parse_spec
+from assay.sources.capabilities import LinearSource, Source
+from assay.sources.registry import given_source
 
 SOURCE = (
     "ace:number_of_functions_per_element=945,nradmax_by_orders=[15,6,4,3,2,2],lmax_by_orders=[0,4,3,2,1,0],"
@@ -300,12 +300,11 @@ def run_case(
 ) -> dict[str, Any]:
     """One training set: every method's thresholds, flagged shares and AUROC."""
     survey = Survey.fit(read_frames(train))
-    settings = parse_spec(spec)
+    given, _ = given_source(spec)
     coefficients = None
-    source = source_of_features(settings, survey.species)
-    if settings["source"] in LINEAR and np.isfinite(survey.energy).all():
-        own = {key: value for key, value in settings.items() if key != "source"}
-        rows = LINEAR[settings["source"]].from_state(own).for_species(survey.species)
+    source = source_of_features(given, survey.species)
+    if isinstance(given, LinearSource) and np.isfinite(survey.energy).all():
+        rows = given.for_species(survey.species)
         chosen = np.ones(len(survey), bool)
         potential = fit_linear(
             read_frames(train, labels="needed"),

@@ -32,11 +32,11 @@ from liu_members import (
 )
 
 import assay
+from assay.ensembles.references import ReferenceFold
 from assay.frames.frame import Frame, file_hash
 from assay.metrics import rmse, spearman
 from assay.scores.members.deviations import member_deviations
 from assay.sources.capabilities import Source
-from assay.sources.energy_references import ReferenceFold
 from assay.verbs.distil import distil
 
 STUDENT, QUICK = "snap:twojmax=6,rcut=4.7", "snap:twojmax=4,rcut=4.7"

@@ -40,7 +40,6 @@ from assay.results.arrays import Array
 from assay.results.envelope import Envelope
 from assay.sources.committees.recording import record
 from assay.sources.corrector import Corrector
-from assay.sources.registry import linear_source_from_state
 
 MODELS = ('chgnet:0.3.0(entering="readout")', "chgnet:0.3.0", "sevennet:7net-0")
 PUBLISHED = {"model": "MACE-MPA-0", "features": 256, "frames": "MPtrj, 50:50", "envelope_violation": 0.01}
@@ -81,8 +80,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def one_model(name: str, frames: list[Frame], components: Sequence[int], splits: int) -> dict[str, Any]:
     """Errors of a potential as it is, and of its correctors."""
-    rows = linear_source_from_state({"kind": Corrector.kind, "model": name})
-    assert isinstance(rows, Corrector)
+    rows = Corrector(name)
     gaps = record(rows.potential, lambda: frames, total=len(frames), stage=_told)
     lost = {gap.origin for gap in gaps}
     frames = [frame for frame in frames if frame.origin not in lost]

@@ -31,12 +31,12 @@ from ase.io import write
 
 import assay
 from assay.ensembles.choice import choose_members
+from assay.ensembles.references import ReferenceFold
 from assay.ensembles.weights import weights_of_rmse
 from assay.frames.frame import Frame, content_hash, file_hash
 from assay.frames.splits import contiguous_blocks
 from assay.metrics import rmse, roc_auc, spearman, worst_decile
 from assay.scores.members.deviations import member_deviations
-from assay.sources.energy_references import ReferenceFold
 from assay.verbs.demo import demo_data
 
 PUBLISHED = {"chosen": 11, "of": 21, "spearman_tungsten_eleven": 0.959}

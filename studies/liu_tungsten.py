@@ -37,7 +37,7 @@ from assay.results.arrays import Array
 from assay.sources.capabilities import LinearSource
 from assay.sources.frame_files import FrameFiles
 from assay.sources.recorded.recorded import Recorded
-from assay.sources.registry import LINEAR, parse_spec
+from assay.sources.registry import parse_spec, source_from_settings
 
 RMSE = (0.23719, 0.243286, 0.24351, 0.253712, 0.2643, 0.27751, 0.350226, 0.48766, 0.49757, 0.50635, 0.5111)
 """Of the first eleven models on OMat24, eV/Å: Liu et al."""
@@ -77,8 +77,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     sets = label_sets(frames, told, known, uncertainty, weights)
     test = list(islice(assay.read_frames(folder / "C-periodic-defects.extxyz.gz", labels="needed"), 0, None, every))
     spec = args.student or (STUDENT.replace("twojmax=8", "twojmax=4") if args.quick else STUDENT)
-    settings = parse_spec(spec)
-    source = LINEAR[settings.pop("source")].from_state(settings).for_species(("W",))
+    rows = source_from_settings(parse_spec(spec))
+    assert isinstance(rows, LinearSource)
+    source = rows.for_species(("W",))
     part = parts(frames, args.seed)
     labels_done = time.perf_counter()
     theta, ridges = students(source, frames, told.offsets, [each.mixed.labels for each in sets], part, known)
@@ -206,7 +207,7 @@ def predict(source: LinearSource, frames: Sequence[Frame], theta: Array) -> list
     """What each of the coefficients `(…, P)` predicts, one evaluation of each frame for all."""
     flat = theta.reshape(-1, theta.shape[-1])
     told = [source.predictions(frame.atoms, flat) for frame in frames]
-    energy, forces = np.stack([each.energies for each in told], axis=1), [each.forces for each in told]
+    energy, forces = np.stack([each.energy_members for each in told], axis=1), [each.forces_members for each in told]
     stress = np.full((len(frames), 6), np.nan)
     return [PoolLabels(energy[n], np.concatenate([each[n] for each in forces]), stress) for n in range(len(flat))]
 
@@ -224,7 +225,7 @@ def errors_left_out(
     energy, forces = np.empty((sets, len(frames))), np.empty((sets, len(known.forces), 3))
     for j, frame in enumerate(frames):
         told = source.predictions(frame.atoms, theta[1 + part[j]])
-        energy[:, j], forces[:, offsets[j] : offsets[j + 1]] = told.energies, told.forces
+        energy[:, j], forces[:, offsets[j] : offsets[j + 1]] = told.energy_members, told.forces_members
     stress = np.full((len(frames), 6), np.nan)
     return [errors(frames, PoolLabels(energy[t], forces[t], stress), known) for t in range(sets)]
 

@@ -25,9 +25,11 @@ from assay.linear.fit import fit_linear
 from assay.linear.posteriors.bootstrap import Bootstrap
 from assay.regions.neighbourhoods import frame_max
 from assay.results.arrays import Array
-from assay.results.design import Design, Predictions
+from assay.results.design import Design
+from assay.results.prediction import Prediction
 from assay.scores.d_optimality.maxvol import active_set, grades
 from assay.scores.members.committee import largest_deviation
+from assay.sources.ace.basis import AceBasis
 from assay.sources.ace.rows import Ace
 
 TRAINING = ("A-elastic", "B-bulk-and-defects")
@@ -96,7 +98,7 @@ class Columns:
             features=self.features(frame),
         )
 
-    def predictions(self, frame: Atoms, coefficients: Array) -> Predictions:
+    def predictions(self, frame: Atoms, coefficients: Array) -> Prediction:
         return self.design(frame).predictions(coefficients)
 
     def features(self, frame: Atoms) -> Array:
@@ -139,8 +141,8 @@ class Model:
         self.energies, self.forces, self.features = {}, {}, {}  # eV/atom (N, F), eV/Å (N, A, 3), (A, D)
         for name, subset in subsets.items():
             told = [source.predictions(frame.atoms, theta) for frame in subset.frames]
-            self.energies[name] = np.stack([each.energies for each in told], axis=1) / np.diff(subset.offsets)
-            self.forces[name] = np.concatenate([each.forces for each in told], axis=1)
+            self.energies[name] = np.stack([each.energy_members for each in told], axis=1) / np.diff(subset.offsets)
+            self.forces[name] = np.concatenate([each.forces_members for each in told], axis=1)
             self.features[name] = np.concatenate([each.features for each in told])
         inside = self.force_error("training") <= tukey_fence(self.force_error("training"))
         trained = self.features["training"]
@@ -200,7 +202,7 @@ class Laboratory:
         self.training = [frame for name in TRAINING for frame in read[name]]
         self.test = Subset.of([frame for name in TEST for frame in read[name]])
         sizes = SIZES[:3] if quick else SIZES
-        self.bases = [Ace(number_of_functions_per_element=size, **BASIS) for size in sizes]
+        self.bases = [Ace(AceBasis(number_of_functions_per_element=size, **BASIS)) for size in sizes]
         started = time.perf_counter()
         self.designs = {}
         for frame, design in map_frames(Rows(self.bases[-1]), [*self.training, *self.test.frames], workers=workers):

@@ -42,6 +42,7 @@ from assay.frames.reading import read_frames
 from assay.linear.potential import LinearPotential
 from assay.results.design import Design
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 PUBLISHED = {"energy": 0.021, "force": 0.033}
 """Envelope violation on the paper's test set, Fig. 3."""
@@ -71,32 +72,34 @@ CASES = {
     "tungsten": Case(
         TUNGSTEN,
         ("tungsten/C-periodic-defects",),
-        Snap(twojmax=8, rcut=5.0, quadratic=True),
-        Snap(twojmax=4, rcut=5.0, quadratic=True),
+        Snap(SnapSettings(twojmax=8, rcut=5.0, quadratic=True)),
+        Snap(SnapSettings(twojmax=4, rcut=5.0, quadratic=True)),
         crossed=True,
         resampled=100,
     ),
     "silicon linear": Case(
         *SILICON,
-        Snap(twojmax=8, rcut=5.0),
-        Snap(twojmax=4, rcut=5.0),
+        Snap(SnapSettings(twojmax=8, rcut=5.0)),
+        Snap(SnapSettings(twojmax=4, rcut=5.0)),
         crossed=False,
         names=(*DEFAULTS, ALL_ROWS),
     ),
     "silicon quadratic": Case(
         *SILICON,
-        Snap(twojmax=8, rcut=5.0, quadratic=True),
-        Snap(twojmax=4, rcut=5.0, quadratic=True),
+        Snap(SnapSettings(twojmax=8, rcut=5.0, quadratic=True)),
+        Snap(SnapSettings(twojmax=4, rcut=5.0, quadratic=True)),
         crossed=False,
         names=(*DEFAULTS, ALL_ROWS),
         resampled=100,
     ),
-    "molybdenum-tungsten linear": Case(ALLOY, (), Snap(twojmax=6, rcut=4.7), Snap(twojmax=2, rcut=4.7), crossed=True),
+    "molybdenum-tungsten linear": Case(
+        ALLOY, (), Snap(SnapSettings(twojmax=6, rcut=4.7)), Snap(SnapSettings(twojmax=2, rcut=4.7)), crossed=True
+    ),
     "molybdenum-tungsten quadratic": Case(
         ALLOY,
         (),
-        Snap(twojmax=6, rcut=4.7, quadratic=True, chem=False),
-        Snap(twojmax=2, rcut=4.7, quadratic=True, chem=False),
+        Snap(SnapSettings(twojmax=6, rcut=4.7, quadratic=True, chem=False)),
+        Snap(SnapSettings(twojmax=2, rcut=4.7, quadratic=True, chem=False)),
         crossed=True,
         resampled=100,
     ),

@@ -267,8 +267,10 @@ def told(
         assert frame.forces is not None
         n, design = len(frame.atoms), rows[content_hash(frame.atoms)]
         said = design.predictions(everyone)
-        forces = np.split(said.forces.reshape(len(everyone), -1), ends)
-        for name, e, f in zip(potentials, np.split(said.energies, ends), forces, strict=True):
+        assert said.energy_members is not None
+        assert said.forces_members is not None
+        forces = np.split(said.forces_members.reshape(len(everyone), -1), ends)
+        for name, e, f in zip(potentials, np.split(said.energy_members, ends), forces, strict=True):
             found[name][0].append(Told.of(np.array([frame.energy / n]), e[:, None] / n, index))
             found[name][1].append(Told.of(frame.forces.ravel(), f, index))
     return {name: (Told.joined(energies), Told.joined(forces)) for name, (energies, forces) in found.items()}

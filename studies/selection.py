@@ -34,12 +34,15 @@ from assay.frames.frame import file_hash
 from assay.linear.potential import LinearPotential
 from assay.metrics import rmse
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 CASES = {
     "molybdenum-tungsten": (
-        "molybdenum-tungsten/molybdenum-tungsten.extxyz.gz", Snap(("Mo", "W"), twojmax=6, rcut=4.7), "MoW_SS",
+        "molybdenum-tungsten/molybdenum-tungsten.extxyz.gz",
+        Snap(SnapSettings(("Mo", "W"), twojmax=6, rcut=4.7)),
+        "MoW_SS",
     ),
-    "silicon": ("silicon/training.extxyz.gz", Snap(("Si",), twojmax=6, rcut=4.8), "AIMD-NVT"),
+    "silicon": ("silicon/training.extxyz.gz", Snap(SnapSettings(("Si",), twojmax=6, rcut=4.8)), "AIMD-NVT"),
 }  # fmt: skip
 STARTS = ("alike", "one kind")
 WAYS = {

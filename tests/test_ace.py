@@ -19,18 +19,17 @@ import assay.sources.ace.wheel
 from assay.frames.frame import FrameError
 from assay.frames.reading import read_frames
 from assay.gauge.gauge import Gauge
-from assay.linear.export.active_set_file import by_atomic_number, by_symbol, read_asi, write_asi
-from assay.linear.export.lammps import write_snap
-from assay.linear.export.pacemaker import write_pace
+from assay.linear.export import write_potential
 from assay.linear.potential import LinearPotential
 from assay.results.design import LARGEST
 from assay.scores.d_optimality.grade import ExtrapolationGrade
 from assay.scores.features.training import TrainingFeatures
+from assay.sources.ace.active_sets import by_atomic_number, by_symbol, read_asi, write_asi
+from assay.sources.ace.basis import AceBasis
 from assay.sources.ace.rows import FEW, Ace
 from assay.sources.corrector import Corrector
 from assay.sources.features.axes import FeatureAxes
-from assay.sources.registry import LINEAR, linear_source_from_state
-from assay.sources.snap.rows import Snap
+from assay.sources.registry import source_from_state
 from assay.verbs.build import build
 from assay.verbs.export import export
 
@@ -67,7 +66,7 @@ def frame(name: str, seed: int = 3) -> Atoms:
 
 @cache
 def alloy() -> Ace:
-    return Ace(("W", "Mo"), number_of_functions_per_element=40, rcut=4.5)
+    return Ace(AceBasis(("W", "Mo"), number_of_functions_per_element=40, rcut=4.5))
 
 
 @cache
@@ -124,7 +123,7 @@ def potential(source: Ace, seed: int = 0) -> LinearPotential:
 @pytest.mark.parametrize("core", [False, True], ids=["by numbers", "file with core repulsion"])
 @pytest.mark.parametrize("name", FRAMES)
 def test_rows_are_the_derivatives_of_the_energy(name, core, uneven_yaml):
-    source = Ace(potential=str(uneven_yaml)) if core else alloy()
+    source = Ace(AceBasis(potential=str(uneven_yaml))) if core else alloy()
     atoms, beta, h = frame(name), theta(source), 1e-4
     design = source.design(atoms)
 
@@ -159,7 +158,7 @@ def test_rows_are_the_derivatives_of_the_energy(name, core, uneven_yaml):
 
 def test_the_core_repulsion_is_a_reference_without_coefficients(uneven_yaml):
     close = Atoms("W2", [[0, 0, 0], [1.4, 0, 0]])
-    design = Ace(potential=str(uneven_yaml)).design(close)
+    design = Ace(AceBasis(potential=str(uneven_yaml))).design(close)
     assert design.reference_energy > 0.1
     assert design.reference_forces[1, 0] > 0.1
     assert alloy().design(close).reference_energy == 0
@@ -169,7 +168,7 @@ def test_the_core_repulsion_is_a_reference_without_coefficients(uneven_yaml):
 def test_predictions_are_those_of_pacemaker(name, tmp_path):
     """The same coefficients in its calculator, which has no constants of the species."""
     fitted, atoms = potential(alloy()), frame(name)
-    yaml, yace, _ = write_pace(fitted, tmp_path / "mow")
+    yaml, yace, _ = write_potential(fitted.rows, fitted.theta, tmp_path / "mow")
     told = fitted.predict(atoms)
     atoms.calc = pacemaker(yaml)
     constants = sum(fitted.theta[fitted.rows.species.index(symbol)] for symbol in atoms.symbols)
@@ -185,14 +184,14 @@ def test_predictions_are_those_of_pacemaker(name, tmp_path):
 @pytest.mark.parametrize("core", [False, True], ids=["by numbers", "file with core repulsion"])
 @pytest.mark.parametrize("name", ["left-handed", "primitive", "slab", "dimer", "atom"])
 def test_predictions_by_evaluation_are_those_by_rows(name, core, uneven_yaml):
-    source = Ace(potential=str(uneven_yaml)) if core else alloy()
+    source = Ace(AceBasis(potential=str(uneven_yaml))) if core else alloy()
     atoms, coefficients = frame(name), np.stack([theta(source, seed) for seed in range(3)])
     rows, told = source.design(atoms).predictions(coefficients), source.predictions(atoms, coefficients)
-    assert told.energies == pytest.approx(rows.energies, rel=1e-11, abs=1e-11)
-    assert told.forces == pytest.approx(rows.forces, rel=1e-10, abs=1e-11)
-    assert (told.stresses is None) == (rows.stresses is None) == (not atoms.pbc.all())
-    if told.stresses is not None:
-        assert told.stresses == pytest.approx(rows.stresses, rel=1e-10, abs=1e-12)
+    assert told.energy_members == pytest.approx(rows.energy_members, rel=1e-11, abs=1e-11)
+    assert told.forces_members == pytest.approx(rows.forces_members, rel=1e-10, abs=1e-11)
+    assert (told.stress_members is None) == (rows.stress_members is None) == (not atoms.pbc.all())
+    if told.stress_members is not None:
+        assert told.stress_members == pytest.approx(rows.stress_members, rel=1e-10, abs=1e-12)
 
 
 def test_many_predictions_go_by_the_rows_and_few_by_evaluations(monkeypatch):
@@ -208,9 +207,9 @@ def test_many_predictions_go_by_the_rows_and_few_by_evaluations(monkeypatch):
     coefficients = np.array([theta(source, seed) for seed in range(FEW + 1)])
     many, few = source.predictions(atoms, coefficients), source.predictions(atoms, coefficients[:FEW])
     assert evaluated == [0, FEW]
-    assert many.energies[:FEW] == pytest.approx(few.energies, rel=1e-11)
-    assert many.forces[:FEW] == pytest.approx(few.forces, rel=1e-10, abs=1e-11)
-    assert many.stresses[:FEW] == pytest.approx(few.stresses, rel=1e-10, abs=1e-12)
+    assert many.energy_members[:FEW] == pytest.approx(few.energy_members, rel=1e-11)
+    assert many.forces_members[:FEW] == pytest.approx(few.forces_members, rel=1e-10, abs=1e-11)
+    assert many.stress_members[:FEW] == pytest.approx(few.stress_members, rel=1e-10, abs=1e-12)
     assert np.array_equal(many.features, few.features)
 
 
@@ -232,20 +231,20 @@ def test_features_are_those_of_the_design(name):
     atoms = frame(name)
     features = alloy().features(atoms)
     assert features == pytest.approx(alloy().design(atoms).features, rel=1e-11, abs=1e-12)
-    assert features.shape == (len(atoms), max(alloy().functions))
+    assert features.shape == (len(atoms), max(alloy().basis.functions))
 
 
 def test_features_are_pacemakers_projections(uneven_yaml):
     """Of the potential as it is in the file, two densities and all; a species with fewer functions ends in zeros."""
     atoms = frame("triclinic")
-    source = Ace(potential=str(uneven_yaml))
-    few, many = source.functions
+    source = Ace(AceBasis(potential=str(uneven_yaml)))
+    few, many = source.basis.functions
     assert 0 < few < many
     features = source.features(atoms)
     atoms.calc = pacemaker(uneven_yaml)
     atoms.get_forces()
     for i, (symbol, theirs) in enumerate(zip(atoms.symbols, atoms.calc.projections, strict=True)):
-        own = dict(zip(source.species, source.functions, strict=True))[symbol]
+        own = dict(zip(source.species, source.basis.functions, strict=True))[symbol]
         assert len(theirs) == own
         assert features[i, :own] == pytest.approx(theirs, rel=1e-10, abs=1e-11)
         assert not features[i, own:].any()
@@ -282,18 +281,20 @@ def test_nothing_beyond_the_cutoff_has_a_part_in_features():
 
 def test_the_basis_of_the_paper_has_761_functions():
     source = Ace(
-        ("W",),
-        number_of_functions_per_element=945,
-        nradmax_by_orders=(15, 6, 4, 3, 2, 2),
-        lmax_by_orders=(0, 4, 3, 2, 1, 0),
+        AceBasis(
+            ("W",),
+            number_of_functions_per_element=945,
+            nradmax_by_orders=(15, 6, 4, 3, 2, 2),
+            lmax_by_orders=(0, 4, 3, 2, 1, 0),
+        )
     )
-    assert (source.functions, source.coefficients, source.cutoff) == ((761,), 762, 6.0)
+    assert (source.basis.functions, source.coefficients, source.cutoff) == ((761,), 762, 6.0)
 
 
 def test_species_come_from_the_frames_and_are_sorted():
     settings = Ace.from_state({"number_of_functions_per_element": 10, "rcut": 4})
     made = settings.for_species(["W", "Mo"])
-    assert (made.species, made.functions, made.coefficients) == (SPECIES, (10, 10), 22)
+    assert (made.species, made.basis.functions, made.coefficients) == (SPECIES, (10, 10), 22)
     assert made.for_species(["Cu"]) is made
     assert made.label == "ACE, 10/10 functions, 4 Å, Mo-W, P = 22"
 
@@ -302,7 +303,7 @@ def test_species_come_from_the_frames_and_are_sorted():
 def test_a_state_holds_the_whole_basis(kind, uneven_yaml):
     source = alloy() if kind == "numbers" else Ace.from_state({"potential": str(uneven_yaml)})
     uneven_yaml.unlink()
-    again = linear_source_from_state({"kind": "ace", **source.state()})
+    again = source_from_state({"kind": "ace", **source.state()})
     copied = pickle.loads(pickle.dumps(source))
     rows = source.design(frame("cubic"))
     for other in (again, copied):
@@ -332,10 +333,10 @@ def test_settings_that_are_refused(state, message):
 
 def test_files_that_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.yaml: no such file"):
-        Ace(potential=str(tmp_path / "none.yaml"))
+        Ace(AceBasis(potential=str(tmp_path / "none.yaml")))
     (tmp_path / "other.yaml").write_text("a: 1\n")
     with pytest.raises(ValueError, match=r"other\.yaml: not a pacemaker potential \.yaml"):
-        Ace(potential=str(tmp_path / "other.yaml"))
+        Ace(AceBasis(potential=str(tmp_path / "other.yaml")))
 
 
 def test_frames_that_are_refused():
@@ -364,15 +365,15 @@ def environments(source: Ace) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 @pytest.mark.parametrize("kind", ["equal", "uneven"])
 def test_the_grade_of_an_asi_of_pacemaker_is_pacemakers(kind, tmp_path, uneven_yaml):
     activelearning = pytest.importorskip("pyace.activelearning")
-    source = alloy() if kind == "equal" else Ace(potential=str(uneven_yaml))
+    source = alloy() if kind == "equal" else Ace(AceBasis(potential=str(uneven_yaml)))
     frames = [frame(name, seed) for name in ("cubic", "triclinic") for seed in range(10)]
     yaml, asi = tmp_path / "basis.yaml", tmp_path / "theirs.asi"
-    yaml.write_text(source.configuration)
+    yaml.write_text(source.basis.configuration)
     projections = activelearning.compute_B_projections(pacemaker(yaml), frames)
     inverses = activelearning.compute_A_active_inverse(activelearning.compute_active_set(projections))
     activelearning.save_active_inverse_set(str(asi), inverses, elements_name=list(SPECIES))
 
-    grade = ExtrapolationGrade(by_atomic_number(read_asi(asi), max(source.functions)))
+    grade = ExtrapolationGrade(by_atomic_number(read_asi(asi), max(source.basis.functions)))
     calculator = pacemaker(yaml, asi)
     for seed in (50, 51):
         atoms = frame("left-handed", seed)[:9]
@@ -386,13 +387,13 @@ def test_the_grade_of_an_asi_of_pacemaker_is_pacemakers(kind, tmp_path, uneven_y
 
 @pytest.mark.parametrize("kind", ["equal", "uneven"])
 def test_pacemaker_takes_an_asi_of_ours(kind, tmp_path, uneven_yaml):
-    source = alloy() if kind == "equal" else Ace(potential=str(uneven_yaml))
+    source = alloy() if kind == "equal" else Ace(AceBasis(potential=str(uneven_yaml)))
     grade = ExtrapolationGrade.fit(TrainingFeatures.of([environments(source)]))
     fitted = potential(source)
-    *_, asi = write_pace(fitted, tmp_path / "mow", grade)
+    *_, asi = write_potential(fitted.rows, fitted.theta, tmp_path / "mow", grade.inverses)
     assert asi.name == "mow.asi"
     assert {symbol: len(inverse) for symbol, inverse in read_asi(asi).items()} == dict(
-        zip(SPECIES, source.functions, strict=True)
+        zip(SPECIES, source.basis.functions, strict=True)
     )
     calculator = pacemaker(tmp_path / "mow.yaml", asi)
     atoms = frame("triclinic", 77)
@@ -455,13 +456,6 @@ def test_active_sets_that_are_refused(content, message, tmp_path):
 
 
 def test_a_potential_of_another_kind_is_not_exported(tmp_path):
-    snap = LinearPotential(Snap(("W",), twojmax=2), np.zeros(6), np.zeros((2, 6)), 1e-8)
-    with pytest.raises(ValueError, match="only an ACE potential has these files, and this is SNAP"):
-        write_pace(snap, tmp_path / "x")
-    with pytest.raises(ValueError, match="only a SNAP potential has these files, and this is ACE"):
-        write_snap(potential(alloy()), tmp_path / "x")
-    assert list(tmp_path.iterdir()) == []
-    assert set(LINEAR) == {"snap", "ace", "corrector"}
     corrector = Corrector("chgnet:0.3.0", species=("W",), axes=FeatureAxes(np.eye(2), np.zeros((1, 2))))
     gauge = Gauge(LinearPotential(corrector, np.zeros(3), np.zeros((2, 3)), 1e-8), (), 5.0, "", ("W",))
     with pytest.raises(ValueError, match=r"only a fitted SNAP or ACE potential can be exported; this gauge has"):

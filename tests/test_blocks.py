@@ -36,6 +36,7 @@ from assay.scores.rigidity.leverage import Leverage
 from assay.sources.features.callable import PythonCallable
 from assay.sources.features.soap import Soap
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 from assay.verbs.predict import predict
 
 CUTOFF = 4.0
@@ -215,7 +216,7 @@ def test_surroundings_are_the_nearest_images():
 @pytest.fixture(scope="module")
 def gauge() -> Gauge:
     """A linear potential with random coefficients, members, γ and a calibrated error bar."""
-    rows = Snap(species=("Mo", "W"), twojmax=2, rcut=CUTOFF, quadratic=True, chem=False)
+    rows = Snap(SnapSettings(species=("Mo", "W"), twojmax=2, rcut=CUTOFF, quadratic=True, chem=False))
     rng = np.random.default_rng(1)
     theta = rng.normal(size=rows.coefficients)
     potential = LinearPotential(rows, theta, theta + 0.1 * rng.normal(size=(3, len(theta))), 1e-6)
@@ -252,13 +253,16 @@ def test_forces_and_all_scores_of_atoms_in_blocks_are_those_of_the_whole_frame(g
 
 
 def of_ace():
+    from assay.sources.ace.basis import AceBasis
     from assay.sources.ace.rows import Ace
 
-    return Ace(species=("Mo", "W"), rcut=CUTOFF, nradmax_by_orders=(3, 2), lmax_by_orders=(0, 2))
+    return Ace(AceBasis(species=("Mo", "W"), rcut=CUTOFF, nradmax_by_orders=(3, 2), lmax_by_orders=(0, 2)))
 
 
 SOURCES = [
-    pytest.param(lambda: Snap(species=("Mo", "W"), twojmax=4, rcut=CUTOFF), marks=pytest.mark.snap, id="snap"),
+    pytest.param(
+        lambda: Snap(SnapSettings(species=("Mo", "W"), twojmax=4, rcut=CUTOFF)), marks=pytest.mark.snap, id="snap"
+    ),
     pytest.param(of_ace, marks=pytest.mark.ace, id="ace"),
 ]
 

@@ -28,6 +28,7 @@ from assay.results.prediction import Prediction
 from assay.sources.features.callable import PythonCallable
 from assay.sources.features.file import ATTACHED, Features, attach_features, write_features
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 from assay.verbs.demo import demo_data
 
 HERE = __name__
@@ -447,7 +448,7 @@ class TestFile:
 def test_grades_of_snap_features_from_a_file_are_those_of_the_snap_gauge(tmp_path: Path):
     train, held, test = (demo_data(part) for part in ("train", "calibration", "test"))
     snap = assay.build(train, source="snap:twojmax=4", heldout=held, ensemble_size=4).gauge
-    rows = Snap(("Si",), twojmax=4)
+    rows = Snap(SnapSettings(("Si",), twojmax=4))
     frames = [atoms for path in (train, held, test) for atoms in ase.io.read(path, ":")]
     write_features(tmp_path / "snap.npz", frames, (rows.design(atoms).features for atoms in frames))
     other = assay.build(train, source=f"features:{tmp_path / 'snap.npz'}", heldout=held).gauge

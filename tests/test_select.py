@@ -26,6 +26,7 @@ from assay.selection.pool import Pool
 from assay.sources.features.callable import PythonCallable
 from assay.sources.frame_files import FrameObjects
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 from assay.verbs.demo import demo_data
 
 Z = 14
@@ -388,7 +389,7 @@ def gauge(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def features() -> dict[str, list[NDArray[np.float64]]]:
-    source = Snap(species=("Si",), twojmax=6, rcut=5.0)
+    source = Snap(SnapSettings(species=("Si",), twojmax=6, rcut=5.0))
     return {
         name: [source.features(frame.atoms) for frame in assay.read_frames(demo_data(name))]
         for name in ("train", "ood", "test")

@@ -14,10 +14,10 @@ from copper import COMMITTEE, SOURCE, Files, frames
 
 import assay
 from assay import Gauge, build
+from assay.ensembles.referenced import Referenced
 from assay.frames.frame import FrameError, LabelKeys
 from assay.frames.reading import read_frames
 from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import Referenced
 from assay.verbs.info import info
 
 MODELS = ("good", "middling", "fair", "bad")

@@ -14,6 +14,7 @@ from copper import copper
 
 from assay import Gauge, export
 from assay.linear.potential import LinearPotential
+from assay.sources.ace.basis import AceBasis
 from assay.sources.ace.rows import Ace
 from assay.sources.lammps import import_lammps
 
@@ -67,7 +68,7 @@ def test_some_members_none_and_too_many(gauge: Gauge, tmp_path: Path):
 
 @pytest.mark.ace
 def test_members_of_ace_are_pacemaker_potentials(gauge: Gauge, tmp_path: Path):
-    rows = Ace(("Cu",), number_of_functions_per_element=20, rcut=4.5)
+    rows = Ace(AceBasis(("Cu",), number_of_functions_per_element=20, rcut=4.5))
     members = np.random.default_rng(0).normal(size=(2, rows.coefficients))
     source = LinearPotential(rows, members.mean(axis=0), members, 0.0)
     paths = export(replace(gauge, source=source, scores=gauge.scores[:1], bar=""), tmp_path / "cu", members=1)

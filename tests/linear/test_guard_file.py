@@ -11,21 +11,21 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from assay.linear.export.lammps import write_guard, write_snap
-from assay.linear.potential import LinearPotential
+from assay.linear.export import write_potential
 from assay.scores.d_optimality.grade import ExtrapolationGrade
 from assay.scores.features.training import TrainingFeatures
 from assay.sources.lammps import import_lammps
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 pytestmark = pytest.mark.snap
 
 ROWS = {
-    "one species": Snap(("Si",), twojmax=6, rcut=4.2),
-    "quadratic": Snap(("Si",), twojmax=3, rcut=4.2, quadratic=True),
-    "two species": Snap(("Si", "C"), twojmax=2, rcut=4.0, radelem=(0.5, 0.45)),
-    "two species, weights": Snap(("Si", "C"), twojmax=4, rcut=4.0, chem=False),
-    "fewer environments than features": Snap(("Si",), twojmax=10, rcut=4.2),
+    "one species": Snap(SnapSettings(("Si",), twojmax=6, rcut=4.2)),
+    "quadratic": Snap(SnapSettings(("Si",), twojmax=3, rcut=4.2, quadratic=True)),
+    "two species": Snap(SnapSettings(("Si", "C"), twojmax=2, rcut=4.0, radelem=(0.5, 0.45))),
+    "two species, weights": Snap(SnapSettings(("Si", "C"), twojmax=4, rcut=4.0, chem=False)),
+    "fewer environments than features": Snap(SnapSettings(("Si",), twojmax=10, rcut=4.2)),
 }
 
 
@@ -50,8 +50,7 @@ def lammps(tmp_path, monkeypatch):
     running = []
 
     def start(rows: Snap, grade: ExtrapolationGrade, atoms: Atoms, settings: str = "") -> Any:
-        write_snap(LinearPotential(rows, np.zeros(rows.coefficients), np.zeros((0, rows.coefficients)), 0.0), "my")
-        write_guard(rows, grade, "my")
+        write_potential(rows, np.zeros(rows.coefficients), "my", grade.inverses)
         lmp = import_lammps().lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
         running.append(lmp)
         a = atoms.cell.lengths()[0]
@@ -81,7 +80,7 @@ def test_grades_in_lammps_are_ours(lammps, name):
         columns = [
             lmp.numpy.extract_variable(f"guard_{t}_{j + 1}", "all", 1)
             for t in range(1, len(rows.species) + 1)
-            for j in range(rows.linear_components)
+            for j in range(rows.settings.linear_components)
         ]
         np.testing.assert_allclose(np.max(columns, axis=0), ours, rtol=1e-6)
         assert lmp.extract_variable("guard_gamma") == pytest.approx(ours.max(), rel=1e-6)
@@ -161,8 +160,7 @@ def test_species_without_environments_stops_at_once(lammps):
     assert not DUMP.exists()
 
 
-def test_too_many_features_for_a_guard(tmp_path):
-    rows = Snap(("Si", "C"), twojmax=6)
-    assert rows.linear_components == 240
-    assert write_guard(rows, ExtrapolationGrade({}), tmp_path / "my") == []
-    assert list(tmp_path.iterdir()) == []
+def test_too_many_features_for_a_guard():
+    rows = Snap(SnapSettings(("Si", "C"), twojmax=6))
+    assert rows.settings.linear_components == 240
+    assert rows.grade_files({}, "my") == {}

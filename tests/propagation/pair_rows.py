@@ -13,7 +13,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from assay.linear.potential import LinearPotential
 from assay.results.arrays import Array
-from assay.results.design import Design, Predictions
+from assay.results.design import Design
+from assay.results.prediction import Prediction
 from assay.sources.frame_calculator import row_calculator
 
 POWERS = np.array([4.0, 6.0, 8.0, 10.0, 12.0])
@@ -29,6 +30,7 @@ class PairRows:
     label: str = "pairs"
     coefficients: int = 1 + len(POWERS)
     cutoff: float = CUTOFF
+    changes_forces: bool = True
     evaluations: int = 0
 
     def design(self, frame: Atoms) -> Design:
@@ -48,7 +50,7 @@ class PairRows:
         row = np.concatenate([[n], 0.5 * values.sum(axis=0)])
         return Design(row, forces.reshape(3 * n, -1), stress, np.zeros((n, 1)), 0.0, np.zeros((n, 3)), np.zeros(6))
 
-    def predictions(self, frame: Atoms, coefficients: Array) -> Predictions:
+    def predictions(self, frame: Atoms, coefficients: Array) -> Prediction:
         return self.design(frame).predictions(coefficients)
 
     def calculator(self, coefficients: Array) -> Calculator:

@@ -18,7 +18,7 @@ from assay import Gauge, Run, propagate
 from assay.linear.potential import LinearPotential
 from assay.propagation.methods.observables import msd, observable_from_spec, rdf
 from assay.results.arrays import Array
-from assay.results.design import Predictions
+from assay.results.prediction import Prediction
 
 K, STIFFER = 2.0, np.array([1.8, 1.9, 2.1, 2.25])
 T = 600.0
@@ -32,9 +32,9 @@ class Oscillator:
     label = "oscillator"
     species = ("H",)
 
-    def predictions(self, frame: Atoms, coefficients: Array) -> Predictions:
+    def predictions(self, frame: Atoms, coefficients: Array) -> Prediction:
         x = frame.positions[0, 0]
-        return Predictions(0.5 * x**2 * coefficients[:, 0], np.zeros((len(coefficients), 1, 3)), None, np.zeros((1, 1)))
+        return Prediction(energy_members=0.5 * x**2 * coefficients[:, 0])
 
     def calculator(self, coefficients: Array) -> Calculator:
         return Calculator()

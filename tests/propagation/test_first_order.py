@@ -46,11 +46,11 @@ class Energies:
         }
 
 
-ZERO = float(pairs().rows.predictions(_structures()["fcc"], pairs().theta[None]).energies[0])
+ZERO = float(pairs().rows.predictions(_structures()["fcc"], pairs().theta[None]).energy_members[0])
 
 
 def _members(potential: LinearPotential, frame: Atoms) -> Array:
-    return potential.rows.predictions(frame, potential.members).energies
+    return potential.rows.predictions(frame, potential.members).energy_members
 
 
 def test_linear_quantities_are_exact_and_others_are_named() -> None:

@@ -26,6 +26,7 @@ from assay.propagation.property import Free, NotConverged, Quantities, Quantity,
 from assay.propagation.result import Failed
 from assay.results.arrays import Array
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 TIGHT = 1e-5
 
@@ -86,7 +87,7 @@ def _errors(
     for theta, state in zip(coefficients, found.states, strict=True):
         assert isinstance(state, State)
         exact = _relaxed(potential, point.atoms, point.free, theta)
-        start = potential.rows.predictions(point.atoms, theta[None]).energies[0]
+        start = potential.rows.predictions(point.atoms, theta[None]).energy_members[0]
         energies.append(state.energy - exact.energy)
         gains.append(start - exact.energy)
         distances.append(_shape(state.atoms) - _shape(exact.atoms))
@@ -201,7 +202,7 @@ def test_cell_that_is_prescribed() -> None:
         strained.set_cell(atoms.cell.array @ expm(strain), scale_atoms=True)
         assert np.allclose(state.atoms.cell, strained.cell, atol=1e-10)
         exact = _relaxed(potential, strained, "positions", theta)
-        total = potential.rows.predictions(atoms, theta[None]).energies[0] - exact.energy
+        total = potential.rows.predictions(atoms, theta[None]).energy_members[0] - exact.energy
         assert abs(state.energy - exact.energy) < 0.03 * abs(total)
         moved, shape = _shape(state.atoms) - _shape(exact.atoms), _shape(strained) - _shape(exact.atoms)
         assert np.linalg.norm(moved) < 0.1 * np.linalg.norm(shape)
@@ -231,7 +232,7 @@ def test_nothing_free_is_exact() -> None:
     potential = pairs()
     atoms = _vacancy(potential)
     found = stationary_states(potential, Stationary(atoms, "nothing"), potential.members)
-    exact = potential.rows.predictions(atoms, potential.members).energies
+    exact = potential.rows.predictions(atoms, potential.members).energy_members
     assert [state.energy for state in found.states if isinstance(state, State)] == pytest.approx(list(exact), abs=1e-12)
 
 
@@ -367,7 +368,7 @@ def test_silicon_vacancy_with_snap() -> None:
 
     folder = Path(assay.__file__).parent / "demo_data" / "silicon-pbe"
     frames = [frame.atoms for frame in read_frames(folder / "train.extxyz.gz")][::3]
-    potential = _fitted(frames, Snap(species=("Si",), twojmax=4, rcut=4.7), 4)
+    potential = _fitted(frames, Snap(SnapSettings(species=("Si",), twojmax=4, rcut=4.7)), 4)
     calculator = potential.rows.calculator(potential.theta)
     crystal = relaxed(bulk("Si", cubic=True), calculator, "cell", fmax=1e-4).atoms.repeat(2)
     del crystal[0]
@@ -390,7 +391,7 @@ def _errors_loose(
         assert isinstance(state, State)
         exact = relaxed(point.atoms, potential.rows.calculator(theta), point.free, fmax=1e-5)
         energies.append(state.energy - exact.energy)
-        gains.append(potential.rows.predictions(point.atoms, theta[None]).energies[0] - exact.energy)
+        gains.append(potential.rows.predictions(point.atoms, theta[None]).energy_members[0] - exact.energy)
         volumes.append(state.atoms.get_volume() / exact.atoms.get_volume() - 1)
     return float(np.abs(energies).max()), float(np.abs(gains).max()), float(np.abs(volumes).max())
 
@@ -399,7 +400,7 @@ def _errors_loose(
 def _tungsten(real_data: Path) -> LinearPotential:
     defects = read(real_data / "tungsten" / "B-bulk-and-defects.extxyz.gz", "::8")
     frames = read(real_data / "tungsten" / "A-elastic.extxyz.gz", "::2") + sorted(defects, key=len)[:30]
-    return _fitted(frames, Snap(species=("W",), twojmax=4, rcut=4.7), 4)
+    return _fitted(frames, Snap(SnapSettings(species=("W",), twojmax=4, rcut=4.7)), 4)
 
 
 @pytest.mark.snap

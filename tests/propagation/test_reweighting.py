@@ -12,6 +12,7 @@ from assay.linear.potential import LinearPotential
 from assay.propagation.methods.reweighting import along_trajectory, reweight
 from assay.results.arrays import Array
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 T = 300.0
 KT = units.kB * T
@@ -117,7 +118,7 @@ def test_what_is_refused(change, message: str) -> None:  # type: ignore[no-untyp
 @pytest.mark.snap
 def test_a_member_sampled_itself() -> None:
     """Mean energy of a silicon crystal: reweighted from the best fit's run, as the member's own run has it."""
-    rows = Snap(species=("Si",), twojmax=2, rcut=4.0)
+    rows = Snap(SnapSettings(species=("Si",), twojmax=2, rcut=4.0))
     crystal = bulk("Si", cubic=True)
     theta = _springs(rows)
     member = theta * 1.1

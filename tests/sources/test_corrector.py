@@ -29,7 +29,7 @@ from assay.sources.committees import model_names, worker
 from assay.sources.committees.cache import opened_cache
 from assay.sources.corrector import Corrector
 from assay.sources.features.axes import FeatureMoments
-from assay.sources.registry import linear_source, linear_source_from_state
+from assay.sources.registry import source_from_settings, source_from_state
 
 THETA = np.array([0.2, -0.1, 0.3, 0.05, -0.4])
 """What labels have beside the potential, in its features, but for the constant one."""
@@ -278,16 +278,16 @@ def test_state_is_data_and_gives_the_same_source_again() -> None:
     potential = fitted(frames, Corrector(MODEL, components=3))
     state = potential.state()
     json.dumps({k: v for k, v in state["rows"].items() if not isinstance(v, np.ndarray)})
-    again = LinearPotential.from_state(state, linear_source_from_state(state["rows"]))
+    again = LinearPotential.from_state(state, source_from_state(state["rows"]))
     assert again.predict(frames[3].atoms).energy == potential.predict(frames[3].atoms).energy
     assert again.label == potential.label
 
 
 def test_what_a_file_names_runs_only_with_permission() -> None:
     elsewhere = f"{MODEL}@/no/such/python"
-    by_user = linear_source({"source": "corrector", "model": elsewhere})
+    by_user = source_from_settings({"source": "corrector", "model": elsewhere})
     assert by_user.allow_import == ("/no/such/python",)  # type: ignore[attr-defined]
-    by_file = linear_source_from_state({"kind": "corrector", "model": elsewhere})
+    by_file = source_from_state({"kind": "corrector", "model": elsewhere})
     with pytest.raises(PermissionError, match="/no/such/python"):
         by_file.features(atoms(0))
 

@@ -175,9 +175,21 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
     assert Recorded.from_state(load_state(tmp_path / "it")) == source
     assert pickle.loads(pickle.dumps(source)) == source
     assert source.label == "3 recorded members: mace, 7net-omat, orb_d"
-    for models in ((), ("a", "a")):
-        with pytest.raises(ValueError, match="one model or more, of different names"):
-            Recorded(models)
+    with pytest.raises(ValueError, match="models of different names"):
+        Recorded(("a", "a"))
+
+
+def test_members_that_no_setting_names_are_those_of_the_first_frame() -> None:
+    source, frame = Recorded.from_settings({"rmse": [0.1, 0.2, 0.3]}), on_frame()
+    with pytest.raises(ValueError, match="which members"):
+        source.predict(frame)
+    known = source.for_frame(frame, LabelKeys())
+    assert known == Recorded(MODELS)
+    assert known.for_frame(Atoms("H"), LabelKeys()) is known
+    assert known.member_rmse == (0.1, 0.2, 0.3)
+    some = known.only((MODELS[2], MODELS[0]))
+    assert (some.member_names, some.member_rmse) == ((MODELS[2], MODELS[0]), (0.3, 0.1))
+    np.testing.assert_array_equal(some.predict(frame).energy_members, known.predict(frame).energy_members[[2, 0]])
 
 
 def test_by_order_members_land_on_their_frames(tmp_path: Path) -> None:

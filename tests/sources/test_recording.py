@@ -25,6 +25,7 @@ import assay
 from assay.frames.frame import Frame, FrameError
 from assay.frames.reading import read_frames
 from assay.gauge.gauge import Gauge
+from assay.results.prediction import Prediction
 from assay.sources.committees.cache import EvaluationCache, frame_key, opened_cache
 from assay.sources.committees.calculators import Member
 from assay.sources.committees.committee import AseCommittee
@@ -36,7 +37,7 @@ from assay.sources.committees.worker import read as read_message
 from assay.sources.committees.worker_process import WorkerProcess
 from assay.sources.recorded.members_file import attach_members
 from assay.sources.recorded.recorded import Recorded
-from assay.sources.registry import linear_source_from_state, parse_spec
+from assay.sources.registry import parse_spec, source_from_state
 
 LENNARD_JONES = "ase.calculators.lj.LennardJones"
 TWO = ("ase.calculators.emt.EMT", f"{LENNARD_JONES}(sigma=2.3, epsilon=0.4, rc=6.0)")
@@ -134,7 +135,7 @@ def test_a_spec_lists_members() -> None:
     committee = AseCommittee.from_toml(settings)
     assert [member.label for member in committee.members] == ["chgnet-0.3.0", "sevennet-7net-mf-0-PBE"]
     assert committee.members[1].arguments == {"what": "7net-mf-0", "modal": "PBE", "device": "cpu"}
-    assert committee.features == "chgnet-0.3.0"
+    assert committee.featured == "chgnet-0.3.0"
     assert AseCommittee.from_state(committee.state()) == committee
 
 
@@ -227,7 +228,7 @@ def test_two_processes_share_a_cache(cache: Path) -> None:
 
     def frames() -> Iterator[Frame]:
         for i, frame in enumerate(as_frames(copper(40))):
-            other.put("another", str(i), {"energy": 0.0, "forces": np.zeros((1, 3))})  # locked: raises
+            other.put("another", str(i), Prediction(0.0, np.zeros((1, 3))))  # locked: raises
             other.commit()
             yield frame
 
@@ -268,18 +269,21 @@ def test_charges_and_spin_are_part_of_a_frame(tmp_path: Path) -> None:
 
 def test_cache_of_features(tmp_path: Path) -> None:
     cache = EvaluationCache(tmp_path)
-    result = {"energy": -1.5, "forces": np.arange(6.0).reshape(2, 3)}
+    result = Prediction(-1.5, np.arange(6.0).reshape(2, 3))
     cache.put("m", "f", result)
     assert cache.has("m", "f")
     assert not cache.has("m", "f", features=True)
     assert cache.get("m", "f", features=True) is None
-    cache.put("m", "f", {**result, "features": np.ones((2, 4), np.float32)})
+    cache.put("m", "f", replace(result, features=np.ones((2, 4), np.float32)))
     again = EvaluationCache(tmp_path)
     cache.commit()
     found = again.get("m", "f", features=True)
     assert found is not None
-    assert found["features"].shape == (2, 4)
-    assert "stress" not in found
+    assert found.energy == -1.5
+    np.testing.assert_array_equal(found.forces, result.forces)
+    assert found.features is not None
+    assert (found.features.shape, found.features.dtype) == ((2, 4), np.float32)
+    assert found.stress is None
     again.forget("m")
     assert not again.has("m", "f")
 
@@ -453,7 +457,7 @@ def test_a_corrector_in_a_gauge_starts_no_program(tmp_path: Path) -> None:
     state = {"model": f"chgnet:0.3.0@{program}", "components": 1}
     for named in ({"kind": "corrector"}, {"kind": "corrector", "source": "corrector"}):
         with pytest.raises((PermissionError, ValueError)):
-            linear_source_from_state({**named, **state}).told(bulk("Cu"))
+            source_from_state({**named, **state}).told(bulk("Cu"))
     assert not mark.exists()
 
 

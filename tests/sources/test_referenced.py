@@ -12,6 +12,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
+from assay.ensembles.referenced import Referenced
+from assay.ensembles.references import EnergyReferences, ReferenceFold
 from assay.frames.compositions import foreign_zero
 from assay.frames.frame import FrameError
 from assay.frames.reading import read_frames
@@ -20,9 +22,7 @@ from assay.propagation.members import member_calculator
 from assay.propagation.methods.choice import member_count
 from assay.sources.committees.calculators import Member
 from assay.sources.committees.committee import AseCommittee
-from assay.sources.energy_references import EnergyReferences, ReferenceFold
 from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import Referenced
 from assay.storage.archive import load_state, save_state
 
 MEMBERS = ("pbe", "corrected")

@@ -16,29 +16,32 @@ from scipy.spatial.transform import Rotation
 from assay.execution.workers import Failure, map_frames
 from assay.frames.frame import Frame, FrameError
 from assay.frames.reading import read_frames
-from assay.linear.export.lammps import write_snap
+from assay.linear.export import write_potential
 from assay.linear.potential import LinearPotential
 from assay.results.design import Design
 from assay.sources.lammps import import_lammps, potentials_folder
 from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 pytestmark = pytest.mark.snap
 
 ZBL = {"zbl": True, "zbl_inner": 1.9, "zbl_outer": 3.1}
 SETTINGS = {
-    "one species": Snap(("Si",), twojmax=6, rcut=4.2),
-    "quadratic": Snap(("Si",), twojmax=3, rcut=4.2, quadratic=True),
-    "no bzero": Snap(("Si",), twojmax=4, rcut=4.2, bzero=False, quadratic=True),
-    "rfac0, rmin0": Snap(("Si",), twojmax=4, rcut=4.2, rfac0=0.9, rmin0=0.4),
-    "zbl": Snap(("Si",), twojmax=4, rcut=4.2, **ZBL),
-    "one species, chem": Snap(("Si",), twojmax=4, rcut=4.2, chem=True),
-    "two species": Snap(("Si", "C"), twojmax=3, rcut=4.0),
-    "two species, weights": Snap(("Si", "C"), twojmax=4, rcut=4.0, chem=False),
-    "two species, radii": Snap(("Si", "C"), twojmax=3, rcut=4.0, radelem=(0.5, 0.4), wj=(1.0, -0.3)),
-    "two species, quadratic, zbl": Snap(("Si", "C"), twojmax=2, rcut=4.0, quadratic=True, **ZBL),
-    "two species, no bzero": Snap(("Si", "C"), twojmax=2, rcut=4.0, bzero=False),
-    "three species": Snap(("Si", "C", "Ge"), twojmax=2, rcut=4.0),
-    "three species, weights, quadratic": Snap(("Si", "C", "Ge"), twojmax=2, rcut=4.0, chem=False, quadratic=True),
+    "one species": Snap(SnapSettings(("Si",), twojmax=6, rcut=4.2)),
+    "quadratic": Snap(SnapSettings(("Si",), twojmax=3, rcut=4.2, quadratic=True)),
+    "no bzero": Snap(SnapSettings(("Si",), twojmax=4, rcut=4.2, bzero=False, quadratic=True)),
+    "rfac0, rmin0": Snap(SnapSettings(("Si",), twojmax=4, rcut=4.2, rfac0=0.9, rmin0=0.4)),
+    "zbl": Snap(SnapSettings(("Si",), twojmax=4, rcut=4.2, **ZBL)),
+    "one species, chem": Snap(SnapSettings(("Si",), twojmax=4, rcut=4.2, chem=True)),
+    "two species": Snap(SnapSettings(("Si", "C"), twojmax=3, rcut=4.0)),
+    "two species, weights": Snap(SnapSettings(("Si", "C"), twojmax=4, rcut=4.0, chem=False)),
+    "two species, radii": Snap(SnapSettings(("Si", "C"), twojmax=3, rcut=4.0, radelem=(0.5, 0.4), wj=(1.0, -0.3))),
+    "two species, quadratic, zbl": Snap(SnapSettings(("Si", "C"), twojmax=2, rcut=4.0, quadratic=True, **ZBL)),
+    "two species, no bzero": Snap(SnapSettings(("Si", "C"), twojmax=2, rcut=4.0, bzero=False)),
+    "three species": Snap(SnapSettings(("Si", "C", "Ge"), twojmax=2, rcut=4.0)),
+    "three species, weights, quadratic": Snap(
+        SnapSettings(("Si", "C", "Ge"), twojmax=2, rcut=4.0, chem=False, quadratic=True)
+    ),
 }
 
 CELLS = {
@@ -78,8 +81,8 @@ def theta(rows: Snap) -> np.ndarray:
     """Some coefficients; products of components, which are large, get small ones."""
     rng = np.random.default_rng(3)
     constants = rng.normal(size=len(rows.species))
-    sizes = np.where(np.arange(rows.components) < rows.linear_components, 0.1, 1e-3)
-    return np.concatenate([constants, *(sizes * rng.normal(size=rows.components) for _ in rows.species)])
+    sizes = np.where(np.arange(rows.settings.components) < rows.settings.linear_components, 0.1, 1e-3)
+    return np.concatenate([constants, *(sizes * rng.normal(size=rows.settings.components) for _ in rows.species)])
 
 
 def predicted(rows: Snap, design: Design) -> tuple[float, np.ndarray, np.ndarray | None]:
@@ -105,7 +108,7 @@ def test_features_are_those_of_the_design(setting):
     for name in ("triclinic", "slab y", "cluster", "atom"):
         atoms = frame(name, rows.species)
         features = rows.features(atoms)
-        assert features.shape == (len(atoms), rows.linear_components)
+        assert features.shape == (len(atoms), rows.settings.linear_components)
         assert features == pytest.approx(rows.design(atoms).features, rel=1e-12, abs=1e-12), name
 
 
@@ -296,28 +299,30 @@ def test_many_frames_give_what_each_gives_alone():
 def test_shapes_and_counts():
     for rows in SETTINGS.values():
         design = rows.design(frame("cubic", rows.species))
-        p, s, k = rows.coefficients, len(rows.species), rows.components
+        p, s, k = rows.coefficients, len(rows.species), rows.settings.components
         assert p == s * (1 + k)
         assert design.energy_row.shape == (p,)
         assert design.force_rows.shape == (24, p)
         assert design.stress_rows.shape == (6, p)
-        assert design.features.shape == (8, rows.linear_components)
+        assert design.features.shape == (8, rows.settings.linear_components)
         counts = [sum(np.array(frame("cubic", rows.species).symbols) == each) for each in rows.species]
         assert design.energy_row[:s].tolist() == counts
 
 
 def test_number_of_components_is_the_published_one():
     """Thompson et al. 2015: 2J = 6, 8, 10, 12 have 30, 55, 91, 140 components; Zuo et al. 2020: 1 + 55 + 1540."""
-    assert [Snap(("W",), twojmax=j).components for j in (6, 8, 10, 12)] == [30, 55, 91, 140]
-    assert Snap(("Si",), twojmax=8, quadratic=True).coefficients == 1596
-    assert Snap(("In", "P"), twojmax=6).components == 240  # InP of Cusentino et al. 2020
+    assert [SnapSettings(("W",), twojmax=j).components for j in (6, 8, 10, 12)] == [30, 55, 91, 140]
+    assert Snap(SnapSettings(("Si",), twojmax=8, quadratic=True)).coefficients == 1596
+    assert SnapSettings(("In", "P"), twojmax=6).components == 240  # InP of Cusentino et al. 2020
 
 
 def test_twins_are_equal_and_others_are_not():
     for rows in SETTINGS.values():
         features = rows.design(frame("triclinic", rows.species)).features
-        first = np.unique(rows.twins, return_index=True)[1]
-        np.testing.assert_allclose(features, features[:, first][:, rows.twins], atol=1e-12 * np.abs(features).max())
+        first = np.unique(rows.settings.twins, return_index=True)[1]
+        np.testing.assert_allclose(
+            features, features[:, first][:, rows.settings.twins], atol=1e-12 * np.abs(features).max()
+        )
         distinct = np.unique(np.round(features[:, first] / np.abs(features).max(), 9), axis=1)
         assert distinct.shape[1] == len(first)
 
@@ -391,8 +396,8 @@ def test_settings_that_make_no_sense(settings, words):
 
 
 def test_species_and_state():
-    assert Snap(twojmax=2).for_species(("C", "O")).species == ("C", "O")
-    assert Snap(("W",), twojmax=2).for_species(("C", "O")).species == ("W",)
+    assert Snap(SnapSettings(twojmax=2)).for_species(("C", "O")).species == ("C", "O")
+    assert Snap(SnapSettings(("W",), twojmax=2)).for_species(("C", "O")).species == ("W",)
     for rows in SETTINGS.values():
         assert Snap.from_state({k: list(v) if isinstance(v, tuple) else v for k, v in rows.state().items()}) == rows
 
@@ -454,22 +459,22 @@ def compare(rows: Snap, potential: LinearPotential, atoms: Atoms, use: str, tole
 def test_exported_files_run_to_the_same_numbers(setting, name, tmp_path, monkeypatch):
     rows = SETTINGS[setting]
     potential = LinearPotential(rows, theta(rows), np.zeros((0, rows.coefficients)), 0.0)
-    written = write_snap(potential, tmp_path / "my.potential")
+    written = write_potential(potential.rows, potential.theta, tmp_path / "my.potential")
     assert [path.name for path in written] == [f"my.potential.snap{end}" for end in ("coeff", "param", "")]
     monkeypatch.chdir(tmp_path)
     compare(rows, potential, lower_triangular(name, rows.species), "include my.potential.snap")
 
 
 PUBLISHED = {
-    "Si_Zuo_JPCA2020.quadratic": Snap(("Si",), twojmax=8, rcut=4.8, quadratic=True, bzero=False),
-    "Mo_Chen_PRM2017": Snap(("Mo",), twojmax=6, rcut=4.615858),
-    "WBe_Wood_PRB2019": Snap(
+    "Si_Zuo_JPCA2020.quadratic": Snap(SnapSettings(("Si",), twojmax=8, rcut=4.8, quadratic=True, bzero=False)),
+    "Mo_Chen_PRM2017": Snap(SnapSettings(("Mo",), twojmax=6, rcut=4.615858)),
+    "WBe_Wood_PRB2019": Snap(SnapSettings(
         ("W", "Be"), 8, 4.8123, chem=False, radelem=(0.5, 0.417932), wj=(1.0, 0.959049), zbl=True, zbl_inner=4.0,
         zbl_outer=4.8,
-    ),
-    "InP_JCPA2020": Snap(
+    )),
+    "InP_JCPA2020": Snap(SnapSettings(
         ("In", "P"), 6, 1.0, radelem=(3.81205, 3.82945), wj=(1.0, 0.929316), zbl=True, zbl_inner=4.0, zbl_outer=4.2
-    ),
+    )),
 }  # fmt: skip
 """Settings as in the files; the tests read the coefficients from them."""
 
@@ -513,9 +518,9 @@ def test_published_silicon_is_right_about_silicon(real_data):
 
 @pytest.mark.data
 def test_real_alloys_through_the_exported_files(real_data, tmp_path, monkeypatch):
-    rows = Snap(("Mo", "W"), twojmax=4, rcut=4.7, zbl=True)
+    rows = Snap(SnapSettings(("Mo", "W"), twojmax=4, rcut=4.7, zbl=True))
     potential = LinearPotential(rows, theta(rows), np.zeros((0, rows.coefficients)), 0.0)
-    write_snap(potential, Path(tmp_path) / "MoW")
+    write_potential(potential.rows, potential.theta, Path(tmp_path) / "MoW")
     monkeypatch.chdir(tmp_path)
     read = read_frames(real_data / "molybdenum-tungsten/molybdenum-tungsten.extxyz.gz")
     mixed = [f.atoms for f in read if len(set(f.atoms.symbols)) == 2]

@@ -12,7 +12,7 @@ from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import envelope, errors_and_bars, flagged, listed, members, note
 from assay.evaluation.summary import evaluation
-from assay.sources.registry import only_energies
+from assay.sources.capabilities import keeps_forces
 from assay.verbs.build import build as verb
 
 FEW = 50
@@ -161,7 +161,7 @@ def build(
             f"{labels} labels for {coefficients} coefficients: below about {FEW} each, members spread less than the "
             "errors, and error bars of properties are too small. Give more frames, or fewer coefficients"
         )
-    if only_energies(gauge.provenance["source"]):
+    if keeps_forces(gauge.source):
         note(
             "forces are those of the universal potential, and no member differs in them: their error bars are those of "
             f"{gauge.bar}, scaled to force errors. For bars of each atom take leverage:scale, or build with forces=true"

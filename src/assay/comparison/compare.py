@@ -25,13 +25,12 @@ from assay.comparison.result import (
 )
 from assay.comparison.sets import FrameSets
 from assay.comparison.split import Split
-from assay.ensembles.fit import MemberChoice, keep_evaluations
+from assay.ensembles.fit import MemberChoice
 from assay.execution.progress import Stage
 from assay.execution.workers import map_frames
 from assay.frames.frame import FrameError, LabelKeys, Skipped
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
-from assay.gauge.training_pass import committee_source
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.posteriors.registry import posterior_from_spec
 from assay.linear.weights import Weights
@@ -40,7 +39,8 @@ from assay.results.batch import Batch
 from assay.results.wording import many
 from assay.scores.protocol import FittedScore
 from assay.scores.registry import Asked
-from assay.sources.registry import LINEAR, feature_source
+from assay.sources.capabilities import HasMembers, LinearSource, prepare
+from assay.sources.registry import AnySource, with_members_of_frames
 from assay.storage.provenance import versions
 
 POSTERIORS = ("pops", "bayesian", "bootstrap")
@@ -70,7 +70,8 @@ class MethodChoice:
 
 def compare(
     sets: FrameSets,
-    source: Mapping[str, Any],
+    source: AnySource,
+    settings: Mapping[str, Any],
     choice: MethodChoice,
     *,
     weights: Weights | None = None,
@@ -81,20 +82,19 @@ def compare(
     allow_overlap: bool = False,
     skip_bad: bool = False,
     workers: int = 1,
-    allow_import: tuple[str, ...] = (),
     stage: Stage | None = None,
 ) -> ComparisonResult:
     """Which uncertainty to use, of frames that can be read again and again; arguments as in `assay.compare`.
 
-    `source`: the settings of a source with its name as `source`. Raises `FrameError` and `ValueError` as
+    `settings` tell of the source in the result. Raises `FrameError` and `ValueError` as
     `assay.compare` does.
     """
     if resamples < FEWEST_RESAMPLES:
         raise ValueError(f"{resamples} resamples give no intervals of 95 %: at least {FEWEST_RESAMPLES} are needed")
     if not r_cut > 0:
         raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
-    settings, posteriors = dict(source), choice.members_from()
-    if feature_source(settings, allow_import) is not None:
+    settings, posteriors = dict(settings), choice.members_from()
+    if not isinstance(source, LinearSource | HasMembers):
         raise ValueError(NO_ERRORS)
     if not sets.tests:
         raise ValueError("nothing to judge on: give at least one set of test frames")
@@ -109,8 +109,8 @@ def compare(
 
     left_out: dict[str, Skipped] = {name: [*sets.left_out(name)] for name in (TRAINING, *sets.judged)}
     fitted = _fitted(
-        sets, settings, choice, posteriors, weights=weights or Weights(), seed=seed, keys=keys or LabelKeys(),
-        workers=workers, allow_import=allow_import, stage=stage, failed=left_out[TRAINING] if skip_bad else None,
+        sets, source, settings, choice, posteriors, weights=weights or Weights(), seed=seed, keys=keys or LabelKeys(),
+        workers=workers, stage=stage, failed=left_out[TRAINING] if skip_bad else None,
     )  # fmt: skip
     stage("timing", None)
     methods, source_seconds = timed(fitted.methods, fitted.source, sets.frames(CALIBRATION))
@@ -153,6 +153,7 @@ def compare(
 
 def _fitted(
     sets: FrameSets,
+    source: LinearSource | HasMembers,
     settings: dict[str, Any],
     choice: MethodChoice,
     posteriors: Sequence[Posterior],
@@ -161,21 +162,19 @@ def _fitted(
     seed: int,
     keys: LabelKeys,
     workers: int,
-    allow_import: tuple[str, ...],
     stage: Stage,
     failed: Skipped | None,
 ) -> Fitted:
     """The potential and its methods; adds the names of recorded members to `settings`."""
-    if settings["source"] in LINEAR:
-        own = {key: value for key, value in settings.items() if key != "source"}
+    if isinstance(source, LinearSource):
         return fit_linear_methods(
-            sets.training(), sets.survey, LINEAR[settings["source"]].from_state(own).for_species(sets.survey.species),
+            sets.training(), sets.survey, source.for_species(sets.survey.species),
             scores=choice.scores, clusters=choice.clusters, posteriors=posteriors,
             chosen=sets.fitted, weights=weights, seed=seed, workers=workers, stage=stage, failed=failed,
         )  # fmt: skip
-    committee = committee_source(settings, sets.training, keys, allow_import)
+    named = with_members_of_frames(source, settings, sets.training, keys)
     return fit_committee_methods(
-        committee, sets.training, MemberChoice().with_settings(settings), scores=choice.scores,
+        named, sets.training, MemberChoice(), scores=choice.scores,
         clusters=choice.clusters, chosen=sets.fitted, workers=workers, stage=stage, failed=failed,
     )  # fmt: skip
 
@@ -183,7 +182,7 @@ def _fitted(
 def _evaluated(gauge: Gauge, sets: FrameSets, name: str, workers: int, stage: Stage) -> tuple[Batch, Skipped]:
     """What potential and scores say of a set, and the frames that can't be evaluated."""
     frames, total = partial(sets.frames, name), len(sets.hashes[name])
-    keep_evaluations(gauge.source, frames, workers=workers, total=total, stage=stage)
+    prepare(gauge.source, frames, workers=workers, total=total, stage=stage)
     progress = stage(f"evaluating {name}", total)
     scorer = replace(gauge.scorer, bars=tuple(score.name for score in gauge.scores))
     scored, failed = Gauge.split(map_frames(scorer, frames(), workers=workers, progress=progress))

@@ -24,10 +24,7 @@ from assay.results.design import Design
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import FitOptions, ScoreClass
 from assay.scores.registry import Asked
-from assay.sources.capabilities import LinearSource, Source
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import member_names
+from assay.sources.capabilities import HasMembers, LinearSource, Source
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def fit_linear_methods(
 
 
 def fit_committee_methods(
-    source: AseCommittee | Recorded,
+    source: HasMembers,
     frames: Callable[[], Iterator[Frame]],
     members: MemberChoice,
     *,
@@ -107,9 +104,9 @@ def fit_committee_methods(
     )  # fmt: skip
     seconds = time.perf_counter() - started
     if from_features:
-        training.energy_errors = seen.energy_errors(fitted.source, member_names(source))
+        training.energy_errors = seen.energy_errors(fitted, source.member_names)
     if any("derivatives" in score.facts.reads for score in wanted):
-        fitted = replace(fitted, source=with_derivatives(fitted.source))
+        fitted = with_derivatives(fitted)
     of_members, others = _fitted(wanted, training, FitOptions(clusters, fitted.weights), stage)
     methods = of_posteriors(of_members, {"": slice(0, fitted.count)}, {})
     return Fitted(fitted.source, [*methods, *others], seconds)

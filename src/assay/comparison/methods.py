@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
@@ -19,11 +18,7 @@ from assay.results.prediction import Prediction
 from assay.results.score import ScoreFacts
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import FitOptions, FittedScore, OfMembers, ScoreClass, WithEnergies
-from assay.sources.capabilities import Source
-from assay.sources.committees.cache import recalled
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import Referenced
+from assay.sources.capabilities import IsRecorded, Source
 
 TIMED_ATOMS = 1_000
 REPEATS = 3
@@ -55,13 +50,7 @@ class OfPosterior:
 
     def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """Of the score, `(A,)` or `(1,)`."""
-        energies, forces = prediction.energy_members, prediction.forces_members
-        own = replace(
-            prediction,
-            energy_members=None if energies is None else energies[self.where],
-            forces_members=None if forces is None else forces[self.where],
-        )
-        return self.score.values(own, numbers)
+        return self.score.values(prediction.only(self.where), numbers)
 
     def of_energy(self) -> OfPosterior | None:
         """That of the score, of the same members."""
@@ -169,7 +158,7 @@ def timed(methods: Sequence[Method], source: Source, frames: Iterable[Frame]) ->
             prediction = source.predict(frame.atoms)
         except FrameError:
             continue
-        read = read or _is_read(source, frame.atoms)
+        read = read or (isinstance(source, IsRecorded) and source.is_read(frame.atoms))
         source_seconds += _seconds(partial(source.predict, frame.atoms))
         for method in methods:
             if method.score is None or method.name in failed:
@@ -193,15 +182,6 @@ def timed(methods: Sequence[Method], source: Source, frames: Iterable[Frame]) ->
         else replace(m, seconds_per_atom=seconds[m.name] / atoms)
         for m in methods
     ], None if read else source_seconds / atoms
-
-
-def _is_read(source: Source, frame: Atoms) -> bool:
-    """Whether an evaluated frame is read back, and not computed again."""
-    own = source.source if isinstance(source, Referenced) else source
-    if not isinstance(own, AseCommittee):
-        return isinstance(own, Recorded)
-    members = enumerate(own.members)
-    return any(recalled(own, k, frame, member.label == own.features) is not None for k, member in members)
 
 
 def _seconds(call: Callable[[], Any]) -> float:

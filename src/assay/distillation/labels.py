@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from assay.distillation.cutoffs import taught
 from assay.distillation.errors import errors
 from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
+from assay.ensembles.references import LABELS, EnergyReferences, ReferenceFold
 from assay.frames.frame import Frame, LabelKeys
 from assay.results.arrays import Array
-from assay.sources.energy_references import LABELS, EnergyReferences, ReferenceFold
 
 KEYS = LabelKeys()
 """Keys of the labels of mixed frames."""

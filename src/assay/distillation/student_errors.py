@@ -16,11 +16,8 @@ from assay.execution.progress import Stage
 from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, file_hash
 from assay.gauge.gauge import Gauge
 from assay.results.arrays import Array
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.committees.recording import record
+from assay.sources.capabilities import HasMembers, prepare
 from assay.sources.frame_files import Paths, labelled, listed
-from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import member_names
 
 COMPARED = {"force": "force_rmse_eV_per_A", "energy": "energy_shifted_rmse_meV_per_atom"}
 
@@ -38,7 +35,7 @@ class StudentTest:
     @classmethod
     def read(
         cls,
-        source: AseCommittee | Recorded,
+        source: HasMembers,
         paths: Paths,
         members: Paths | None,
         keys: LabelKeys,
@@ -49,11 +46,9 @@ class StudentTest:
         """Read and evaluate; recorded teachers need members of the test frames, in `members` or on the frames."""
         frames = list(labelled(paths, members, keys, skipped))
         told = None
-        if isinstance(source, AseCommittee):
-            record(source, lambda: frames, workers=workers, total=len(frames), stage=stage)
-        if isinstance(source, AseCommittee) or all(f"{source.models[0]}_energy" in f.atoms.info for f in frames):
-            with suppress(FrameError):  # a teacher fails on a frame: then the student is judged alone
-                told = Teachers.evaluate(source, member_names(source), frames)[1]
+        prepare(source, lambda: frames, workers=workers, total=len(frames), stage=stage)
+        with suppress(FrameError):  # a teacher fails on a frame, or it carries none: then the student is judged alone
+            told = Teachers.evaluate(source, source.member_names, frames)[1]
         key = "".join(file_hash(path) for path in listed(paths))
         return cls(frames, PoolLabels.of(frames, lambda frame: frame), told, key, workers)
 

@@ -126,11 +126,10 @@ def _prediction(
         forces += list(file.forces[:, file.rows.atoms(row)])
         stress += [none] * len(file.models) if file.stress is None else list(file.stress[:, row])
     for name in names:
-        gap = {"energy": np.nan, "forces": np.full((a, 3), np.nan)}
-        found = cache.get(name, frame_key(frame.atoms)) or gap
-        energy.append(found["energy"])
-        forces.append(found["forces"])
-        stress.append(found.get("stress", none))
+        found = cache.get(name, frame_key(frame.atoms)) or Prediction(np.nan, np.full((a, 3), np.nan))
+        energy.append(found.energy)
+        forces.append(found.forces)
+        stress.append(none if found.stress is None else found.stress)
     return Prediction(
         energy_members=np.array(energy),
         forces_members=np.array(forces),

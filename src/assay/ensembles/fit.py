@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.ensembles.choice import choose_members
+from assay.ensembles.referenced import Referenced
+from assay.ensembles.references import LABELS, EnergyReferences, ReferenceFold
 from assay.ensembles.weights import MemberErrors, weights_of_rmse
 from assay.execution.progress import Stage
 from assay.execution.workers import Failure, map_frames
 from assay.frames.frame import Frame, FrameError, Skipped
 from assay.results.arrays import Array
-from assay.sources.capabilities import Source
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.committees.recording import record
-from assay.sources.energy_references import LABELS, EnergyReferences, ReferenceFold
-from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import Referenced, member_names, only_members
+from assay.results.prediction import Prediction
+from assay.sources.capabilities import HasMembers, prepare
 
 NONE = "none"
 """Energies as the members give them."""
@@ -45,10 +43,6 @@ training frames, without |
     rmse: tuple[float, ...] = ()
     best: int | Literal["auto"] | None = None
 
-    def with_settings(self, settings: Mapping[str, Any]) -> MemberChoice:
-        """This choice, with the RMSEs of a recorded source's settings where it has none."""
-        return self if self.rmse or "rmse" not in settings else replace(self, rmse=tuple(settings["rmse"]))
-
 
 OUTLYING = 5.0
 """Times the median force RMSE of the members, from which on one is not like the others."""
@@ -56,23 +50,29 @@ OUTLYING = 5.0
 
 @dataclass(frozen=True)
 class FittedMembers:
-    """A source with shifted energies and the chosen members, and their weights `(M,)`; `()` is equal ones.
+    """Some of the members of a source, made one ensemble.
 
-    `told`: for people and provenance, what was measured of each member, and of those left out.
+    | field | meaning |
+    |---|---|
+    | source | of the M chosen members, with shifted energies |
+    | weights | theirs, `(M,)`; `()` is equal ones |
+    | references | what their energies are shifted by; `None` where they are as the members give them |
+    | told | for people and provenance, what was measured of each member, and of those left out |
     """
 
-    source: AseCommittee | Recorded | Referenced
+    source: HasMembers
     weights: tuple[float, ...] = ()
+    references: EnergyReferences | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
         """M."""
-        return len(self.source.references.members if isinstance(self.source, Referenced) else member_names(self.source))
+        return len(self.source.member_names)
 
 
 def fit_members(
-    source: AseCommittee | Recorded,
+    source: HasMembers,
     frames: Callable[[], Iterator[Frame]],
     choice: MemberChoice,
     *,
@@ -80,7 +80,7 @@ def fit_members(
     workers: int = 1,
     stage: Stage = lambda name, total: None,
     failed: Skipped | None = None,
-    on_frame: Callable[[Frame, Predicted], None] | None = None,
+    on_frame: Callable[[Frame, Prediction], None] | None = None,
 ) -> FittedMembers:
     """Fit energy references and force RMSEs to the `chosen` frames, and keep the best members if asked to.
 
@@ -100,8 +100,8 @@ def fit_members(
         a reference or number of members that there can't be, RMSEs that are not of each member; members to choose
         among, and no labels to do it by
     """
-    names = member_names(source)
-    given = _given_rmse(source, choice.rmse, names)
+    names = source.member_names
+    given = _given_rmse(source.member_rmse, choice.rmse, names)
     if isinstance(choice.best, int) and not 2 <= choice.best <= len(names):
         raise ValueError(f"the {choice.best} best of {len(names)} members: give 2 to {len(names)}")
 
@@ -116,23 +116,25 @@ def fit_members(
     fold = None if onto == NONE else ReferenceFold(names, onto)
     errors, forces, labels = MemberErrors(), list[Array](), list[Array]()
     natoms, kinds = list[int](), list[str]()
-    keep_evaluations(source, selected, workers=workers, total=int(chosen.sum()), stage=stage)
+    prepare(source, selected, workers=workers, total=int(chosen.sum()), stage=stage)
     progress = stage("members", int(chosen.sum()))
-    for frame, found in map_frames(_Members(source), selected(), workers=workers, progress=progress):
-        if isinstance(found, Failure):
+    for frame, said in map_frames(_Members(source), selected(), workers=workers, progress=progress):
+        if isinstance(said, Failure):
             if failed is None:
-                raise FrameError(f"{found.origin}: {found.reason}")
-            failed.append((found.origin, found.reason))
+                raise FrameError(f"{said.origin}: {said.reason}")
+            failed.append((said.origin, said.reason))
             continue
+        assert said.energy_members is not None
+        assert said.forces_members is not None
         natoms.append(len(frame.atoms))
         if on_frame is not None:
-            on_frame(frame, found)
+            on_frame(frame, said)
         if fold is not None:
-            fold.update(frame.atoms.numbers, found.energies, frame.energy)
+            fold.update(frame.atoms.numbers, said.energy_members, frame.energy)
         if frame.forces is not None:
-            errors.update(found.forces, frame.forces)
+            errors.update(said.forces_members, frame.forces)
             if choice.best == "auto":
-                forces.append(found.forces)
+                forces.append(said.forces_members)
                 labels.append(frame.forces)
                 kinds.append(frame.config_type)
     if not natoms:
@@ -153,43 +155,21 @@ def fit_members(
         if rmse is None:
             raise ValueError(f"no RMSEs to tell the {choice.best} best members by: label the frames, or give --rmse")
         kept = sorted(np.argsort(rmse, kind="stable")[: choice.best].tolist())
-    kept = _with_features(source, kept, names)
+    kept = _with_features(source.featured, kept, names)
     weights = _weights(rmse, kept, names)
     kept_names = [names[k] for k in kept]
-    restricted = only_members(source, kept_names)
-    fitted = restricted if references is None else Referenced(restricted, references.only(kept_names))
-    return FittedMembers(fitted, weights, _told(names, kept, weights, references, measured, given, choosing))
+    chosen_ones = source.only(kept_names)
+    used = None if references is None else references.only(kept_names)
+    fitted = chosen_ones if used is None else Referenced(chosen_ones, used)
+    return FittedMembers(fitted, weights, used, _told(names, kept, weights, references, measured, given, choosing))
 
 
-def _with_features(source: AseCommittee | Recorded, kept: list[int], names: Sequence[str]) -> list[int]:
+def _with_features(featured: str, kept: list[int], names: Sequence[str]) -> list[int]:
     """The kept members, and the one that gives its features if it is not among them."""
-    featured = source.features if isinstance(source, AseCommittee) else ""
     if not featured or names.index(featured) in kept:
         return kept
     warnings.warn(f"member {featured} is not among the best and is kept for its features", stacklevel=3)
     return sorted([*kept, names.index(featured)])
-
-
-def keep_evaluations(
-    source: Source, frames: Callable[[], Iterable[Frame]], *, workers: int, total: int | None, stage: Stage | None
-) -> None:
-    """Let potentials that run see the frames in batches, one potential after the other, before single ones.
-
-    Does nothing for other sources, and where there is no cache; arguments as in
-    `assay.sources.committees.recording.record`.
-    """
-    committee = source.source if isinstance(source, Referenced) else source
-    if isinstance(committee, AseCommittee):
-        record(committee, frames, workers=workers, total=total, stage=stage)
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """What M members say of a frame: `(M,)` eV, `(M, A, 3)` eV/Å, and features `(A, D)` of the one that gives them."""
-
-    energies: Array
-    forces: Array
-    features: Array | None
 
 
 def _warn_of_outliers(rmse: Array, names: Sequence[str]) -> None:
@@ -206,24 +186,27 @@ def _warn_of_outliers(rmse: Array, names: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class _Members:
-    source: Source
+    """Members of a frame, and features, without what is not asked for: it would cost a worker process its way back."""
 
-    def __call__(self, frame: Frame) -> Predicted:
-        told = self.source.predict(frame.atoms)
-        assert told.energy_members is not None
-        assert told.forces_members is not None
-        return Predicted(told.energy_members, told.forces_members, told.features)
+    source: HasMembers
+
+    def __call__(self, frame: Frame) -> Prediction:
+        said = self.source.predict(frame.atoms)
+        if said.energy_members is None or said.forces_members is None:
+            raise FrameError(f"no energies and forces of members: {self.source.label}")
+        return Prediction(
+            energy_members=said.energy_members, forces_members=said.forces_members, features=said.features
+        )
 
 
-def _given_rmse(source: AseCommittee | Recorded, wanted: Sequence[float], names: Sequence[str]) -> Array | None:
+def _given_rmse(own: Sequence[float | None], wanted: Sequence[float], names: Sequence[str]) -> Array | None:
     """RMSEs that the user gives, or the source; raises `ValueError` where they are not one for each member."""
-    if not wanted and isinstance(source, AseCommittee):
-        of_members = [member.rmse for member in source.members]
-        if lacking := [n for n, value in zip(names, of_members, strict=True) if value is None]:
+    if not wanted:
+        if lacking := [name for name, value in zip(names, own, strict=False) if value is None]:
             if len(lacking) < len(names):
                 raise ValueError(f"no rmse of {', '.join(lacking)}: give that of every member, or of none")
             return None
-        wanted = [value for value in of_members if value is not None]
+        wanted = [value for value in own if value is not None]
     if not wanted:
         return None
     rmse = np.array(wanted, dtype=np.float64)

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 from ase import Atoms
 
-from assay.ensembles.fit import keep_evaluations
 from assay.execution.run import Run
 from assay.execution.workers import Failure
 from assay.frames.frame import Frame, FrameError, Frames, Skipped
@@ -19,6 +18,7 @@ from assay.regions.tiles import surroundings
 from assay.results.arrays import Array
 from assay.results.assessment import Assessment
 from assay.results.error_bars import ONE_SIGMA
+from assay.sources.capabilities import prepare
 
 FORCE_BAR = "force_error_bar"
 """The array of the frame in the picture: `assay.report.evaluation.quantities.FORCE_BAR`."""
@@ -49,7 +49,7 @@ def assess(
 
     Potentials that run see all frames once before, in batches. Raises `FrameError` where no frame could be evaluated.
     """
-    keep_evaluations(gauge.source, lambda: frames, workers=run.processes, total=None, stage=run.stage)
+    prepare(gauge.source, lambda: frames, workers=run.processes, total=None, stage=run.stage)
     scored: list[tuple[Frame, Scored]] = []
     failed: Skipped = []
     worst: dict[str, Atoms] = {}  # by the array that the picture shows

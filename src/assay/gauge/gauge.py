@@ -30,10 +30,7 @@ from assay.results.error_bars import ErrorBar
 from assay.results.per_quantity import UNITS, PerQuantity, Quantity, together
 from assay.results.score import Key, Score
 from assay.scores.protocol import Declared, FittedScore
-from assay.sources.capabilities import Source
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import Referenced
+from assay.sources.capabilities import HasMembers, Source
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ class Gauge:
         What is fitted to features knows the training frames' alone. Energy references say for themselves what they
         lack.
         """
-        members_alone = isinstance(self.source, AseCommittee | Recorded | Referenced)
+        members_alone = isinstance(self.source, HasMembers)
         fitted = any(score.facts.of_features for score in self.scores)
         return None if members_alone and not fitted else self.species
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from assay.ensembles.fit import keep_evaluations
 from assay.execution.run import Run
 from assay.frames.frame import FrameError, Frames, content_hash
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
 from assay.results.batch import NO_PREDICTIONS
+from assay.sources.capabilities import prepare
 
 
 def recalibrated(gauge: Gauge, frames: Frames, run: Run, *, error_bar: str = "", command: str = "") -> Gauge:
@@ -21,7 +21,7 @@ def recalibrated(gauge: Gauge, frames: Frames, run: Run, *, error_bar: str = "",
     if not gauge.bar:
         raise ValueError(NO_PREDICTIONS)
     gauge = replace(gauge, bar=error_bar or gauge.bar)
-    keep_evaluations(gauge.source, lambda: frames, workers=run.processes, total=None, stage=run.stage)
+    prepare(gauge.source, lambda: frames, workers=run.processes, total=None, stage=run.stage)
     stream = gauge.stream(frames, workers=run.workers, progress=run.stage("held-out errors"))
     scored, failed = Gauge.split(stream)
     hashes = [content_hash(frame.atoms) for frame, _ in scored]

@@ -8,12 +8,7 @@ from dataclasses import dataclass, field
 from assay.results.score import Given, Reads
 from assay.scores.protocol import ScoreClass
 from assay.scores.registry import SCORES, Asked, resolved
-from assay.sources.capabilities import LinearSource
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.corrector import Corrector
-from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import member_names
-from assay.sources.registry import FeatureSource
+from assay.sources.capabilities import HasDerivatives, HasMembers, LinearSource, OnlyFeatures, keeps_forces, running
 
 SAME_FORCES = (
     "a corrector of energies leaves forces as they are, so its members don't differ in them. Build with forces=true, "
@@ -42,27 +37,29 @@ class Readable:
         return cls(
             frozenset({"members", "features"}),
             {"derivatives": _no_derivatives(rows.kind)},
-            same_forces=isinstance(rows, Corrector) and not rows.forces,
+            same_forces=keeps_forces(rows),
         )
 
     @classmethod
-    def of_members(cls, source: AseCommittee | Recorded) -> Readable:
+    def of_members(cls, source: HasMembers) -> Readable:
         """Members that a source brings along, where there are several, and the last-layer features of one of them."""
         given: set[Given] = set()
         lacking: dict[Reads, str] = {}
-        if (count := len(member_names(source))) > 1:
+        if (count := len(source.member_names)) > 1:
             given |= {"members", "unlike members"}
         else:
             lacking["members"] = f"needs at least two members; this source has {count}"
-        if isinstance(source, AseCommittee) and source.features:
+        if source.featured:
             given |= {"features", "last-layer features"}
         else:
-            give = "; name a member that gives its own with features=LABEL" if isinstance(source, AseCommittee) else ""
+            give = "; name a member that gives its own with features=LABEL" if running(source) else ""
             lacking["features"] = f"needs features, which the source {source.kind!r} does not have{give}"
+        if not isinstance(source, HasDerivatives):
+            lacking["derivatives"] = _no_derivatives(source.kind)
         return cls(frozenset(given), lacking)
 
     @classmethod
-    def of_features(cls, source: FeatureSource) -> Readable:
+    def of_features(cls, source: OnlyFeatures) -> Readable:
         """Features without predictions."""
         members = f"needs predictions of members; {source.kind} gives features alone"
         return cls(frozenset({"features"}), {"derivatives": _no_derivatives(source.kind), "members": members})

@@ -8,14 +8,12 @@ from typing import Any
 
 from assay.calibration import CALIBRATORS, Calibrator
 from assay.calibration.bar_name import BarName
+from assay.ensembles.referenced import Referenced
 from assay.linear.potential import LinearPotential
 from assay.results.per_quantity import PerQuantity
 from assay.scores.registry import score_from_state
-from assay.sources.capabilities import Source
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import Referenced
-from assay.sources.registry import feature_source, linear_source_from_state
+from assay.sources import registry
+from assay.sources.capabilities import HasMembers, LinearSource, Source
 from assay.storage.archive import GaugeFileError, load_state, save_state
 
 
@@ -61,20 +59,21 @@ def source_state(source: Source) -> dict[str, Any]:
 
 
 def source_from_state(state: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> Source:
-    """The source of a gauge file. Nothing is imported for it until it evaluates a frame."""
-    settings = {key: value for key, value in state.items() if key != "kind"}
-    match state["kind"]:
-        case "linear":
-            return LinearPotential.from_state(settings, linear_source_from_state(settings["rows"], allow_import))
-        case "ase_committee":
-            return AseCommittee.from_state(settings, allow_import=allow_import)
-        case "recorded":
-            return Recorded.from_state(settings)
-        case "referenced":
-            return Referenced.from_state(settings, allow_import)
-    if (source := feature_source({"source": state["kind"], **settings}, allow_import)) is not None:
-        return source
-    raise ValueError(f"unknown source {state['kind']!r} in the gauge file")
+    """The source of a gauge file, around which one may have been fitted. Nothing is imported for it until it evaluates
+    a frame. Raises `ValueError` for an unknown kind, or what does not fit together."""
+    if state["kind"] == LinearPotential.kind:
+        rows = registry.source_from_state(state["rows"], allow_import)
+        if isinstance(rows, LinearSource):
+            return LinearPotential.from_state(state, rows)
+    elif state["kind"] == Referenced.kind:
+        members = registry.source_from_state(state["source"], allow_import)
+        if isinstance(members, HasMembers):
+            return Referenced.from_state(state, members)
+    else:
+        source = registry.source_from_state(state, allow_import)
+        if isinstance(source, Source):
+            return source
+    raise ValueError(f"the gauge file has a source {state['kind']!r} that can't be used")
 
 
 def _calibrators(bar: str, states: Mapping[str, Any]) -> PerQuantity[Calibrator]:

@@ -22,7 +22,6 @@ from assay.frames.species import known_species
 from assay.gauge.batch import Scored
 from assay.gauge.scorer import FrameScorer, values_of
 from assay.gauge.spreads import force_spread, proportional_to_errors
-from assay.linear.potential import LinearPotential
 from assay.regions.neighbourhoods import neighbourhood_mean
 from assay.regions.tiles import blocks
 from assay.results.arrays import Array
@@ -31,10 +30,8 @@ from assay.results.per_quantity import PerQuantity
 from assay.results.prediction import Prediction
 from assay.results.score import Key
 from assay.scores.protocol import FittedScore
-from assay.sources.capabilities import Source
+from assay.sources.capabilities import HasCoefficients, HasFeatures, IsRecorded, Source
 
-READ = ("features", "recorded")
-"""Kinds of sources that read what comes with a frame: there is nothing to evaluate in blocks."""
 CORE = "core_atoms"
 """In `info` of a block: how many of its first atoms are the core."""
 
@@ -50,7 +47,10 @@ class Blocks:
     forces: bool = False
 
     def needed(self, frame: Frame, source: Source) -> bool:
-        return len(frame.atoms) > self.most and source.kind not in READ
+        """Not for what is read back: there is nothing to evaluate in blocks."""
+        if len(frame.atoms) <= self.most:
+            return False
+        return not (isinstance(source, IsRecorded) and source.is_read(frame.atoms))
 
     @property
     def core(self) -> int:
@@ -142,17 +142,16 @@ def score_in_blocks(
 
 def _halo(source: Source, scores: tuple[FittedScore, ...], natoms: int, how: Blocks) -> float:
     """Å; raises `FrameError` where blocks won't do."""
-    cutoff = getattr(source, "cutoff", None)
-    if how.forces and not isinstance(source, LinearPotential):
+    if how.forces and not isinstance(source, HasCoefficients):
         why = "forces in blocks need a linear potential (leave out --forces)"
-    elif not hasattr(source, "cutoff"):
+    elif not isinstance(source, HasFeatures):
         why = f"the source ({source.kind}) has no features"
-    elif cutoff is None:
+    elif source.cutoff is None:
         why = "it is not known how far the source's features reach (give it a cutoff, in Å)"
     elif not scores:
         why = "none of the gauge's scores comes from features alone (--forces adds those of forces)"
     else:
-        return float(cutoff) * (2 if how.forces else 1)
+        return float(source.cutoff) * (2 if how.forces else 1)
     raise FrameError(
         f"{natoms} atoms, more than the {how.most} that are evaluated at a time, and blocks won't do: {why}. "
         f"--block-atoms {natoms} evaluates the frame whole, if there is memory for it"
@@ -174,10 +173,8 @@ class _OfCore:
             evaluation = Prediction(
                 forces=whole.forces[core], forces_members=whole.forces_members[:, core], features=whole.features[core]
             )
-        elif hasattr(self.source, "features"):
-            evaluation = Prediction(features=self.source.features(atoms, core.stop))
         else:
-            evaluation = Prediction(features=self.source.predict(atoms).features[core])
+            evaluation = Prediction(features=self.source.features(atoms, core.stop))
         for name in ("forces", "forces_members", "features"):
             value = getattr(evaluation, name)
             if value is not None and not np.isfinite(value).all():

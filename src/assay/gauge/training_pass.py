@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.ensembles.fit import FittedMembers, MemberChoice, Predicted, fit_members
+from assay.ensembles.fit import FittedMembers, MemberChoice, fit_members
+from assay.ensembles.references import LABELS
 from assay.execution.progress import Stage
 from assay.execution.workers import Failure, Progress, map_frames
 from assay.frames.dataset import Survey
-from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped
+from assay.frames.frame import Frame, FrameError, Skipped
 from assay.gauge.score_choice import CLUSTERED, Readable, ScoreChoice
 from assay.gauge.thresholds import cluster_fences, cluster_levels, tukey_fence
 from assay.linear.fit import fit_linear
@@ -22,21 +23,13 @@ from assay.linear.residual import residual_of
 from assay.linear.weights import Weights
 from assay.results.arrays import Array
 from assay.results.batch import NO_PREDICTIONS, Batch
+from assay.results.prediction import Prediction
 from assay.scores.d_optimality.cluster_wise import ClusterWiseForce, ClusterWiseGrade
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import FitOptions, FittedScore, ScoreClass, clustered
 from assay.scores.registry import fit_scores
-from assay.sources.capabilities import LinearSource, Source
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.energy_references import LABELS
+from assay.sources.capabilities import HasDerivatives, HasMembers, LinearSource, OnlyFeatures, Source
 from assay.sources.features.atom_features import atom_features
-from assay.sources.features.soap import Soap
-from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import Referenced, member_names
-from assay.sources.registry import FeatureSource
-
-WITH_FEATURES = ("chgnet", "sevennet", "mace", "matgl")
-"""Families that give last-layer features."""
 
 
 @dataclass
@@ -140,24 +133,8 @@ def fit_potential(
     return potential, collected.scores(np.concatenate([e for _, e in found if not isinstance(e, Failure)]))
 
 
-def committee_source(
-    settings: dict[str, Any], frames: Callable[[], Iterator[Frame]], keys: LabelKeys, allow_import: tuple[str, ...]
-) -> AseCommittee | Recorded:
-    """A source that brings its members along; recorded ones that `settings` doesn't name are those of the first frame.
-
-    Adds the names to `settings`.
-    """
-    if settings["source"] != Recorded.kind:
-        committee = AseCommittee.from_toml(settings, allow_import=allow_import)
-        alone = len(committee.members) == 1 and committee.members[0].calculator in WITH_FEATURES
-        return replace(committee, features=committee.features or committee.members[0].label) if alone else committee
-    if "models" not in settings:
-        settings["models"] = list(Recorded.from_frame(next(frames()).atoms, keys).models)
-    return Recorded(tuple(settings["models"]))
-
-
 def fit_committee(
-    source: AseCommittee | Recorded,
+    source: HasMembers,
     frames: Callable[[], Iterator[Frame]],
     choice: ScoreChoice,
     members: MemberChoice,
@@ -182,10 +159,16 @@ def fit_committee(
         on_frame=seen if collected.needed else None,
     )  # fmt: skip
     if any("derivatives" in score.facts.reads for score in wanted):
-        fitted = replace(fitted, source=with_derivatives(fitted.source))
+        fitted = with_derivatives(fitted)
     if collected.needed:
-        collected.training.energy_errors = seen.energy_errors(fitted.source, member_names(source))
+        collected.training.energy_errors = seen.energy_errors(fitted, source.member_names)
     return fitted, collected.scores(seen.force_errors(), fitted.weights)
+
+
+def with_derivatives(fitted: FittedMembers) -> FittedMembers:
+    """The members, whose predictions now have derivatives of features."""
+    assert isinstance(fitted.source, HasDerivatives), "a score that reads derivatives was chosen where there are none"
+    return replace(fitted, source=fitted.source.with_derivatives())
 
 
 def by_cluster(scores: Sequence[FittedScore], training: Batch, held_out: Batch | None) -> tuple[FittedScore, ...]:
@@ -207,7 +190,7 @@ def by_cluster(scores: Sequence[FittedScore], training: Batch, held_out: Batch |
 
 @dataclass(frozen=True)
 class _Features:
-    source: FeatureSource
+    source: Source
 
     def __call__(self, frame: Frame) -> Array:
         return atom_features(self.source, frame.atoms)
@@ -215,7 +198,7 @@ class _Features:
 
 def fit_features(
     frames: Iterable[Frame],
-    source: FeatureSource,
+    source: OnlyFeatures,
     choice: ScoreChoice,
     *,
     chosen: NDArray[np.bool_],
@@ -223,7 +206,7 @@ def fit_features(
     workers: int = 1,
     progress: Progress | None = None,
     failed: Skipped | None = None,
-) -> tuple[FeatureSource, tuple[FittedScore, ...]]:
+) -> tuple[OnlyFeatures, tuple[FittedScore, ...]]:
     """A source of features alone with what it learnt (species, number of features), and its scores.
 
     Parameters
@@ -245,8 +228,7 @@ def fit_features(
     wanted = Readable.of_features(source).choose(choice.scores)
     if choice.without_outliers:
         raise ValueError(f"no force errors to tell outliers by: {NO_PREDICTIONS}")
-    if isinstance(source, Soap):
-        source = source.for_species(species)
+    source = source.for_species(species)
     collected = _Collected(choice, wanted)
     columns: int | None = None
     selected = (frame for frame, use in zip(frames, chosen, strict=True) if use)
@@ -264,7 +246,7 @@ def fit_features(
         collected.append(frame, features)
     if columns is None:
         raise FrameError("no training frame could be evaluated")
-    return source if isinstance(source, Soap) else replace(source, columns=columns), collected.scores()
+    return source.with_columns(columns), collected.scores()
 
 
 @dataclass
@@ -282,23 +264,25 @@ class FeaturesSeen:
     frames: list[tuple[NDArray[Any], float | None, Array]] = field(default_factory=list)
     errors: list[Array] = field(default_factory=list)
 
-    def __call__(self, frame: Frame, told: Predicted) -> None:
-        """One frame; raises `ValueError` where there are no features."""
-        if told.features is None:
+    def __call__(self, frame: Frame, said: Prediction) -> None:
+        """One frame, and what all members say; raises `ValueError` where there are no features."""
+        if said.features is None:
             raise ValueError("the member that is to give last-layer features gives none")
-        self.append(frame, told.features)
-        self.frames.append((frame.atoms.numbers, frame.energy, told.energies))
+        assert said.energy_members is not None
+        assert said.forces_members is not None
+        self.append(frame, said.features)
+        self.frames.append((frame.atoms.numbers, frame.energy, said.energy_members))
         if self.forces_too:
             if frame.forces is None:
                 raise FrameError(f"{frame.origin}: no forces to tell outliers by")
-            self.errors.append(np.linalg.norm(told.forces.mean(axis=0) - frame.forces, axis=1))
+            self.errors.append(np.linalg.norm(said.forces_members.mean(axis=0) - frame.forces, axis=1))
 
-    def energy_errors(self, fitted: Source, names: Sequence[str]) -> Array | None:
+    def energy_errors(self, fitted: FittedMembers, names: Sequence[str]) -> Array | None:
         """Of the energies per atom, `(F,)` eV; NaN for frames without a label, `None` with zeros other than theirs.
 
         `names`: of all M members that were seen, of which `fitted` may have kept some.
         """
-        if not isinstance(fitted, Referenced) or fitted.references.onto != LABELS:
+        if fitted.references is None or fitted.references.onto != LABELS:
             return None
         kept = [names.index(name) for name in fitted.references.members]
         errors = []
@@ -310,12 +294,3 @@ class FeaturesSeen:
     def force_errors(self) -> Array | None:
         """Norms of the errors of all atoms, `(A,)` eV/Å, where they were asked for."""
         return np.concatenate(self.errors) if self.errors else None
-
-
-def with_derivatives(source: AseCommittee | Recorded | Referenced) -> AseCommittee | Referenced:
-    """The source, whose evaluations now have the derivatives of features."""
-    if isinstance(source, Referenced):
-        assert isinstance(source.source, AseCommittee)
-        return replace(source, source=replace(source.source, derivatives=True))
-    assert isinstance(source, AseCommittee)
-    return replace(source, derivatives=True)

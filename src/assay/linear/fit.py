@@ -20,8 +20,7 @@ from assay.linear.rows_file import RowsFile
 from assay.linear.weights import Weights
 from assay.results.arrays import Array
 from assay.results.design import Design
-from assay.sources.capabilities import LinearSource
-from assay.sources.corrector import Corrector
+from assay.sources.capabilities import Corrects, LinearSource
 
 GRAM_MEMORY = 6e8
 """Bytes that the groups' Gram matrices may take together."""
@@ -71,7 +70,7 @@ def fit_linear(
     failed
         receives `(origin, reason)` of frames that could not be evaluated; without it they raise `FrameError`
     """
-    if isinstance(source, Corrector) and residual is None:
+    if isinstance(source, Corrects) and residual is None:
         raise ValueError(f"{source.label}: only assay build fits correctors, which learn the axes of features before")
     weights = weights or Weights()
     p = source.coefficients

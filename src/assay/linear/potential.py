@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
@@ -41,20 +42,22 @@ class LinearPotential:
 
     def predict(self, frame: Atoms) -> Prediction:
         """Best fit and members in one go."""
-        told = self.rows.predictions(frame, np.vstack([self.theta, self.members]))
-        return Prediction(
-            energy=float(told.energies[0]),
-            forces=told.forces[0],
-            stress=None if told.stresses is None else told.stresses[0],
-            energy_members=told.energies[1:],
-            forces_members=_others(told.forces),
-            stress_members=_others(told.stresses),
-            features=told.features,
-        )
+        every = self.rows.predictions(frame, np.vstack([self.theta, self.members]))
+        best = every.member(0)
+        return replace(every.only(slice(1, None)), energy=best.energy, forces=best.forces, stress=best.stress)
 
     def features(self, frame: Atoms, first: int | None = None) -> Array:
         """The features of `predict`, `(A, D)`, and nothing else: cheaper. `first`: as in `LinearSource`."""
         return self.rows.features(frame, first)
+
+    def calculator(self, index: int | None = None) -> Calculator:
+        """Member `index` alone, or with `None` the best fit, as an ASE calculator."""
+        return self.rows.calculator(self.theta if index is None else self.members[index])
+
+    @property
+    def running(self) -> int:
+        """M."""
+        return len(self.members)
 
     @property
     def cutoff(self) -> float | None:
@@ -74,8 +77,3 @@ class LinearPotential:
     def from_state(cls, state: Mapping[str, Any], rows: LinearSource) -> LinearPotential:
         """The potential that `state()` described, with the source of its rows."""
         return cls(rows, state["theta"], state["members"], state["ridge"], state.get("posterior", "bootstrap"))
-
-
-def _others(rows: Array | None) -> Array | None:
-    """Those of the members; `None` where they don't differ from the best fit."""
-    return None if rows is None or len(rows) == 1 else rows[1:]

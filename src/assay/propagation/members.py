@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from ase.calculators.calculator import Calculator
 
-from assay.linear.potential import LinearPotential
-from assay.sources.capabilities import Source
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.referenced import Referenced
+from assay.sources.capabilities import Runs, Source, running
 
 
 def member_calculator(source: Source, index: int | None = None) -> Calculator:
@@ -24,20 +21,11 @@ def member_calculator(source: Source, index: int | None = None) -> Calculator:
         there is no such member
     """
     count = running(source)
-    if not count:
+    if not (isinstance(source, Runs) and count):
         raise ValueError(
             f"no potentials to run in this source: {source.label}. Needed: a fitted linear potential (SNAP, ACE) or a "
             "committee of ASE calculators"
         )
     if index is not None and not 0 <= index < count:
         raise IndexError(f"member {index} of {count} (the first is 0): {source.label}")
-    if not isinstance(source, LinearPotential):
-        assert isinstance(source, AseCommittee | Referenced)
-        return source.calculator(index)
-    return source.rows.calculator(source.theta if index is None else source.members[index])
-
-
-def running(source: Source) -> int:
-    """How many members of a source are potentials that run: of a linear potential or of a committee."""
-    inner = source.source if isinstance(source, Referenced) else source
-    return len(inner.members) if isinstance(inner, LinearPotential | AseCommittee) else 0
+    return source.calculator(index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assay.results.arrays import Array, freeze
+from assay.results.prediction import Prediction
 
 LARGEST = 20_000
 """Coefficients beyond which a dense least-squares fit is refused."""
@@ -36,32 +37,21 @@ class Design:
     def __post_init__(self) -> None:
         freeze(self)
 
-    def predictions(self, coefficients: Array) -> Predictions:
-        """What N coefficient vectors `(N, P)` predict: one matrix product for all."""
-        energies = self.energy_row @ coefficients.T + self.reference_energy
-        forces = self.reference_forces[None]
-        if self.force_rows is not None:
-            forces = (coefficients @ self.force_rows.T).reshape(len(coefficients), -1, 3)
-            forces += self.reference_forces
+    def predictions(self, coefficients: Array) -> Prediction:
+        """What N coefficient vectors `(N, P)` say, as N members: one matrix product for all.
+
+        Where no coefficient changes them, forces and stress are those of the reference, and no member has its own.
+        """
         stresses = None
         if self.stress_rows is not None:
             stresses = coefficients @ self.stress_rows.T + self.reference_stress
-        return Predictions(energies, forces, stresses, self.features)
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What N coefficient vectors of a linear potential say about one frame of A atoms.
-
-    | field | shape | unit |
-    |---|---|---|
-    | energies | `(N,)` | eV |
-    | forces | `(N, A, 3)`, or `(1, A, 3)` where no coefficient changes them | eV/Å |
-    | stresses | `(N, 6)` or `(1, 6)`, as forces; `None` where no volume is defined | eV/Å³ |
-    | features | `(A, D)` | |
-    """
-
-    energies: Array
-    forces: Array
-    stresses: Array | None
-    features: Array
+        energies = self.energy_row @ coefficients.T + self.reference_energy
+        if self.force_rows is None:
+            return Prediction(
+                forces=self.reference_forces, energy_members=energies, stress_members=stresses, features=self.features
+            )
+        forces = (coefficients @ self.force_rows.T).reshape(len(coefficients), -1, 3)
+        forces += self.reference_forces
+        return Prediction(
+            energy_members=energies, forces_members=forces, stress_members=stresses, features=self.features
+        )

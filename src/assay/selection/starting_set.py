@@ -21,10 +21,9 @@ from assay.scores.protocol import FittedScore, OfActiveSets
 from assay.scores.registry import SCORES, fit_scores
 from assay.selection.by_volume import Inverses, extended
 from assay.selection.candidates import Candidates, Extends
-from assay.sources.capabilities import LinearSource, Source
+from assay.sources.capabilities import LinearSource, OnlyFeatures, Source
 from assay.sources.features.atom_features import atom_features
-from assay.sources.features.soap import Soap
-from assay.sources.registry import LINEAR, feature_source
+from assay.sources.registry import AnySource
 
 DEFAULT_SCORES = ("gamma", "committee_force")
 
@@ -47,23 +46,24 @@ class LinearFeatures:
     def predict(self, frame: Atoms) -> Prediction:
         return Prediction(features=self.rows.features(frame))
 
+    def features(self, frame: Atoms, first: int | None = None) -> Array:
+        return self.rows.features(frame, first)
+
+    @property
+    def cutoff(self) -> float | None:
+        return self.rows.cutoff
+
     def state(self) -> dict[str, Any]:
         return self.rows.state()
 
 
-def source_of_features(
-    settings: Mapping[str, Any], species: Sequence[str], allow_import: tuple[str, ...] = ()
-) -> Source:
-    """The source that parsed settings name; raises `ValueError` where it has no features."""
-    own = {key: value for key, value in settings.items() if key != "source"}
-    if settings["source"] in LINEAR:
-        return LinearFeatures(LINEAR[settings["source"]].from_state(own).for_species(species))
-    source = feature_source(settings, allow_import)
-    if source is None:
-        raise ValueError(
-            f"the source {settings['source']!r} has no features; build a gauge, and select by score from it"
-        )
-    return source.for_species(species) if isinstance(source, Soap) else source
+def source_of_features(source: AnySource, species: Sequence[str]) -> Source:
+    """The features of a source that needs no fit for them; raises `ValueError` where it has none."""
+    if isinstance(source, LinearSource):
+        return LinearFeatures(source.for_species(species))
+    if not isinstance(source, OnlyFeatures):
+        raise ValueError(f"the source {source.kind!r} has no features; build a gauge, and select by score from it")
+    return source.for_species(species)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ principal components, and a constant for each species. Perez et al. 2025, Eq. 10
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -15,15 +15,16 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from assay.frames.frame import FrameError
+from assay.execution.progress import Stage
+from assay.frames.frame import Frame, FrameError
 from assay.frames.species import species_index
 from assay.results.arrays import Array
-from assay.results.design import Design, Predictions
+from assay.results.design import Design
 from assay.results.prediction import Prediction
 from assay.sources.committees.calculators import Member
 from assay.sources.committees.committee import AseCommittee
-from assay.sources.committees.model_names import parse_member
-from assay.sources.features.axes import FeatureAxes
+from assay.sources.committees.model_names import needs_permission, parse_member
+from assay.sources.features.axes import FeatureAxes, FeatureMoments
 from assay.sources.frame_calculator import row_calculator
 from assay.sources.settings import Kinds, checked_settings
 
@@ -71,6 +72,10 @@ class Corrector:
         if self.species and not self.constants:
             raise ValueError("corrector: species are those of the constants, and constants=false asks for none")
 
+    @property
+    def changes_forces(self) -> bool:
+        return self.forces
+
     def for_species(self, species: Sequence[str]) -> Corrector:
         """The same settings with constants for these species, unless they name their own."""
         return self if self.species or not self.constants else replace(self, species=tuple(species))
@@ -83,7 +88,7 @@ class Corrector:
     @cached_property
     def potential(self) -> AseCommittee:
         """The universal potential as a committee of one, with its features."""
-        return AseCommittee((self.member,), self.allow_import, features=self.member.label)
+        return AseCommittee((self.member,), self.allow_import, featured=self.member.label)
 
     @property
     def coefficients(self) -> int:
@@ -108,6 +113,21 @@ class Corrector:
         if found.features is None:
             raise FrameError(f"{self.model} gives no last-layer features, and without those there is no corrector")
         return found
+
+    def prepare(
+        self,
+        frames: Callable[[], Iterable[Frame]],
+        *,
+        workers: int = 1,
+        total: int | None = None,
+        stage: Stage | None = None,
+    ) -> None:
+        """Keep what the universal potential says of the frames."""
+        self.potential.prepare(frames, workers=workers, total=total, stage=stage)
+
+    def learns(self) -> LearnsAxes:
+        """A fold that finds the axes of the features."""
+        return LearnsAxes(self)
 
     def design(self, frame: Atoms) -> Design:
         """Rows of one frame: see `assay.results.design.Design`.
@@ -141,14 +161,17 @@ class Corrector:
         rows = np.einsum("kd,dai->aik", self.axes.axes, gradients).reshape(3 * len(frame), -1)
         return np.hstack([np.zeros((len(rows), len(self.species))), rows])
 
-    def predictions(self, frame: Atoms, coefficients: Array) -> Predictions:
-        """Energies of N coefficient vectors `(N, P)`, and forces; one evaluation of the potential for all."""
+    def predictions(self, frame: Atoms, coefficients: Array) -> Prediction:
+        """What N coefficient vectors `(N, P)` say, as members; one evaluation of the potential for all."""
         design = self.design(frame)
         if self.forces:
             return design.predictions(coefficients)
-        energies = coefficients @ design.energy_row + design.reference_energy
-        stress = design.reference_stress[None] if frame.pbc.all() else None
-        return Predictions(energies, design.reference_forces[None], stress, design.features)
+        return Prediction(
+            forces=design.reference_forces,
+            stress=design.reference_stress if frame.pbc.all() else None,
+            energy_members=coefficients @ design.energy_row + design.reference_energy,
+            features=design.features,
+        )
 
     def calculator(self, coefficients: Array) -> Calculator:
         """An ASE calculator of one coefficient vector `(P,)`; raises `ValueError` unless forces were fitted."""
@@ -172,10 +195,43 @@ class Corrector:
         return {**settings, **learnt}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Corrector:
-        """The source with these settings. Raises `ValueError` for an unknown setting, or none for the model."""
+    def from_settings(cls, settings: Mapping[str, Any], allow_import: Sequence[str] = ()) -> Corrector:
+        """What a user names, here and now, may run: it is allowed what its potential needs."""
+        found = cls.from_state(settings)
+        return replace(found, allow_import=(*allow_import, *needs_permission(found.member)))
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> Corrector:
+        """The source with these settings; it may run what `allow_import` names, and nothing because a file says so.
+
+        Raises `ValueError` for an unknown setting, or none for the model.
+        """
         settings = {key: value for key, value in state.items() if key not in ("axes", "centres")}
         if "model" not in settings:
             raise ValueError("corrector: which universal potential? Give model=, such as corrector:model=chgnet:0.3.0")
         axes = FeatureAxes(state["axes"], state["centres"]) if "axes" in state else None
-        return cls(**checked_settings(cls.kind, _KINDS, settings), axes=axes)
+        own = checked_settings(cls.kind, _KINDS, settings)
+        return cls(**own, axes=axes, allow_import=tuple(allow_import))
+
+
+class LearnsAxes:
+    """A fold over frames and what the universal potential says of them: the corrector with the axes of the features."""
+
+    def __init__(self, corrector: Corrector) -> None:
+        self._corrector = corrector
+        self._moments: FeatureMoments | None = None
+
+    def update(self, frame: Frame, said: Prediction) -> None:
+        assert said.features is not None
+        own = self._corrector
+        if self._moments is None:
+            self._moments = FeatureMoments(len(own.species), said.features.shape[1], centred=own.constants)
+        none = np.zeros(len(frame.atoms), dtype=np.int64)
+        index = species_index(frame.atoms, own.species) if own.constants else none
+        self._moments.update(np.asarray(said.features, dtype=np.float64), index)
+
+    def result(self) -> Corrector:
+        """Raises `FrameError` where it has seen no frame."""
+        if self._moments is None:
+            raise FrameError(f"{self._corrector.label}: no frame to find the axes of features by")
+        return replace(self._corrector, axes=self._moments.axes(self._corrector.components))

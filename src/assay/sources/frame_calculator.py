@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
@@ -33,9 +34,13 @@ class FrameCalculator(Calculator):  # type: ignore[misc]
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         super().calculate(atoms, properties, system_changes)
-        told = self.predict(self.atoms)
-        results = {"energy": told.energy, "free_energy": told.energy, "forces": told.forces, "stress": told.stress}
-        self.results: dict[str, Any] = {name: value for name, value in results.items() if value is not None}
+        said = self.predict(self.atoms)
+        found = {"energy": said.energy, "free_energy": said.energy, "forces": said.forces, "stress": said.stress}
+        self.results: dict[str, Any] = {  # of whoever asks, to write into
+            name: np.array(value) if isinstance(value, np.ndarray) else value
+            for name, value in found.items()
+            if value is not None
+        }
 
 
 def row_calculator(rows: LinearSource, coefficients: Array) -> FrameCalculator:
@@ -44,9 +49,4 @@ def row_calculator(rows: LinearSource, coefficients: Array) -> FrameCalculator:
 
 
 def _evaluation(rows: LinearSource, coefficients: Array, frame: Atoms) -> Prediction:
-    told = rows.predictions(frame, coefficients[None])
-    return Prediction(
-        energy=float(told.energies[0]),
-        forces=told.forces[0],
-        stress=None if told.stresses is None else told.stresses[0],
-    )
+    return rows.predictions(frame, coefficients[None]).member(0)

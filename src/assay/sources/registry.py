@@ -2,29 +2,73 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from ase import Atoms
+
+from assay.frames.frame import Frame, LabelKeys
 from assay.sources.ace.rows import Ace
-from assay.sources.capabilities import LinearSource
+from assay.sources.capabilities import HasMembers, LinearSource, NamedByFrames, Source
 from assay.sources.committees.committee import AseCommittee
-from assay.sources.committees.model_names import needs_permission
 from assay.sources.corrector import Corrector
 from assay.sources.features.callable import PythonCallable
 from assay.sources.features.file import Features
 from assay.sources.features.soap import Soap
+from assay.sources.recorded.recorded import Recorded
 from assay.sources.snap.rows import Snap
 
-LINEAR: Mapping[str, type[Snap] | type[Ace] | type[Corrector]] = {each.kind: each for each in (Snap, Ace, Corrector)}
-"""Sources of rows that a linear potential is fitted with."""
-FeatureSource = Features | PythonCallable | Soap
-"""Sources of features without predictions."""
-FEATURES = (Features.kind, PythonCallable.kind, Soap.kind)
-NAMES = (*LINEAR, "ase_committee", "recorded", *FEATURES)
+AnySource = Source | LinearSource
+"""What predicts, or has the design rows of what will."""
+
+
+class SourceKind(Protocol):
+    """A class of sources, which a user names and a gauge file holds."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], allow_import: Sequence[str] = ()) -> AnySource:
+        """The source that a user names, here and now; raises `ValueError` for settings that it does not have.
+
+        `allow_import` names modules and programs beyond the known ones that it may run, by the user's leave.
+        """
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> AnySource:
+        """The source of a gauge file; it may run what `allow_import` names, and nothing because the file says so."""
+
+
+@runtime_checkable
+class HasShortSetting(Protocol):
+    """A class of sources that reads words of a SPEC which are not `key=value`."""
+
+    @staticmethod
+    def short_setting(word: str, settings: dict[str, Any]) -> bool:
+        """Whether this word is one, and then put what it means into `settings`."""
+
+
+SOURCES: tuple[type[SourceKind], ...] = (
+    Snap,
+    Ace,
+    Corrector,
+    AseCommittee,
+    Recorded,
+    Features,
+    PythonCallable,
+    Soap,
+)
+
+
+def source_kind(name: Any, where: str) -> type[SourceKind]:
+    """The sources of this name; raises `ValueError` where there are none. `where` it was read is for the message."""
+    for each in SOURCES:
+        if each.kind == name:
+            return each
+    known = ", ".join(each.kind for each in SOURCES)
+    raise ValueError(f"unknown source {name!r} in {where}; there are {known}")
 
 
 def parse_spec(spec: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -37,29 +81,29 @@ def parse_spec(spec: str | Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(spec, str):
         settings = dict(spec)
     elif spec.endswith(".toml"):
-        path = Path(spec)
-        if not path.is_file():
-            raise ValueError(f"source file {spec}: no such file")
-        try:
-            settings = tomllib.loads(path.read_text())
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"source file {spec}: {error}") from error
+        settings = _read(Path(spec))
     else:
         name, _, rest = spec.partition(":")
         settings = {"source": name}
-        for pair in split_commas(rest):
-            if name == AseCommittee.kind and not re.match(r"\w+\s*=", pair.strip()):
-                settings.setdefault("member", []).append({"model": pair.strip()})
+    kind = source_kind(settings.get("source"), repr(spec))
+    if isinstance(spec, str) and not spec.endswith(".toml"):
+        for word in map(str.strip, split_commas(rest)):
+            if isinstance(kind, HasShortSetting) and kind.short_setting(word, settings):
                 continue
-            key, equals, value = pair.partition("=")
-            if name == Features.kind and not equals and "file" not in settings:
-                key, equals, value = "file", "=", key
+            key, equals, value = word.partition("=")
             if not equals:
-                raise ValueError(f"source {spec!r}: {pair!r} is not key=value")
+                raise ValueError(f"source {spec!r}: {word!r} is not key=value")
             settings[key.strip()] = _value(value.strip())
-    if settings.get("source") not in NAMES:
-        raise ValueError(f"unknown source {settings.get('source')!r} in {spec!r}; there are {', '.join(NAMES)}")
     return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError(f"source file {path}: no such file")
+    try:
+        return tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"source file {path}: {error}") from error
 
 
 def split_commas(text: str) -> list[str]:
@@ -81,40 +125,49 @@ def _value(text: str) -> Any:
         return text
 
 
-def feature_source(settings: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> FeatureSource | None:
-    """The source of features that parsed settings name; `None` where the source predicts."""
+def source_from_settings(settings: Mapping[str, Any], allow_import: Sequence[str] = ()) -> AnySource:
+    """The source that parsed settings name, as `source`. Raises `ValueError` for settings that it does not have."""
     own = {key: value for key, value in settings.items() if key != "source"}
-    match settings["source"]:
-        case Features.kind:
-            return Features.from_state(own)
-        case PythonCallable.kind:
-            return PythonCallable.from_state(own, allow_import)
-        case Soap.kind:
-            return Soap.from_state(own)
-    return None
+    return source_kind(settings["source"], "the settings").from_settings(own, allow_import)
 
 
-def only_energies(settings: Mapping[str, Any]) -> bool:
-    """Whether a source of these settings (`source`, …) leaves forces as they are: a corrector does by default."""
-    return settings["source"] == Corrector.kind and not settings.get("forces", False)
+def source_from_state(state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> AnySource:
+    """The source of a gauge file, of the `kind` that it says. Nothing is imported for it until it evaluates a frame.
 
-
-def linear_source(settings: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> LinearSource:
-    """The source that a user names, here and now: settings with its name as `source`.
-
-    Raises `ValueError` for settings that it does not have.
+    Raises `ValueError` for an unknown kind, or settings that it does not have.
     """
-    own = {key: value for key, value in settings.items() if key != "source"}
-    found = LINEAR[settings["source"]].from_state(own)
-    if isinstance(found, Corrector):
-        return replace(found, allow_import=(*allow_import, *needs_permission(found.member)))
-    return found
+    own = {key: value for key, value in state.items() if key != "kind"}
+    return source_kind(state["kind"], "the gauge file").from_state(own, allow_import)
 
 
-def linear_source_from_state(state: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> LinearSource:
-    """The source of a gauge file; it may run what `allow_import` names, and nothing because the file says so.
+GivenSource = str | Mapping[str, Any] | Callable[[Atoms], Any] | AnySource
+"""A SPEC, the same as a table, a function of a frame that returns features `(A, D)`, or a source as an object."""
 
-    Raises `ValueError` for settings that it does not have.
+
+def given_source(given: GivenSource, allow_import: Sequence[str] = ()) -> tuple[AnySource, dict[str, Any]]:
+    """The source that a user gives, and the settings that tell of it in provenance; raises `ValueError` as above."""
+    if isinstance(given, str | Mapping):
+        settings = parse_spec(given)
+        return source_from_settings(settings, allow_import), settings
+    if isinstance(given, Source | LinearSource):
+        return given, {"source": given.kind}
+    if not callable(given):
+        raise ValueError(
+            f"a source is a SPEC, a table, a function of a frame or an object that predicts, not {given!r}"
+        )
+    function = PythonCallable.of(given)
+    return function, {"source": function.kind, "function": function.function}
+
+
+def with_members_of_frames(
+    source: HasMembers, settings: dict[str, Any], frames: Callable[[], Iterator[Frame]], keys: LabelKeys
+) -> HasMembers:
+    """The source, ready for frames like the first one, where that says which members there are.
+
+    Their names are then added to the `settings` that tell of the source. `keys` are those of the labels.
     """
-    found = LINEAR[state["kind"]].from_state({key: value for key, value in state.items() if key != "kind"})
-    return replace(found, allow_import=allow_import) if isinstance(found, Corrector) else found
+    if not isinstance(source, NamedByFrames):
+        return source
+    named = source.for_frame(next(frames()).atoms, keys)
+    settings["models"] = list(named.member_names)
+    return named

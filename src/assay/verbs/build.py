@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 
 from assay.calibration.bar_name import BarName
-from assay.ensembles.fit import MemberChoice, keep_evaluations
+from assay.ensembles.fit import MemberChoice
 from assay.execution.progress import Stage
 from assay.execution.workers import Progress
 from assay.frames.dataset import Survey
@@ -25,24 +24,28 @@ from assay.gauge.score_choice import CLUSTERED, ScoreChoice, has_clusters
 from assay.gauge.thresholds import thresholds
 from assay.gauge.training_pass import (
     by_cluster,
-    committee_source,
     fit_committee,
     fit_features,
     fit_potential,
 )
 from assay.linear.posteriors.registry import posterior_from_spec
-from assay.linear.potential import LinearPotential
 from assay.linear.weights import Weights
 from assay.results.batch import NO_PREDICTIONS, Batch
 from assay.scores.protocol import clustered
 from assay.scores.registry import Asked, resolved
-from assay.sources.capabilities import Source
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.corrector import Corrector
-from assay.sources.features.callable import PythonCallable
-from assay.sources.features.file import Features, goes_by_order
+from assay.sources.capabilities import (
+    ByOrder,
+    HasCoefficients,
+    HasMembers,
+    LinearSource,
+    OnlyFeatures,
+    Source,
+    keeps_forces,
+    prepare,
+    running,
+)
 from assay.sources.frame_files import Paths, labelled, listed
-from assay.sources.registry import LINEAR, FeatureSource, feature_source, linear_source, only_energies, parse_spec
+from assay.sources.registry import GivenSource, given_source, with_members_of_frames
 from assay.storage.files import require_folders
 from assay.storage.provenance import versions
 
@@ -77,7 +80,7 @@ class Built:
 def build(
     train: Paths,
     *,
-    source: str | dict[str, Any] | Callable[[Atoms], Any],
+    source: GivenSource,
     heldout: Paths | None = None,
     train_members: Paths | None = None,
     heldout_members: Paths | None = None,
@@ -115,8 +118,9 @@ def build(
         files of labelled frames. Without `heldout`, a tenth of the training frames is kept out of the fit, in
         contiguous blocks of file order within each config_type, and never fitted again
     source
-        `name:key=value,…`, a TOML file, or the same as a dictionary with the key `source`; or a function of
-        `ase.Atoms` that returns features `(A, D)`
+        `name:key=value,…`, a TOML file, or the same as a dictionary with the key `source`; a function of `ase.Atoms`
+        that returns features `(A, D)`; or an object that can do as `assay.sources.capabilities` says: design rows
+        (`LinearSource`), members (`HasMembers`) or features alone (`OnlyFeatures`)
     train_members, heldout_members
         members files of the `recorded` source, or features files of `features`, one for each frames file
     scores
@@ -160,33 +164,32 @@ def build(
     started = time.perf_counter()
     if not r_cut > 0:
         raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
-    settings: dict[str, Any]
-    featured: FeatureSource | None
-    if callable(source):
-        given = PythonCallable.of(source)
-        settings, featured = {"source": given.kind, "function": given.function}, given
-        if out is not None:
-            given.state()  # raises ValueError, before anything long is run, for a function that a file can't name
-    else:
-        settings = parse_spec(source)
-        featured = feature_source(settings, allow_import)
-    members = MemberChoice(references, tuple(rmse or ()), best_members)
-    if members != MemberChoice() and (featured is not None or settings["source"] in LINEAR):
+    given, settings = given_source(source, allow_import)
+    if not isinstance(given, LinearSource | HasMembers | OnlyFeatures):
         raise ValueError(
-            f"references, rmse and best_members are for members that a source brings along, which {settings['source']} "
-            "does not"
+            f"the source {given.kind!r} has neither design rows, nor members, nor features alone: nothing of it could "
+            "be fitted or gauged (assay.sources.capabilities says what there is)"
         )
-    if featured is not None and error_bar:
+    if out is not None and isinstance(given, OnlyFeatures):
+        given.state()  # raises ValueError, before anything long is run, for a function that a file can't name
+    members = MemberChoice(references, tuple(rmse or ()), best_members)
+    if members != MemberChoice() and not isinstance(given, HasMembers):
+        raise ValueError(
+            f"references, rmse and best_members are for members that a source brings along, which {given.kind} does not"
+        )
+    predicts = not isinstance(given, OnlyFeatures)
+    if error_bar and not predicts:
         raise ValueError(f"no error bar {error_bar!r}: {NO_PREDICTIONS}")
-    bar = "" if featured is not None else error_bar or _default_bar(settings)
+    bar = "" if isinstance(given, OnlyFeatures) else error_bar or _default_bar(given)
     named = BarName.parse(bar) if bar else None
     if named:
         asked = resolved([*(scores or ()), named.score])
         require_multiples(named, next(score for score in asked if score.name == named.score))
         if named.grouping == "cluster" and scores and not has_clusters(asked):
             raise ValueError(f"error bar {bar!r}: its clusters are those of {CLUSTERED}, which is not asked for")
-    if isinstance(featured, Features) and featured.file and goes_by_order(featured.file):
-        train_members, featured = train_members or featured.file, replace(featured, file="")
+    if isinstance(given, ByOrder):
+        by_order, given = given.detached()
+        train_members = train_members or by_order or None
     keys = keys or LabelKeys()
     weights = weights or Weights()
     drawn_from = posterior_from_spec(posterior, ensemble_size)
@@ -195,10 +198,10 @@ def build(
 
     def frames(paths: Paths, members: Paths | None, note: bool = False) -> Iterator[Frame]:
         left_out = (skipped if note else []) if skip_bad else None
-        return labelled(paths, members, keys, left_out, "needed" if featured is None else "if present")
+        return labelled(paths, members, keys, left_out, "needed" if predicts else "if present")
 
     survey = Survey.fit(_told(frames(train, train_members, note=True), stage("reading labels", None)), b=weights.b)
-    if heldout is None and len(survey) < 2 and featured is None:
+    if heldout is None and len(survey) < 2 and predicts:
         raise FrameError(
             f"{len(survey)} training frame is too few to keep one out for calibration; give more, or -c HELDOUT"
         )
@@ -209,21 +212,21 @@ def build(
     choice = ScoreChoice(tuple(scores) if scores else None, clusters, without_outliers, core)
     left_out, bar_score = skipped if skip_bad else None, named.score if named else ""
     told: dict[str, Any] = {}
-    if featured is not None:
+    if isinstance(given, OnlyFeatures):
         potential, fitted_scores = fit_features(
-            frames(train, train_members), featured, choice, chosen=fitted_frames, species=survey.species,
+            frames(train, train_members), given, choice, chosen=fitted_frames, species=survey.species,
             workers=workers, progress=stage("features", int(fitted_frames.sum())), failed=left_out,
         )  # fmt: skip
-    elif settings["source"] in LINEAR:
-        rows = linear_source(settings, allow_import).for_species(survey.species)
+    elif isinstance(given, LinearSource):
         potential, fitted_scores = fit_potential(
-            lambda: frames(train, train_members), survey, rows, choice, bar_score=bar_score, chosen=fitted_frames,
-            weights=weights, posterior=drawn_from, seed=seed, workers=workers, stage=stage, failed=left_out,
+            lambda: frames(train, train_members), survey, given.for_species(survey.species), choice,
+            bar_score=bar_score, chosen=fitted_frames, weights=weights, posterior=drawn_from, seed=seed,
+            workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
     else:
-        committee = committee_source(settings, lambda: frames(train, train_members), keys, allow_import)
+        given = with_members_of_frames(given, settings, lambda: frames(train, train_members), keys)
         fitted_members, fitted_scores = fit_committee(
-            committee, lambda: frames(train, train_members), choice, members.with_settings(settings),
+            given, lambda: frames(train, train_members), choice, members,
             bar_score=bar_score, chosen=fitted_frames, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
         potential, told = fitted_members.source, {"members": fitted_members.told}
@@ -251,14 +254,14 @@ def build(
             return _chosen(frames(train, train_members), np.isin(np.arange(len(survey)), kept_out))
         return (f for f in frames(heldout, heldout_members) if content_hash(f.atoms) not in fitted_hashes)
 
-    if not held_hashes and featured is None:
+    if not held_hashes and predicts:
         raise FrameError(
             "every held-out frame is also a training frame, and errors of training frames are too small to calibrate "
             "with; give others with -c"
         )
     held_out = None
     if held_hashes:
-        keep_evaluations(gauge.source, held_out_frames, workers=workers, total=len(held_hashes), stage=stage)
+        prepare(gauge.source, held_out_frames, workers=workers, total=len(held_hashes), stage=stage)
         progress = stage("held-out errors", len(held_hashes))
         held_out = _scored(gauge, held_out_frames(), workers, progress, skipped, skip_bad)
     if cluster_thresholds:
@@ -271,7 +274,7 @@ def build(
     local = clustered(fitted_scores)
     cluster_names = [] if local is None else list(local.names)
     gauge = replace(
-        gauge.calibrated(held_out) if held_out and featured is None else gauge,
+        gauge.calibrated(held_out) if held_out and predicts else gauge,
         thresholds=thresholds(fitted_scores, training, held_out),
         training={key: _quantiles(values) for key, values in training.scores.items()},
         provenance={
@@ -310,22 +313,21 @@ def build(
     )
 
 
-def _default_bar(settings: Mapping[str, Any]) -> str:
+def _default_bar(source: LinearSource | HasMembers) -> str:
     """Of a source that predicts. Unlike members are no draws of one distribution, which `committee_force` assumes."""
-    if only_energies(settings):
+    if keeps_forces(source):
         return "committee_energy:scale"
-    if settings["source"] in LINEAR:
+    if isinstance(source, LinearSource):
         return "committee_force:scale"
-    alone = settings["source"] == AseCommittee.kind and len(settings.get("member", ())) == 1
-    return "leverage:scale" if alone else "heterogeneous_force:scale"  # one potential has no spread
+    return "leverage:scale" if running(source) == 1 else "heterogeneous_force:scale"  # one potential has no spread
 
 
 def _labels(survey: Survey, fitted: NDArray[np.bool_], potential: Source) -> dict[str, int]:
     """How many labels a linear potential was fitted to, and how many coefficients it has."""
-    if not isinstance(potential, LinearPotential):
+    if not isinstance(potential, HasCoefficients):
         return {}
     labels = int(fitted.sum())
-    if not (isinstance(potential.rows, Corrector) and not potential.rows.forces):
+    if not keeps_forces(potential):
         stresses = int((survey.stress_square[fitted] > 0).sum())
         labels += 3 * int(survey.natoms[fitted].sum()) + 6 * stresses
     return {"labels": labels, "coefficients": len(potential.theta)}

@@ -7,7 +7,6 @@ from dataclasses import replace
 from importlib import import_module
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from assay.comparison.compare import CALIBRATED_BY, POSTERIORS, MethodChoice
 from assay.comparison.compare import compare as compare_frames
@@ -19,7 +18,7 @@ from assay.linear.weights import Weights
 from assay.report.kit.plotting import require_plotting
 from assay.scores.registry import Asked
 from assay.sources.frame_files import Paths, listed
-from assay.sources.registry import parse_spec
+from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import require_folders, write_json
 from assay.verbs.given_frames import Given, Stored, are_paths, given_frames, stored
 
@@ -28,7 +27,7 @@ def compare(
     train: Given,
     tests: Mapping[str, Given] | Given,
     *,
-    source: str | dict[str, Any],
+    source: GivenSource,
     calibration: Given | None = None,
     train_members: Paths | None = None,
     calibration_members: Paths | None = None,
@@ -89,7 +88,8 @@ def compare(
     if report is not None:
         with require_plotting():
             import_module("assay.report.comparison.page")
-    settings, keys = parse_spec(source), keys or LabelKeys()
+    asked, settings = given_source(source, allow_import)
+    keys = keys or LabelKeys()
     test_sets = by_name(tests)
     given: dict[str, Stored] = {TRAINING: stored(train), **test_sets}
     if calibration is not None:
@@ -97,10 +97,11 @@ def compare(
     members = {TRAINING: train_members, CALIBRATION: calibration_members, **_members(tests_members, test_sets)}
     result = compare_frames(
         FrameSets({name: given_frames(of, members.get(name), keys, skip_bad, name) for name, of in given.items()}),
+        asked,
         settings,
         MethodChoice(scores, posteriors, ensemble_size, calibrators, clusters),
         weights=weights, r_cut=r_cut, resamples=resamples, seed=seed, keys=keys, allow_overlap=allow_overlap,
-        skip_bad=skip_bad, workers=workers, allow_import=allow_import, stage=stage,
+        skip_bad=skip_bad, workers=workers, stage=stage,
     )  # fmt: skip
     splits = tuple(replace(split, files=_hashes(given.get(split.name, ()))) for split in result.splits)
     result = replace(result, splits=splits, command=command or result.command)

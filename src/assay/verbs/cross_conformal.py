@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from assay.execution.run import Run
 from assay.frames.frame import LabelKeys
 from assay.linear.cross_conformal import CrossConformal, cross_conformal_intervals
 from assay.linear.weights import Weights
+from assay.sources.capabilities import LinearSource
 from assay.sources.frame_files import Given, frames_of
-from assay.sources.registry import LINEAR, parse_spec
+from assay.sources.registry import GivenSource, given_source
 
 
 def cross_conformal(
     train: Given,
     frames: Given,
     *,
-    source: str | dict[str, Any],
+    source: GivenSource,
     level: float = 0.9,
     folds: int = 20,
     weights: Weights | None = None,
@@ -54,13 +53,9 @@ def cross_conformal(
     ValueError
         a source that is no linear potential, an impossible level, or fewer than two folds
     """
-    settings = parse_spec(source)
-    if settings["source"] not in LINEAR:
-        raise ValueError(
-            f"cross_conformal fits a linear potential ({', '.join(LINEAR)}), which {settings['source']!r} is not"
-        )
-    own = {key: value for key, value in settings.items() if key != "source"}
+    given, _ = given_source(source, run.allow_import)
+    if not isinstance(given, LinearSource):
+        raise ValueError(f"cross_conformal fits a linear potential such as snap or ace, which {given.kind!r} is not")
     labelled = frames_of(train, keys=keys)
     asked = frames_of(frames, keys=keys, labels="if present", skip_bad=run.skip_bad, memory=0)
-    rows = LINEAR[settings["source"]].from_state(own)
-    return cross_conformal_intervals(labelled, asked, rows, run, level=level, folds=folds, weights=weights)
+    return cross_conformal_intervals(labelled, asked, given, run, level=level, folds=folds, weights=weights)

@@ -25,17 +25,12 @@ from assay.execution.progress import Stage
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, LabelKeys, Skipped, content_hash, file_hash
 from assay.frames.writing import frames_out
-from assay.gauge.training_pass import committee_source
 from assay.results.arrays import Array
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.committees.recording import record
+from assay.sources.capabilities import Exports, HasMembers, LinearSource, prepare
 from assay.sources.frame_files import Paths, labelled, listed
-from assay.sources.recorded.recorded import Recorded
-from assay.sources.referenced import member_names
-from assay.sources.registry import LINEAR, parse_spec
+from assay.sources.registry import parse_spec, source_from_settings, with_members_of_frames
 from assay.storage.files import write_json
 from assay.storage.provenance import versions
-from assay.verbs.export import FORMATS
 
 
 def distil(
@@ -117,8 +112,9 @@ def distil(
     if any(not cutoff > 0 for cutoff in cutoffs):
         raise ValueError(f"cut-offs of the uncertainty must be positive, got {list(cutoffs)}")
     spec = parse_spec(student)
-    if spec["source"] not in FORMATS:
-        raise ValueError(f"a student is a potential that can be fitted, {' or '.join(FORMATS)}, not {spec['source']!r}")
+    rows = source_from_settings(spec)
+    if not (isinstance(rows, LinearSource) and isinstance(rows, Exports)):
+        raise ValueError(f"a student is a potential that can be fitted, snap or ace, not {rows.kind!r}")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     keys, stage = keys or LabelKeys(), stage or (lambda name, total: None)
@@ -126,18 +122,20 @@ def distil(
     left_out = skipped if skip_bad else None
 
     settings = parse_spec(teachers)
-    source = committee_source(settings, lambda: labelled(pool, members, keys, [], "if present"), keys, allow_import)
-    names = member_names(source)
+    source = source_from_settings(settings, allow_import)
+    if not isinstance(source, HasMembers):
+        raise ValueError(f"teachers are potentials that run or are recorded, and {source.kind!r} is neither")
+    source = with_members_of_frames(source, settings, lambda: labelled(pool, members, keys, [], "if present"), keys)
+    names = source.member_names
     if len(names) < 2:
         raise ValueError(f"one teacher ({names[0]}) has nobody to disagree with; give two or more")
     given = list(labelled(pool, members, keys, left_out, "if present"))
-    if isinstance(source, AseCommittee):
-        record(source, lambda: given, workers=workers, total=len(given), stage=stage)
+    prepare(source, lambda: given, workers=workers, total=len(given), stage=stage)
     progress = stage("uncertainty", len(given))
     failed: Skipped = []
     frames, told = Teachers.evaluate(source, names, given, progress=progress, failed=failed)
     known, unmatched, found_under = _known(frames, labels, keys, left_out)
-    weights, used_rmse, rmse_frames = _weights(folder, source, told, rmse, known)
+    weights, used_rmse, rmse_frames = _weights(folder, source.member_rmse, told, rmse, known)
     which: TeacherLabel = teacher_label or ("best" if len(set(weights)) > 1 else "mean")
     if which == "best" and len(set(weights)) == 1:
         raise ValueError("which teacher is best? All have the same weight: give --rmse, or --teacher-label mean")
@@ -147,7 +145,6 @@ def distil(
     noisy: NDArray[np.bool_] | None = None
     dropped: Skipped = []
     if drop_noisy_labels:
-        rows = LINEAR[spec["source"]].from_state({key: value for key, value in spec.items() if key != "source"})
         noisy, dropped = check_labels(frames, told, known, w, rows.for_species(Survey.fit(frames).species).features)
     from_shares = [cutoff_for_share(uncertainty, told.natoms, share) for share in dft_fractions]
     every = sorted({*map(float, cutoffs), *from_shares}, reverse=True)
@@ -231,15 +228,14 @@ def _known(
 
 
 def _weights(
-    folder: Path, source: AseCommittee | Recorded, told: Teachers, rmse: Sequence[float], known: PoolLabels
+    folder: Path, own: Sequence[float | None], told: Teachers, rmse: Sequence[float], known: PoolLabels
 ) -> tuple[tuple[float, ...], tuple[float, ...] | None, int | None]:
     """Weights of the teachers, the RMSEs they come from, and over how many labelled frames these are.
 
     Those of an earlier call, where none are given.
     """
-    of_members = [getattr(member, "rmse", None) for member in getattr(source, "members", ())]
-    if not rmse and of_members and None not in of_members:
-        rmse = [float(value) for value in of_members if value is not None]
+    if not rmse and own and None not in own:
+        rmse = [float(value) for value in own if value is not None]
     kept = folder / "teachers.json"
     if not rmse and kept.is_file():
         found = json.loads(kept.read_text(encoding="utf-8"))

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from assay.gauge.gauge import Gauge
-from assay.linear.export.lammps import write_guard, write_snap
-from assay.linear.export.pacemaker import write_pace
-from assay.linear.potential import LinearPotential
+from assay.linear.export import write_potential
 from assay.scores.protocol import OfActiveSets
-from assay.sources.snap.rows import Snap
+from assay.sources.capabilities import Exports, HasCoefficients
 from assay.verbs.loading import loaded
-
-FORMATS = {"snap": "snap", "ace": "pace"}
-"""Kind of potential → the format that it has."""
 
 
 def export(
@@ -39,22 +33,17 @@ def export(
     is not a fitted SNAP or ACE potential.
     """
     gauge = loaded(gauge)
-    if file_format not in (None, *FORMATS.values()):
-        raise ValueError(f"unknown format {file_format!r}; there are {', '.join(FORMATS.values())}")
     source = gauge.source
-    if not isinstance(source, LinearPotential) or source.rows.kind not in FORMATS:
+    if not (isinstance(source, HasCoefficients) and isinstance(source.rows, Exports)):
         raise ValueError(f"only a fitted SNAP or ACE potential can be exported; this gauge has {source.label}")
+    if file_format not in (None, source.rows.export_format):
+        raise ValueError(f"format {file_format!r} is not that of this potential, {source.rows.export_format}")
     count = len(source.members) if members == "all" else members
     if not 0 <= count <= len(source.members):
         raise ValueError(f"{count} members of an ensemble of {len(source.members)}: give 0 to {len(source.members)}")
     grade = next((score for score in gauge.scores if isinstance(score, OfActiveSets)), None)
     stem = Path(out)
-    stems = [stem.with_name(f"{stem.name}-{i:03d}") for i in range(count)]
-    each = [replace(source, theta=theta) for theta in source.members[:count]]
-    if (file_format or FORMATS[source.rows.kind]) == "pace":
-        written = write_pace(source, stem, grade)
-        return written + [path for member, name in zip(each, stems, strict=True) for path in write_pace(member, name)]
-    written = write_snap(source, stem)
-    if grade is not None and isinstance(source.rows, Snap):
-        written += write_guard(source.rows, grade, stem)
-    return written + [path for member, name in zip(each, stems, strict=True) for path in write_snap(member, name)]
+    written = write_potential(source.rows, source.theta, stem, None if grade is None else grade.active_sets)
+    for i, theta in enumerate(source.members[:count]):
+        written += write_potential(source.rows, theta, stem.with_name(f"{stem.name}-{i:03d}"))
+    return written

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from assay.gauge.gauge import Gauge
-from assay.sources.registry import LINEAR
+from assay.sources.capabilities import HasCoefficients
 from assay.verbs.loading import loaded
 
 
@@ -26,14 +25,15 @@ def info(gauge: Gauge | str | Path) -> dict[str, Any]:
         "error_bar": gauge.bar,
         "calibrated": [quantity for quantity, _ in gauge.calibrators.items()],
         "calibration": {q: getattr(c, "alpha", None) for q, c in gauge.calibrators.items()},
-        "provenance": _used(gauge.provenance),
+        "provenance": _used(gauge),
     }
 
 
-def _used(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Provenance without hashes, and without what only the fit of a linear potential or of features reads."""
+def _used(gauge: Gauge) -> dict[str, Any]:
+    """Its provenance without hashes, and without what only the fit of a linear potential or of features reads."""
+    provenance = gauge.provenance
     unused = {key for key, value in provenance.items() if key.endswith("_hashes")}
-    if provenance.get("source", {}).get("source") not in LINEAR:
+    if not isinstance(gauge.source, HasCoefficients):
         unused |= {"posterior", "weights"}
     if not any(provenance.get("fitted_to", {}).values()):
         unused.add("fitted_to")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
-
-from ase import Atoms
+from typing import get_args
 
 from assay.execution.run import Run
 from assay.frames.frame import UNLABELLED, Frames
@@ -17,11 +15,9 @@ from assay.selection.pool import Pool
 from assay.selection.result import Selection
 from assay.selection.search import By, choose
 from assay.selection.starting_set import TrainingSet, source_of_features
-from assay.sources.capabilities import Source
-from assay.sources.features.callable import PythonCallable
-from assay.sources.features.file import Features, goes_by_order
+from assay.sources.capabilities import ByOrder, Source
 from assay.sources.frame_files import Given, Paths, frames_of
-from assay.sources.registry import parse_spec
+from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import require_folders, write_json
 from assay.verbs.loading import loaded
 
@@ -34,7 +30,7 @@ def select(
     by: By = "maxvol",
     score: str | None = None,
     atoms: bool = False,
-    source: str | dict[str, Any] | Callable[[Atoms], Any] | None = None,
+    source: GivenSource | None = None,
     train: Given | None = None,
     members: Paths | None = None,
     train_members: Paths | None = None,
@@ -113,7 +109,7 @@ def select(
 
 def _training(
     gauge: Gauge | str | Path | None,
-    source: str | dict[str, Any] | Callable[[Atoms], Any] | None,
+    source: GivenSource | None,
     pool: Frames,
     train: Given | None,
     train_members: Paths | None,
@@ -122,15 +118,12 @@ def _training(
     if (gauge is None) == (source is None):
         raise ValueError("give either a gauge or a source")
     make: Callable[[Sequence[str]], Source] | None = None
-    if callable(source):
-        function = PythonCallable.of(source)
-        make = lambda species: function  # noqa: E731
-    elif source is not None:
-        settings = parse_spec(source)
-        file = settings.get("file", "") if settings["source"] == Features.kind else ""
-        if file and goes_by_order(file):
-            train_members, settings = train_members or file, {**settings, "file": ""}
-        make = partial(source_of_features, settings, allow_import=run.allow_import)
+    if source is not None:
+        given, _ = given_source(source, run.allow_import)
+        if isinstance(given, ByOrder):
+            by_order, given = given.detached()
+            train_members = train_members or by_order or None
+        make = partial(source_of_features, given)
     frames = None
     if train is not None:
         frames = partial(iter, frames_of(train, members=train_members, keys=UNLABELLED, labels="if present"))

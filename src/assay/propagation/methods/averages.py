@@ -9,15 +9,15 @@ from ase import Atoms
 
 from assay.execution.workers import Progress
 from assay.frames.frame import Frame, FrameError, Frames
-from assay.linear.potential import LinearPotential
 from assay.propagation.methods.observables import Observable
 from assay.propagation.methods.reweighting import BLOCKS, Estimator, Reweighted, require_temperature, reweight
 from assay.propagation.result import Propagated, PropertyResult
 from assay.results.arrays import Array
+from assay.sources.capabilities import HasCoefficients
 
 
 def averages(
-    potential: LinearPotential,
+    potential: HasCoefficients,
     observables: Sequence[Observable],
     members: int,
     trajectory: Frames,
@@ -68,11 +68,12 @@ def averages(
     return found
 
 
-def _energies(potential: LinearPotential, frame: Frame, coefficients: Array) -> Array:
+def _energies(potential: HasCoefficients, frame: Frame, coefficients: Array) -> Array:
     try:
-        energies = potential.rows.predictions(frame.atoms, coefficients).energies
+        energies = potential.rows.predictions(frame.atoms, coefficients).energy_members
     except FrameError as error:
         raise FrameError(f"{frame.origin}: {error}") from error
+    assert energies is not None
     if not np.isfinite(energies).all():
         raise FrameError(f"{frame.origin}: the potential gives an energy that is not finite")
     return energies

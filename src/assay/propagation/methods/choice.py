@@ -10,18 +10,17 @@ from typing import Any, Literal
 from ase.calculators.calculator import Calculator
 
 from assay.execution.workers import Progress
-from assay.linear.potential import LinearPotential
-from assay.propagation.members import member_calculator, running
+from assay.propagation.members import member_calculator
 from assay.propagation.methods.first_order import first_order
 from assay.propagation.methods.implicit import implicit
 from assay.propagation.methods.resample import NO_NUMBERS, begun, given, reason_of, resample
 from assay.propagation.property import NotConverged, OfStationaryPoints, Property, Structures
 from assay.propagation.result import Propagation, PropertyResult, with_the_best_fit
 from assay.results.arrays import Array
-from assay.sources.capabilities import Source
+from assay.sources.capabilities import HasCoefficients, Source, running
 
 Method = Literal["resample", "implicit", "linear", "reweight"]
-Expansion = Callable[[LinearPotential, Any, Structures, Array], PropertyResult]
+Expansion = Callable[[HasCoefficients, Any, Structures, Array], PropertyResult]
 """Of a potential, a property, its structures with the best fit, and members `(M, P)`."""
 EXPANSIONS: Mapping[str, Expansion] = {"implicit": implicit, "linear": first_order}
 
@@ -64,7 +63,7 @@ def propagated(
     if method == "resample":
         found, failed = resample(source, properties, count, workers=workers, resume=resume, progress=progress)
         return Propagation(source.label, method, count, found, failed)
-    assert isinstance(source, LinearPotential)
+    assert isinstance(source, HasCoefficients)
     found, failed = _from_best_fit(EXPANSIONS[method], source, properties, count, progress)
     return Propagation(source.label, method, count, found, failed)
 
@@ -88,7 +87,7 @@ def _require_capable(
     if method == "resample":
         return
     require_resampling(method, workers, resume)
-    if not isinstance(source, LinearPotential):
+    if not isinstance(source, HasCoefficients):
         raise ValueError(
             f"method {method} needs the coefficients of a linear potential, and this source has none ({source.label}): "
             "resample"
@@ -106,7 +105,7 @@ def _require_capable(
 
 def _from_best_fit(
     expansion: Expansion,
-    source: LinearPotential,
+    source: HasCoefficients,
     properties: Sequence[Property],
     members: int,
     progress: Progress | None,

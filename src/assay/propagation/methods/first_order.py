@@ -20,11 +20,11 @@ from dataclasses import replace
 import numpy as np
 from ase import Atoms
 
-from assay.linear.potential import LinearPotential
 from assay.propagation.methods.resample import given
 from assay.propagation.property import YES_OR_NO, NotConverged, Property, Quantities, Quantity, Structures
 from assay.propagation.result import PropertyResult, unlike, with_the_best_fit
 from assay.results.arrays import Array
+from assay.sources.capabilities import HasCoefficients
 
 SHARE = 0.999
 """Of the variance of the members' predictions, in the directions that are kept."""
@@ -41,7 +41,7 @@ WIDTH, MOST = 8.0, 64
 
 
 def first_order(
-    potential: LinearPotential,
+    potential: HasCoefficients,
     property_: Property,
     start: Structures,
     members: Array,
@@ -108,7 +108,7 @@ def first_order(
 
 
 def principal_directions(
-    potential: LinearPotential, structures: Iterable[Atoms], members: Array, share: float = SHARE
+    potential: HasCoefficients, structures: Iterable[Atoms], members: Array, share: float = SHARE
 ) -> tuple[Array, Array]:
     """`z` `(M, K)` and `d` `(K, P)`, `Θ_m − Θ* ≈ Σ_k z_mk d_k` in what is predicted for structures and copies of them
     that are displaced and strained at random, so that curvatures count too.
@@ -120,11 +120,13 @@ def principal_directions(
     blocks: dict[str, list[Array]] = {"energy": [], "forces": [], "virial": []}
     for structure in structures:
         for probe in _probes(structure, rng):
-            told, n = potential.rows.predictions(probe, coefficients), len(probe)
-            blocks["energy"].append(told.energies[:, None] / n)
-            blocks["forces"].append(told.forces.reshape(len(coefficients), -1))
-            if told.stresses is not None:
-                blocks["virial"].append(told.stresses * probe.get_volume() / n)
+            said, n = potential.rows.predictions(probe, coefficients), len(probe)
+            assert said.energy_members is not None
+            assert said.forces_members is not None
+            blocks["energy"].append(said.energy_members[:, None] / n)
+            blocks["forces"].append(said.forces_members.reshape(len(coefficients), -1))
+            if said.stress_members is not None:
+                blocks["virial"].append(said.stress_members * probe.get_volume() / n)
     joined = [np.hstack(block) for block in blocks.values() if block]
     deviations = [block[1:] - block[0] for block in joined]
     scaled = [each / (np.linalg.norm(each) or 1.0) for each in deviations]

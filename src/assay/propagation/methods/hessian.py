@@ -10,9 +10,9 @@ import numpy as np
 from ase import Atoms
 from scipy.linalg import null_space, orth
 
-from assay.linear.potential import LinearPotential
 from assay.propagation.property import Free, NotConverged
 from assay.results.arrays import Array
+from assay.sources.capabilities import HasCoefficients
 
 STEP = 0.01
 """Å: largest displacement of an atom in the central differences that a product with the Hessians takes."""
@@ -105,19 +105,21 @@ class Coordinates:
         strain = np.linalg.norm(self.strain(q)) * self.length / np.sqrt(len(self.atoms))
         return float(strain + np.linalg.norm(u, axis=1).max(initial=0.0))
 
-    def gradients(self, potential: LinearPotential, q: Array, coefficients: Array) -> tuple[Array, Array]:
+    def gradients(self, potential: HasCoefficients, q: Array, coefficients: Array) -> tuple[Array, Array]:
         """`∂E/∂q` of C potentials at q, `(C, n)`, and E, `(C,)`: V σ:S / c, then −F exp(ε)."""
         atoms = self.moved(q)
-        told = potential.rows.predictions(atoms, coefficients)
+        said = potential.rows.predictions(atoms, coefficients)
+        assert said.energy_members is not None
         gradients = np.empty((len(coefficients), self.size))
         k = len(self.strains)
         if k:
-            assert told.stresses is not None
-            virial = atoms.get_volume() * told.stresses[:, _MATRIX]
+            assert said.stress_members is not None
+            virial = atoms.get_volume() * said.stress_members[:, _MATRIX]
             gradients[:, :k] = np.einsum("cab,kab->ck", virial, self.strains) / self.length
         if self.displaced:
-            gradients[:, k:] = -(told.forces @ _exponential(self.strain(q))).reshape(len(coefficients), -1)
-        return gradients, told.energies
+            assert said.forces_members is not None
+            gradients[:, k:] = -(said.forces_members @ _exponential(self.strain(q))).reshape(len(coefficients), -1)
+        return gradients, said.energy_members
 
     @cached_property
     def rigid(self) -> Array:
@@ -144,7 +146,7 @@ class Hessians:
     """`H_c = ∂²E_c/∂q∂q` of C potentials with the same rows, as products with a vector."""
 
     coordinates: Coordinates
-    potential: LinearPotential
+    potential: HasCoefficients
     coefficients: Array
 
     def __matmul__(self, v: Array) -> Array:

@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.frames.frame import FrameError
-from assay.linear.potential import LinearPotential
 from assay.propagation.methods.hessian import NOISE, SYMMETRIC, TOLERANCE, Coordinates, Hessians, Only, Reduced
 from assay.propagation.properties.relaxation import FMAX, SWELLING
 from assay.propagation.property import (
@@ -40,6 +39,7 @@ from assay.propagation.property import (
 )
 from assay.propagation.result import Failed, PropertyResult, with_the_best_fit
 from assay.results.arrays import Array
+from assay.sources.capabilities import HasCoefficients
 
 FAR = 0.3
 """Gradient that is left at the predicted point, over the gradient at the start, above which a member is too far: its
@@ -71,7 +71,7 @@ class Response:
 
 
 def stationary_states(
-    potential: LinearPotential,
+    potential: HasCoefficients,
     point: Stationary,
     coefficients: Array,
     *,
@@ -105,7 +105,8 @@ def stationary_states(
         coordinates = replace(coordinates, strains=SYMMETRIC)
     count, n = len(coefficients), coordinates.size
     if n == 0:
-        energies = potential.rows.predictions(point.atoms, coefficients).energies
+        energies = potential.rows.predictions(point.atoms, coefficients).energy_members
+        assert energies is not None
         unmoved = tuple(State(point.atoms.copy(), float(energy)) for energy in energies)
         return Response(unmoved, np.zeros((count, 3, 3)), np.zeros(count), np.zeros(count, dtype=bool))
 
@@ -153,7 +154,7 @@ def _images(hessians: Hessians, q: Array) -> Array:
 
 def _far(
     coordinates: Coordinates,
-    potential: LinearPotential,
+    potential: HasCoefficients,
     coefficients: Array,
     q: Array,
     displacement: Array,
@@ -197,7 +198,7 @@ class AtStationaryPoints(Property, OfStationaryPoints, Protocol):
 
 
 def implicit(
-    potential: LinearPotential,
+    potential: HasCoefficients,
     property_: AtStationaryPoints,
     start: Structures,
     members: Array,

@@ -23,8 +23,8 @@ from ase.units import kB
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from assay.linear.potential import LinearPotential
 from assay.results.arrays import Array
+from assay.sources.capabilities import HasCoefficients
 
 Estimator = Literal["exponential", "cumulant"]
 
@@ -156,13 +156,14 @@ def reweight(
 
 
 def along_trajectory(
-    potential: LinearPotential, frames: Iterable[Atoms], observable: Callable[[Atoms], Array], members: Array
+    potential: HasCoefficients, frames: Iterable[Atoms], observable: Callable[[Atoms], Array], members: Array
 ) -> tuple[Array, Array, Array]:
     """`observables (T, n)`, `energies (T,)` and `member_energies (T, M)` for `reweight`: one evaluation of the rows
     for each of T frames. `observable` gives n numbers for a frame; `members` are coefficients `(M, P)`."""
     coefficients = np.vstack([potential.theta, members])
     told = [
-        (np.atleast_1d(observable(frame)), potential.rows.predictions(frame, coefficients).energies) for frame in frames
+        (np.atleast_1d(observable(frame)), potential.rows.predictions(frame, coefficients).energy_members)
+        for frame in frames
     ]
     energies = np.array([each for _, each in told])
     return np.array([each for each, _ in told]), energies[:, 0], energies[:, 1:]

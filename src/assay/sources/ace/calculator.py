@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -11,10 +11,8 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from assay.frames.species import species_index
 from assay.results.arrays import Array
+from assay.sources.ace.basis import AceBasis
 from assay.sources.ace.engine import PYACE_VOIGT, engine
-
-if TYPE_CHECKING:
-    from assay.sources.ace.rows import Ace
 
 
 class AceCalculator(Calculator):  # type: ignore[misc]
@@ -27,21 +25,21 @@ class AceCalculator(Calculator):  # type: ignore[misc]
     | forces | | `(A, 3)` eV/Å |
     | stress | where the frame is periodic in all directions | `(6,)` eV/Å³ |
 
-    Any cell, periodicity and species of the rows. It can be copied and sent to other processes. `calculate` raises
+    Any cell, periodicity and species of the basis. It can be copied and sent to other processes. `calculate` raises
     `assay.frames.frame.FrameError` as the rows do.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (ASE's)
 
-    def __init__(self, rows: Ace, coefficients: Array) -> None:
-        if np.shape(coefficients) != (rows.coefficients,):
-            raise ValueError(f"{rows.label}: got coefficients of shape {np.shape(coefficients)}")
+    def __init__(self, basis: AceBasis, coefficients: Array) -> None:
+        if np.shape(coefficients) != (basis.coefficients,):
+            raise ValueError(f"{basis.label}: got coefficients of shape {np.shape(coefficients)}")
         super().__init__()
-        self.rows, self.coefficients = rows, np.array(coefficients, dtype=np.float64)
+        self.basis, self.coefficients = basis, np.array(coefficients, dtype=np.float64)
         self._kept: tuple[Any, Any, Any] | None = None
 
-    def __reduce__(self) -> tuple[type[AceCalculator], tuple[Ace, Array]]:
-        return AceCalculator, (self.rows, self.coefficients)
+    def __reduce__(self) -> tuple[type[AceCalculator], tuple[AceBasis, Array]]:
+        return AceCalculator, (self.basis, self.coefficients)
 
     def calculate(
         self,
@@ -50,14 +48,14 @@ class AceCalculator(Calculator):  # type: ignore[misc]
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         super().calculate(atoms, properties, system_changes)
-        rows, s = self.rows, len(self.rows.species)
-        rows.counts(self.atoms)
-        own = engine(rows.configuration)
+        basis, s = self.basis, len(self.basis.species)
+        basis.counts(self.atoms)
+        own = engine(basis.configuration)
         if self._kept is None:
             self._kept = own.potential(self.coefficients[s:])
         told = self._kept[0]
         own.compute(self.atoms, told)
-        energies = np.array(told.energies) + self.coefficients[species_index(self.atoms, rows.species)]
+        energies = np.array(told.energies) + self.coefficients[species_index(self.atoms, basis.species)]
         energy = float(energies.sum())
         self.results: dict[str, Any] = {
             "energy": energy,

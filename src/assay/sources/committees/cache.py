@@ -13,18 +13,16 @@ import os
 import sqlite3
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from assay.frames.frame import content_hash
-
-if TYPE_CHECKING:
-    from assay.sources.committees.committee import AseCommittee
+from assay.results.prediction import Prediction
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS evaluations (
@@ -60,17 +58,15 @@ class EvaluationCache:
         self._file = sqlite3.connect(folder / "evaluations.sqlite", timeout=60)
         self._file.execute(_TABLE)
 
-    def get(self, model: str, frame: str, features: bool = False) -> dict[str, Any] | None:
-        """What a model said, as `assay.sources.committees.models` has it; `None` if it is not here, or not with
-        features."""
+    def get(self, model: str, frame: str, features: bool = False) -> Prediction | None:
+        """What a model said; `None` if it is not here, or not with features."""
         row = self._file.execute(
             "SELECT energy, forces, stress, features FROM evaluations WHERE model = ? AND frame = ?", (model, frame)
         ).fetchone()
         if row is None or (features and row[3] is None):
             return None
-        found = {"energy": row[0], "forces": _array(row[1])}
-        found |= {key: _array(blob) for key, blob in (("stress", row[2]), ("features", row[3])) if blob is not None}
-        return found
+        stress, own = (None if blob is None else _array(blob) for blob in row[2:])
+        return Prediction(energy=row[0], forces=_array(row[1]), stress=stress, features=own)
 
     def has(self, model: str, frame: str, features: bool = False) -> bool:
         """Whether `get` would find it."""
@@ -83,12 +79,12 @@ class EvaluationCache:
         asked = f"SELECT COUNT(*) FROM evaluations WHERE model IN ({marks})"
         return int(self._file.execute(asked, tuple(models)).fetchone()[0])
 
-    def put(self, model: str, frame: str, result: dict[str, Any]) -> None:
+    def put(self, model: str, frame: str, said: Prediction) -> None:
         """Keep what a model said, from the next `commit` on: other processes can't write until then."""
-        blobs = [_bytes(result[key]) if key in result else None for key in ("forces", "stress", "features")]
+        blobs = [None if each is None else _bytes(each) for each in (said.forces, said.stress, said.features)]
         self._file.execute(
             "INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?, ?)",
-            (model, frame, float(result["energy"]), *blobs),
+            (model, frame, said.energy, *blobs),
         )
 
     def forget(self, model: str) -> None:
@@ -134,10 +130,13 @@ def opened_cache() -> EvaluationCache | None:
     return None if folder is None else _opened(folder, os.getpid(), threading.get_ident())
 
 
-def recalled(committee: AseCommittee, index: int, frame: Atoms, features: bool) -> dict[str, Any] | None:
-    """What is kept of a member's evaluation of a frame; `None` if nothing."""
+def recalled(identity: Callable[[], str | None], frame: Atoms, features: bool) -> Prediction | None:
+    """What is kept of a model's evaluation of a frame; `None` if nothing.
+
+    `identity` gives the name that it is kept under, and is asked only where there is a cache.
+    """
     cache = opened_cache()
-    model = None if cache is None else committee.identity(index)
+    model = None if cache is None else identity()
     if cache is None or model is None:
         return None
     try:

@@ -1,26 +1,40 @@
-"""Evaluate the members of a committee once: one member at a time, in batches, and keep what they say.
-
-Only `record` keeps anything; evaluations of a run of molecular dynamics would fill the disk for nothing."""
+"""What potentials say of frames, checked and as records: dictionaries come from `models/` and from worker processes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-if TYPE_CHECKING:
-    pass
+from assay.results.prediction import Prediction
 
 
-Results = list[dict[str, Any]]
+@dataclass(frozen=True)
+class Refused:
+    """A potential has no prediction of a frame."""
+
+    reason: str
 
 
-def refused(results: Results, frames: list[Atoms]) -> Results:
-    """The results, with an error for those whose values are not finite or of the wrong shapes."""
-    for result, frame in zip(results, frames, strict=True):
-        shapes = {"energy": (), "forces": (len(frame), 3), "stress": (6,)}
-        found = {key: shape for key, shape in shapes.items() if key in result}
-        if not all(np.shape(result[key]) == s and np.isfinite(result[key]).all() for key, s in found.items()):
-            result.setdefault("error", "values that are not finite, or of the wrong shape")
-    return results
+Results = list[Prediction | Refused]
+OPTIONAL = ("stress", "features", "feature_forces")
+"""What a potential may say beside energy and forces."""
+
+
+def checked(results: Sequence[Mapping[str, Any]], frames: Sequence[Atoms]) -> Results:
+    """The results of frames; refused are those whose values are not finite or of the wrong shapes."""
+    return [_checked(result, len(frame)) for result, frame in zip(results, frames, strict=True)]
+
+
+def _checked(result: Mapping[str, Any], natoms: int) -> Prediction | Refused:
+    if "error" in result:
+        return Refused(result["error"])
+    shapes = {"energy": (), "forces": (natoms, 3), "stress": (6,)}
+    found = {key: shape for key, shape in shapes.items() if key in result}
+    if not all(np.shape(result[key]) == s and np.isfinite(result[key]).all() for key, s in found.items()):
+        return Refused("values that are not finite, or of the wrong shape")
+    energy = float(result["energy"])
+    return Prediction(energy, result["forces"], **{key: result[key] for key in OPTIONAL if key in result})

@@ -41,11 +41,12 @@ python = "/opt/mace/bin/python"            # the environment that it runs in
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,7 +54,8 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 
-from assay.frames.frame import FrameError
+from assay.execution.progress import Stage
+from assay.frames.frame import Frame, FrameError
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.sources.committees import worker
@@ -66,13 +68,17 @@ from assay.sources.committees.calculators import (
     refusal,
     require_known,
 )
-from assay.sources.committees.checks import refused
+from assay.sources.committees.checks import Refused, Results, checked
 from assay.sources.committees.model_names import identity, needs_permission, parse_member
 from assay.sources.committees.models import ase_calculator
+from assay.sources.committees.recording import record
 from assay.sources.committees.table import read_member, require_known_keys
 from assay.sources.committees.worker_process import WorkerProcess
 from assay.sources.frame_calculator import FrameCalculator
 from assay.sources.lammps import MARGIN, forget_shared_memory
+
+WITH_FEATURES = ("chgnet", "sevennet", "mace", "matgl")
+"""Families that give last-layer features."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class AseCommittee:
     | members | the M potentials; spreads need M >= 2 |
     | allow_import | modules (with all inside them) beyond `calculators.KNOWN` whose code may run, interpreters that \
 may be started, and families whose weights are code (`mace`, `matgl`); never saved |
-    | features | label of the member whose last-layer features come with every evaluation; `""` for none |
+    | featured | label of the member whose last-layer features come with every evaluation; `""` for none |
     | derivatives | whether the derivatives of those features come too, which costs D backward passes |
 
     Energies of ASE calculators are `get_potential_energy()`: where one smears electronic occupations, extrapolated to
@@ -100,7 +106,7 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
 
     members: tuple[Member, ...]
     allow_import: tuple[str, ...] = ()
-    features: str = ""
+    featured: str = ""
     derivatives: bool = False
     _running: dict[tuple[int, int], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _identities: dict[int, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -109,8 +115,8 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
         labels = [member.label for member in self.members]
         if not labels or len(set(labels)) < len(labels):
             raise ValueError(f"ase_committee: needs one [[member]] or more, of different labels, got {labels}")
-        if self.features and self.features not in labels:
-            raise ValueError(f"ase_committee: features of {self.features!r}, but the members are {', '.join(labels)}")
+        if self.featured and self.featured not in labels:
+            raise ValueError(f"ase_committee: features of {self.featured!r}, but the members are {', '.join(labels)}")
 
     @classmethod
     def from_toml(cls, source: str | Path | Mapping[str, Any], allow_import: Sequence[str] = ()) -> AseCommittee:
@@ -135,12 +141,52 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
         named = [needed for member in read for needed in needs_permission(member)]  # by the user, here and now
         return cls(read, (*allow_import, *allow, *named), features)
 
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], allow_import: Sequence[str] = ()) -> AseCommittee:
+        """The committee of a table; a potential that is alone comes with its features, where its family gives any."""
+        committee = cls.from_toml(settings, allow_import)
+        alone = len(committee.members) == 1 and committee.members[0].calculator in WITH_FEATURES
+        return replace(committee, featured=committee.featured or committee.members[0].label) if alone else committee
+
+    @staticmethod
+    def short_setting(word: str, settings: dict[str, Any]) -> bool:
+        """Take in a word of a short spec that is the name of a member."""
+        if re.match(r"\w+\s*=", word):
+            return False
+        settings.setdefault("member", []).append({"model": word})
+        return True
+
     @property
     def label(self) -> str:
-        return f"committee of {len(self.members)} calculators: {', '.join(member.label for member in self.members)}"
+        return f"committee of {len(self.members)} calculators: {', '.join(self.member_names)}"
+
+    @property
+    def member_names(self) -> tuple[str, ...]:
+        return tuple(member.label for member in self.members)
+
+    @property
+    def member_rmse(self) -> tuple[float | None, ...]:
+        """As published, `(M,)` eV/Å."""
+        return tuple(member.rmse for member in self.members)
+
+    def only(self, names: Sequence[str]) -> AseCommittee:
+        """Some of the members, in the order of `names`."""
+        by_name = dict(zip(self.member_names, self.members, strict=True))
+        return replace(self, members=tuple(by_name[name] for name in names))
+
+    @property
+    def running(self) -> int:
+        """M."""
+        return len(self.members)
+
+    def with_derivatives(self) -> AseCommittee:
+        """The committee, whose predictions have the derivatives of features. Raises `ValueError` without features."""
+        if not self.featured:
+            raise ValueError(f"no member gives features, let alone their derivatives: {self.label}")
+        return replace(self, derivatives=True)
 
     def predict(self, frame: Atoms) -> Prediction:
-        """Predictions of the M members for a frame of A atoms: `(M,)` eV, `(M, A, 3)` eV/Å, `(M, 6)` eV/Å³.
+        """What the M members say of a frame of A atoms, and their mean.
 
         Stress is there if the frame is periodic in all directions and every member implements it.
 
@@ -157,10 +203,10 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
             a member can't be made with its arguments
         """
         with redirect_stdout(sys.stderr):
-            results = [self._predict(i, frame) for i in range(len(self.members))]
-        energy_members = np.array([result["energy"] for result in results])
-        forces_members = np.array([result["forces"] for result in results])
-        stresses = [result.get("stress") for result in results]
+            said = [self._predict(i, frame) for i in range(len(self.members))]
+        energy_members = np.array([each.energy for each in said])
+        forces_members = np.array([each.forces for each in said])
+        stresses = [each.stress for each in said]
         stress_members = None if any(stress is None for stress in stresses) else np.array(stresses)
         return Prediction(
             energy=float(energy_members.mean()),
@@ -169,7 +215,7 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
             energy_members=energy_members,
             forces_members=forces_members,
             stress_members=stress_members,
-            features=next((result["features"] for result in results if "features" in result), None),
+            features=next((each.features for each in said if each.features is not None), None),
             feature_forces=self.feature_forces(frame) if self.derivatives else None,
         )
 
@@ -178,35 +224,50 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
 
         Raises `FrameError` for a frame on which the member fails, `ValueError` if no member has such derivatives.
         """
-        labels = [member.label for member in self.members]
-        if not self.features:
+        labels = self.member_names
+        if not self.featured:
             raise ValueError(f"ase_committee: features of which member? Give features as one of {', '.join(labels)}")
         with redirect_stdout(sys.stderr):
-            result = self.compute(labels.index(self.features), [frame], feature_forces=True)[0]
-        if "error" in result:
-            raise FrameError(f"member {self.features!r} failed: {result['error']}")
-        if "feature_forces" not in result:
-            raise ValueError(f"{self.features} gives no derivatives of last-layer features")
-        return np.asarray(result["feature_forces"])
+            (result,) = self.compute(labels.index(self.featured), [frame], feature_forces=True)
+        if isinstance(result, Refused):
+            raise FrameError(f"member {self.featured!r} failed: {result.reason}")
+        if result.feature_forces is None:
+            raise ValueError(f"{self.featured} gives no derivatives of last-layer features")
+        return result.feature_forces
 
     def calculator(self, index: int | None = None) -> FrameCalculator:
-        """Member `index` alone, or with `None` the mean of all, as an ASE calculator; frames as in `evaluate`."""
+        """Member `index` alone, or with `None` the mean of all, as an ASE calculator; frames as in `predict`."""
         return FrameCalculator(self.predict if index is None else partial(self._evaluate_member, index))
 
     def _evaluate_member(self, index: int, frame: Atoms) -> Prediction:
         with redirect_stdout(sys.stderr):
-            result = self._predict(index, frame)
-        return Prediction(energy=result["energy"], forces=result["forces"], stress=result.get("stress"))
+            return replace(self._predict(index, frame), features=None)
 
-    def _predict(self, index: int, frame: Atoms) -> dict[str, Any]:
-        member, featured = self.members[index], self.features == self.members[index].label
-        kept = recalled(self, index, frame, featured)
-        if kept is not None:
+    def _predict(self, index: int, frame: Atoms) -> Prediction:
+        if (kept := self._kept(index, frame)) is not None:
             return kept
-        result = self.compute(index, [frame])[0]
-        if "error" in result:
-            raise FrameError(f"member {member.label!r} failed: {result['error']}")
+        (result,) = self.compute(index, [frame])
+        if isinstance(result, Refused):
+            raise FrameError(f"member {self.members[index].label!r} failed: {result.reason}")
         return result
+
+    def _kept(self, index: int, frame: Atoms) -> Prediction | None:
+        return recalled(partial(self.identity, index), frame, self.featured == self.members[index].label)
+
+    def is_read(self, frame: Atoms) -> bool:
+        """Whether what any member says of this frame was kept."""
+        return any(self._kept(k, frame) is not None for k in range(len(self.members)))
+
+    def prepare(
+        self,
+        frames: Callable[[], Iterable[Frame]],
+        *,
+        workers: int = 1,
+        total: int | None = None,
+        stage: Stage | None = None,
+    ) -> None:
+        """Keep what every member says of the frames: see `assay.sources.committees.recording.record`."""
+        record(self, frames, workers=workers, total=total, stage=stage)
 
     def identity(self, index: int, anew: bool = False) -> str | None:
         """Under which name evaluations of member `index` are kept; see `assay.sources.committees.model_names.identity`.
@@ -244,15 +305,15 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
         """Let go of the potential of member `index`, and its memory, until it is needed again."""
         self._running.pop((os.getpid(), index), None)
 
-    def compute(self, index: int, frames: list[Atoms], feature_forces: bool = False) -> list[dict[str, Any]]:
-        """What member `index` says of frames, computed now: dictionaries as in `assay.sources.committees.models`.
+    def compute(self, index: int, frames: list[Atoms], feature_forces: bool = False) -> Results:
+        """What member `index` says of frames, computed now.
 
-        Raises as `evaluate` does, but for frames at fault, which have `{"error": text}`.
+        Raises as `predict` does, but for frames at fault, which are `Refused`.
         """
         member, key = self.members[index], (os.getpid(), index)
-        featured = self.features == member.label
+        featured = self.featured == member.label
         lammps = member.calculator == LAMMPSLIB
-        results = []
+        results: Results = []
         for chunk in [[frame] for frame in frames] if lammps else [frames]:
             boxed = [_boxed(frame) for frame in chunk] if lammps else chunk
             results += self._computed(key, boxed, featured, feature_forces)
@@ -262,23 +323,21 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
                     self._running.pop(key, None)  # it would leave these charges on the atoms of a frame without any
         return results
 
-    def _computed(
-        self, key: tuple[int, int], frames: list[Atoms], featured: bool, feature_forces: bool
-    ) -> list[dict[str, Any]]:
+    def _computed(self, key: tuple[int, int], frames: list[Atoms], featured: bool, feature_forces: bool) -> Results:
         potential = self._potential(key[1])
         try:
             if isinstance(potential, WorkerProcess):
-                results = potential.predict(frames, featured, feature_forces)
+                said = potential.predict(frames, featured, feature_forces)
             else:
-                results = worker.predict(potential, frames, featured, feature_forces)
+                said = worker.predict(potential, frames, featured, feature_forces)
         except FrameError as error:  # of a worker process that ended: the next frame gets a new one
             del self._running[key]
             if len(frames) > 1:
                 return [result for frame in frames for result in self.compute(key[1], [frame])]
-            results = [{"error": str(error)}]
-        if "." in self.members[key[1]].calculator and any("error" in result for result in results):
+            said = [{"error": str(error)}]
+        if "." in self.members[key[1]].calculator and any("error" in each for each in said):
             self._running.pop(key, None)  # what an ASE calculator is left with is not to be trusted
-        return refused(results, frames)
+        return checked(said, frames)
 
     def _made(self, index: int) -> Any:
         """The potential of a member, with `predict` as in `assay.sources.committees.models`, if it is allowed to
@@ -306,7 +365,7 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
         """Members and the one with features; not what the user allowed."""
         return {
             "members": [asdict(member) for member in self.members],
-            "features": self.features,
+            "features": self.featured,
             "derivatives": self.derivatives,
         }
 

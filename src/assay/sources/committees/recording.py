@@ -13,19 +13,16 @@ from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ase import Atoms
 
 from assay.execution.workers import Progress
 from assay.frames.frame import Frame, FrameError, chunks
 from assay.sources.committees.cache import EvaluationCache, frame_key, opened_cache
-from assay.sources.committees.calculators import LAMMPSLIB, filled
-from assay.sources.committees.checks import Results, refused
+from assay.sources.committees.calculators import LAMMPSLIB, Member, filled
+from assay.sources.committees.checks import Refused, Results, checked
 from assay.sources.committees.worker_process import WorkerProcess
-
-if TYPE_CHECKING:
-    from assay.sources.committees.committee import AseCommittee
 
 BATCH_ATOMS = 128
 """Atoms that go through a potential together, where it does not say itself: more is slower on a CPU."""
@@ -40,8 +37,28 @@ class Gap:
     reason: str
 
 
+class Computes(Protocol):
+    """A committee, as it is used here; see `assay.sources.committees.committee.AseCommittee`."""
+
+    @property
+    def members(self) -> tuple[Member, ...]: ...
+
+    @property
+    def featured(self) -> str: ...
+
+    def identity(self, index: int, anew: bool = False) -> str | None: ...
+
+    def require_allowed(self, index: int) -> None: ...
+
+    def batch_atoms(self, index: int) -> int | None: ...
+
+    def compute(self, index: int, frames: list[Atoms]) -> Results: ...
+
+    def release(self, index: int) -> None: ...
+
+
 def record(
-    committee: AseCommittee,
+    committee: Computes,
     frames: Callable[[], Iterable[Frame]],
     *,
     cache: EvaluationCache | None = None,
@@ -76,14 +93,14 @@ def record(
     for index, (member, model) in enumerate(zip(committee.members, identities, strict=True)):
         if model is None:
             continue
-        progress, featured = stage(member.label, total) if stage else None, committee.features == member.label
+        progress, featured = stage(member.label, total) if stage else None, committee.featured == member.label
         counted = _Count(progress)
         new = _unknown(frames(), cache, model, featured, counted)
         try:
             for chunk, results in _computed(committee, index, new, featured, workers):
                 for frame, result in zip(chunk, results, strict=True):
-                    if "error" in result:
-                        gaps.append(Gap(member.label, frame.origin, result["error"]))
+                    if isinstance(result, Refused):
+                        gaps.append(Gap(member.label, frame.origin, result.reason))
                     else:
                         cache.put(model, frame_key(frame.atoms), result)
                     counted(frame)
@@ -129,7 +146,7 @@ Chunk = list[Frame]
 
 
 def _computed(
-    committee: AseCommittee, index: int, frames: Iterator[Frame], features: bool, workers: int
+    committee: Computes, index: int, frames: Iterator[Frame], features: bool, workers: int
 ) -> Iterator[tuple[Chunk, Results]]:
     member, first = committee.members[index], list(islice(frames, 1))
     if not first:  # without loading the potential
@@ -177,10 +194,10 @@ class _Processes:
         if self._ended:  # while it was made
             process.kill()
         try:
-            results = refused(process.predict(frames, features), frames)
+            results = checked(process.predict(frames, features), frames)
         except FrameError as error:  # the process ended: a crash in the potential's own code, or not enough memory
             if len(frames) == 1 or self._ended:
-                return [{"error": str(error)}] * len(frames)
+                return [Refused(str(error))] * len(frames)
             return [self._run([frame], features)[0] for frame in frames]
         self._idle.put(process)
         return results

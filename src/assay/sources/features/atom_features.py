@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import numpy as np
 from ase import Atoms
 
 from assay.frames.frame import FrameError
 from assay.results.arrays import Array
-from assay.sources.capabilities import Source
-
-
-@runtime_checkable
-class Featured(Protocol):
-    """A source that gives features without the cost of predictions."""
-
-    def features(self, frame: Atoms) -> Array: ...
+from assay.sources.capabilities import HasFeatures, Source
 
 
 def atom_features(source: Source, atoms: Atoms) -> Array:
     """`(A, D)`; raises `FrameError` where the source has none or one is not finite."""
     features: Array | None
-    if isinstance(source, Featured):
+    if isinstance(source, HasFeatures):
         features = source.features(atoms)
     else:
         features = source.predict(atoms).features

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any, ClassVar
 
 from ase import Atoms
 
+from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.sources.features.file import checked_features
 from assay.sources.settings import Kinds, checked_settings
@@ -72,6 +73,20 @@ class PythonCallable:
         """
         return Prediction(features=checked_features(self._function(frame.copy()), len(frame), self.columns))
 
+    def features(self, frame: Atoms, first: int | None = None) -> Array:
+        """`(A, D)`, or of the `first` atoms; raises as `predict`."""
+        features = self.predict(frame).features
+        assert features is not None
+        return features[:first]
+
+    def for_species(self, species: Sequence[str]) -> PythonCallable:
+        """The same: the function takes any."""
+        return self
+
+    def with_columns(self, columns: int) -> PythonCallable:
+        """For D features alone."""
+        return replace(self, columns=columns)
+
     @cached_property
     def _function(self) -> Callable[[Atoms], Any]:
         if self.given is not None:
@@ -113,12 +128,16 @@ class PythonCallable:
         return {"function": self.function, "cutoff": self.cutoff, "columns": self.columns}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], allow_import: tuple[str, ...] = ()) -> PythonCallable:
-        """The same function; imports nothing, and allows only what is allowed now."""
-        settings = {"function": "", **checked_settings(cls.kind, _KINDS, state)}
-        if not settings["function"]:
+    def from_settings(cls, settings: Mapping[str, Any], allow_import: Sequence[str] = ()) -> PythonCallable:
+        """The function that settings name; imports nothing yet, and later only what is allowed now."""
+        own = {"function": "", **checked_settings(cls.kind, _KINDS, settings)}
+        if not own["function"]:
             raise ValueError("callable: give function=package.module:name")
-        return cls(**settings, allow_import=tuple(allow_import))
+        return cls(**own, allow_import=tuple(allow_import))
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> PythonCallable:
+        return cls.from_settings(state, allow_import)
 
 
 _KINDS: Kinds = {"function": (str, False), "cutoff": (int | float, False), "columns": (int, False)}

@@ -18,8 +18,8 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -31,6 +31,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from assay.frames.frame import Frame, FrameError, Skipped, content_hash
+from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.sources.recorded.attached import FrameRows, attach
 from assay.sources.settings import Kinds, checked_settings
@@ -98,13 +99,48 @@ hold it; relative paths are those of the process |
             raise FrameError(f"no features of this frame. {_GIVE}")
         return Prediction(features=checked_features(rows, len(frame), self.columns))
 
+    def features(self, frame: Atoms, first: int | None = None) -> Array:
+        """`(A, D)`, or of the `first` atoms; raises as `predict`."""
+        features = self.predict(frame).features
+        assert features is not None
+        return features[:first]
+
+    def for_species(self, species: Sequence[str]) -> Features:
+        """The same: features are recorded whatever the species."""
+        return self
+
+    def with_columns(self, columns: int) -> Features:
+        """For D features alone."""
+        return replace(self, columns=columns)
+
+    def detached(self) -> tuple[str, Features]:
+        """The file where it has no hashes, and the source without it; raises `FrameError` if it can't be used."""
+        by_order = bool(self.file) and _table(self.file).rows.by_hash is None
+        return (self.file, replace(self, file="")) if by_order else ("", self)
+
+    def is_read(self, frame: Atoms) -> bool:
+        """Always."""
+        return True
+
     def state(self) -> dict[str, Any]:
         return asdict(self)
 
+    @staticmethod
+    def short_setting(word: str, settings: dict[str, Any]) -> bool:
+        """Take in the word of a short spec that is the file."""
+        if "=" in word or "file" in settings:
+            return False
+        settings["file"] = word
+        return True
+
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Features:
-        """From settings as in `state()` or a SPEC; raises `ValueError` for an unknown name or another type."""
-        return cls(**checked_settings(cls.kind, _KINDS, state))
+    def from_settings(cls, settings: Mapping[str, Any], allow_import: Sequence[str] = ()) -> Features:
+        """Raises `ValueError` for an unknown name or another type."""
+        return cls(**checked_settings(cls.kind, _KINDS, settings))
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> Features:
+        return cls.from_settings(state)
 
 
 _GIVE = "Give a features file of these frames (--members; for assay build, --train-members and --heldout-members)"
@@ -151,11 +187,6 @@ def is_features_file(path: str | Path) -> bool:
         return False
     with zipfile.ZipFile(path) as archive:
         return "features.npy" in archive.namelist()
-
-
-def goes_by_order(path: str | Path) -> bool:
-    """Whether a features file has no hashes; raises `FrameError` if it can't be used."""
-    return _table(path).rows.by_hash is None
 
 
 def _table(path: str | Path) -> _Table:

@@ -18,6 +18,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from assay.frames.frame import FrameError
+from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.sources.settings import Kinds, checked_settings
 
@@ -116,13 +117,27 @@ class Soap:
             features[block.samples["atom"], self._places[int(a), int(b)]] = values
         return Prediction(features=features)
 
+    def features(self, frame: Atoms, first: int | None = None) -> Array:
+        """`(A, D)`, or of the `first` atoms; raises as `predict`."""
+        features = self.predict(frame).features
+        assert features is not None
+        return features[:first]
+
+    def with_columns(self, columns: int) -> Soap:
+        """The same: D follows from the settings."""
+        return self
+
     def state(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Soap:
-        """From settings as in `state()` or a SPEC; raises `ValueError` for an unknown name or another type."""
-        return cls(**checked_settings(cls.kind, _KINDS, state))
+    def from_settings(cls, settings: Mapping[str, Any], allow_import: Sequence[str] = ()) -> Soap:
+        """Raises `ValueError` for an unknown name or another type."""
+        return cls(**checked_settings(cls.kind, _KINDS, settings))
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> Soap:
+        return cls.from_settings(state)
 
 
 def _boxed(frame: Atoms, cutoff: float) -> Atoms:

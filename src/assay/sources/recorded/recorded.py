@@ -7,8 +7,8 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,15 +22,48 @@ from assay.results.prediction import Prediction
 
 @dataclass(frozen=True)
 class Recorded:
-    """M recorded members as a source, for frames that carry them: `E = Σ_k E_k / M`, forces and stress likewise."""
+    """M recorded members as a source, for frames that carry them: `E = Σ_k E_k / M`, forces and stress likewise.
+
+    | field | meaning |
+    |---|---|
+    | models | their names; `()`: those of the first frame |
+    | rmse | force RMSE of each, eV/Å, as the user gives it; never saved |
+    """
 
     kind: ClassVar[str] = "recorded"
 
     models: tuple[str, ...]
+    rmse: tuple[float, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        if not self.models or len(set(self.models)) < len(self.models):
-            raise ValueError(f"recorded: needs one model or more, of different names, got {list(self.models)}")
+        if len(set(self.models)) < len(self.models):
+            raise ValueError(f"recorded: needs models of different names, got {list(self.models)}")
+
+    @property
+    def member_names(self) -> tuple[str, ...]:
+        return self.models
+
+    @property
+    def member_rmse(self) -> tuple[float | None, ...]:
+        return self.rmse
+
+    @property
+    def featured(self) -> str:
+        """No member: features are not recorded."""
+        return ""
+
+    def only(self, names: Sequence[str]) -> Recorded:
+        """Some of the members, in the order of `names`."""
+        rmse = dict(zip(self.models, self.rmse, strict=False))
+        return Recorded(tuple(names), tuple(rmse[name] for name in names if name in rmse))
+
+    def for_frame(self, frame: Atoms, keys: LabelKeys) -> Recorded:
+        """These members, or where there are none those of a frame: see `from_frame`."""
+        return self if self.models else replace(self, models=Recorded.from_frame(frame, keys).models)
+
+    def is_read(self, frame: Atoms) -> bool:
+        """Always."""
+        return True
 
     @classmethod
     def from_frame(cls, atoms: Atoms, keys: LabelKeys | None = None) -> Recorded:
@@ -58,8 +91,11 @@ class Recorded:
         """The members of a frame of A atoms: `(M,)` eV, `(M, A, 3)` eV/Å, `(M, 6)` eV/Å³.
 
         Stress is there if the frame is periodic in all directions and has it from every model.
-        Raises `FrameError` if the frame lacks a member, or one is not finite or of the wrong shape.
+        Raises `FrameError` if the frame lacks a member, or one is not finite or of the wrong shape, `ValueError` where
+        the members are not known yet.
         """
+        if not self.models:
+            raise ValueError("recorded: which members? They are those of the first frame once it is known")
         lacking = [m for m in self.models if f"{m}_energy" not in frame.info or f"{m}_forces" not in frame.arrays]
         if lacking:
             raise FrameError(
@@ -84,7 +120,12 @@ class Recorded:
         return {"models": list(self.models)}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Recorded:
+    def from_settings(cls, settings: Mapping[str, Any], allow_import: Sequence[str] = ()) -> Recorded:
+        """Members by name, `models=[…]`, or those of the first frame; `rmse=[…]`."""
+        return cls(tuple(settings.get("models", ())), tuple(settings.get("rmse", ())))
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> Recorded:
         return cls(tuple(state["models"]))
 
 

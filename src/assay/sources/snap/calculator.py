@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -16,16 +16,14 @@ from assay.frames.species import species_index
 from assay.results.arrays import Array
 from assay.sources.lammps import bin_size, create_atoms, lammps_box, lammps_errors, silent_lammps
 from assay.sources.snap.files import potential_commands, snapcoeff, snapparam
-
-if TYPE_CHECKING:
-    from assay.sources.snap.rows import Snap
+from assay.sources.snap.settings import SnapSettings
 
 VOIGT = [0, 1, 2, 5, 4, 3]
 """LAMMPS's order xx yy zz xy xz yz → xx yy zz yz xz xy."""
 
 
 class SnapCalculator(Calculator):  # type: ignore[misc]
-    """`E = Σ_i [ β⁰_s(i) + Σ_k β_s(i),k B_k(i) ]`, and ZBL where the rows subtract it, for one coefficient vector.
+    """`E = Σ_i [ β⁰_s(i) + Σ_k β_s(i),k B_k(i) ]`, and ZBL where the settings have it, for one coefficient vector.
 
     | key | meaning | shape, unit |
     |---|---|---|
@@ -34,26 +32,26 @@ class SnapCalculator(Calculator):  # type: ignore[misc]
     | forces | | `(A, 3)` eV/Å |
     | stress | where the frame is periodic in all directions | `(6,)` eV/Å³ |
 
-    Any cell, periodicity and species of the rows; from one call to the next all may change. A calculator has a LAMMPS
-    of its own, which it makes at its first call and keeps: while species, order and periodicity stay, only positions
-    and box are handed over. It can be copied and sent to other processes. `calculate` raises
+    Any cell, periodicity and species of the settings; from one call to the next all may change. A calculator has a
+    LAMMPS of its own, which it makes at its first call and keeps: while species, order and periodicity stay, only
+    positions and box are handed over. It can be copied and sent to other processes. `calculate` raises
     `assay.frames.frame.FrameError` for atoms that the potential does not know, positions or cells that make no sense,
     and what LAMMPS refuses; the next call starts anew.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (ASE's)
 
-    def __init__(self, rows: Snap, coefficients: Array) -> None:
-        if np.shape(coefficients) != (rows.coefficients,):
-            raise ValueError(f"{rows.label}: got coefficients of shape {np.shape(coefficients)}")
+    def __init__(self, settings: SnapSettings, coefficients: Array) -> None:
+        if np.shape(coefficients) != (settings.coefficients,):
+            raise ValueError(f"{settings.label}: got coefficients of shape {np.shape(coefficients)}")
         super().__init__()
-        self.rows, self.coefficients = rows, np.array(coefficients, dtype=np.float64)
+        self.settings, self.coefficients = settings, np.array(coefficients, dtype=np.float64)
         self._lmp: Any = None
         self._held: tuple[bytes, str] | None = None
         self._bin = 0.0
 
-    def __reduce__(self) -> tuple[type[SnapCalculator], tuple[Snap, Array]]:
-        return SnapCalculator, (self.rows, self.coefficients)
+    def __reduce__(self) -> tuple[type[SnapCalculator], tuple[SnapSettings, Array]]:
+        return SnapCalculator, (self.settings, self.coefficients)
 
     def calculate(
         self,
@@ -83,10 +81,10 @@ class SnapCalculator(Calculator):  # type: ignore[misc]
 
     def _run(self, atoms: Atoms) -> Array:
         """Hand the atoms over to LAMMPS and run it; returns the rotation of `lammps_box`."""
-        types = species_index(atoms, self.rows.species) + 1
+        types = species_index(atoms, self.settings.species) + 1
         box, rotation, positions, boundary = lammps_box(atoms)
         held, self._held = self._held, None  # nothing is, should LAMMPS fail
-        if held != (types.tobytes(), boundary) or bin_size(box, self.rows.cutoff) > self._bin:
+        if held != (types.tobytes(), boundary) or bin_size(box, self.settings.cutoff) > self._bin:
             self._begin(box, positions, boundary, types.tolist())
         else:
             lmp = self._lmp
@@ -103,11 +101,11 @@ class SnapCalculator(Calculator):  # type: ignore[misc]
     def _begin(self, box: Array, positions: Array, boundary: str, types: list[int]) -> None:
         if self._lmp is None:
             self._lmp = silent_lammps()
-        create_atoms(self._lmp, box, positions, boundary, types, len(self.rows.species), self.rows.cutoff)
-        self._bin = bin_size(box, self.rows.cutoff)
+        create_atoms(self._lmp, box, positions, boundary, types, len(self.settings.species), self.settings.cutoff)
+        self._bin = bin_size(box, self.settings.cutoff)
         with TemporaryDirectory(prefix="assay-") as folder:
             coefficients, parameters = Path(folder, "snapcoeff"), Path(folder, "snapparam")
-            coefficients.write_text(snapcoeff(self.rows, self.coefficients))
-            parameters.write_text(snapparam(self.rows))
-            self._lmp.commands_string(potential_commands(self.rows, f'"{coefficients}"', f'"{parameters}"'))
+            coefficients.write_text(snapcoeff(self.settings, self.coefficients))
+            parameters.write_text(snapparam(self.settings))
+            self._lmp.commands_string(potential_commands(self.settings, f'"{coefficients}"', f'"{parameters}"'))
         self._lmp.command("compute energies all pe/atom")

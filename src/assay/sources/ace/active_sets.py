@@ -6,6 +6,7 @@ Lysogorskiy et al. 2023 (doi:10.1103/PhysRevMaterials.7.043801).
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,12 +43,19 @@ def read_asi(path: str | Path) -> dict[str, Array]:
 
 def write_asi(path: str | Path, inverses: Mapping[str, Array]) -> None:
     """Write symbol → `A⁻¹`, `(D_s, D_s)`, as pacemaker and LAMMPS's `pair_style pace/extrapolation` read it."""
+    write_atomically(path, lambda file: file.write(asi_bytes(inverses)))
+
+
+def asi_bytes(inverses: Mapping[str, Array]) -> bytes:
+    """What `write_asi` writes."""
     contiguous = {symbol: np.ascontiguousarray(inverses[symbol], dtype=np.float64) for symbol in sorted(inverses)}
-    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **contiguous))
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **contiguous)
+    return buffer.getvalue()
 
 
 def by_atomic_number(inverses: Mapping[str, Array], features: int | None = None) -> dict[int, Array]:
-    """Atomic number → `A⁻¹`, `(D, D)`, from symbol → `A⁻¹`: what `ExtrapolationGrade(inverses)` takes.
+    """Atomic number → `A⁻¹`, `(D, D)`, from symbol → `A⁻¹`: what the score `gamma` takes.
 
     `features` is the D of the source's features, `(A, D)`, which are padded with zeros for an element with fewer
     functions; by default the largest of the file. Raises `ValueError` where an element has more than D.
@@ -65,8 +73,8 @@ def by_atomic_number(inverses: Mapping[str, Array], features: int | None = None)
 def by_symbol(inverses: Mapping[int, Array], functions: Mapping[str, int] | None = None) -> dict[str, Array]:
     """Symbol → `A⁻¹`, `(D_s, D_s)`, from atomic number → `A⁻¹`, `(D, D)`: the inverse of `by_atomic_number`.
 
-    `functions` says how many functions each element has (`Ace.functions`); all D by default. Members of an active set
-    that stand in for the padding are left out. Raises `ValueError` for a set without a member for each function.
+    `functions` says how many functions each element has (`AceBasis.functions`); all D by default. Members of an active
+    set that stand in for the padding are left out. Raises `ValueError` for a set without a member for each function.
     """
     own = {}
     for z, inverse in inverses.items():
