@@ -6,8 +6,6 @@ import pickle
 from functools import cache
 from pathlib import Path
 
-import assay.sources.ace_engine
-import assay.sources.pyace_wheel
 import numpy as np
 import pytest
 from ase import Atoms
@@ -16,6 +14,8 @@ from ase.io import write
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+import assay.sources.ace.engine
+import assay.sources.ace.wheel
 from assay.frames.frame import FrameError
 from assay.frames.reading import read_frames
 from assay.gauge.gauge import Gauge

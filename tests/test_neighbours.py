@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import product
 
-import assay.neighbours
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
+import assay.regions.neighbours
 from assay.regions.neighbours import WIDEST, close_pairs, neighbour_images, pair_blocks
 
 

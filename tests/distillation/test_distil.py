@@ -15,7 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 import assay
-from assay import verbs
+from assay.distillation import student
 from assay.distillation.label_keys import keys_of_labels
 from assay.frames.frame import LabelKeys, content_hash
 
@@ -151,7 +151,7 @@ def test_held_out_frames_have_dft_labels_and_are_not_trained_on(finished, files)
 
 def test_labels_that_come_later_are_picked_up_and_nothing_is_fitted_twice(files, monkeypatch):
     fits = []
-    monkeypatch.setattr(verbs.student, "build", lambda *a, **k: fits.append(a[0].name) or verbs.build.build(*a, **k))
+    monkeypatch.setattr(student, "build", lambda *a, **k: fits.append(a[0].name) or assay.build(*a, **k))
     out = files / "twice"
 
     def call(**more):

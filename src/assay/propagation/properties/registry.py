@@ -56,7 +56,7 @@ def property_from_spec(
         if name == FUNCTION:
             return Function.from_words(words, options, species, allow_import)
         module, _, attribute = KINDS[name].partition(":")
-        kind: Kind = getattr(import_module(f"assay.propagation.{module}"), attribute)
+        kind: Kind = getattr(import_module(f"assay.propagation.properties.{module}"), attribute)
         if element is None or "element" in options or not has_prototypes(name, words):
             return kind.from_words(words, options, species)
         found = kind.from_words(words, {**options, "element": element}, species)
