@@ -16,6 +16,7 @@ from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS, FIRE
 from copper import Says, copper, heat
 
+import assay
 from assay import FrameError, Gauge
 from assay.calibration.conformal import Conformal
 from assay.gauge.calculator import GaugeCalculator
@@ -258,3 +259,18 @@ def test_annotate_does_not_touch_the_frame(committee: Gauge):
     assert atoms == before
     assert atoms.info.keys() == before.info.keys()
     assert atoms.arrays.keys() == before.arrays.keys()
+
+
+def test_a_calculator_is_made_of_a_gauge_or_its_file(committee: Gauge, tmp_path: Path):
+    committee.save(tmp_path / "x.gauge")
+    forces = []
+    for gauge in (committee, tmp_path / "x.gauge", str(tmp_path / "x.gauge")):
+        atoms = copper("rattled", 3)
+        atoms.calc = assay.calculator(gauge, label="mine")
+        assert isinstance(atoms.calc, GaugeCalculator)
+        assert atoms.calc.label == "mine"
+        forces.append(atoms.get_forces())
+    np.testing.assert_array_equal(forces[0], forces[1])
+    np.testing.assert_array_equal(forces[0], forces[2])
+    with pytest.raises(assay.GaugeFileError):
+        assay.calculator(__file__)
