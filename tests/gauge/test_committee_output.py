@@ -13,7 +13,7 @@ from copper import COMMITTEE, Files
 import assay
 from assay import Gauge
 from assay.cli.info import spelt
-from assay.cli.predict import show_risk
+from assay.cli.predict import show_risk, symbols
 from assay.comparison.methods import timed
 from assay.comparison.reasons import cost
 from assay.comparison.result import MethodDescription, SourceCost
@@ -28,13 +28,14 @@ from assay.verbs.info import info
 def test_the_table_of_frames_has_u_and_counts_flags(
     committee: Gauge, files: Files, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    summary = risk_summary(assay.predict(committee, files.test))
+    assessment = assay.predict(committee, files.test)
+    summary = risk_summary(assessment)
     riskiest, calm, single = ({**row} for row in summary["by_risk"][:3])
     riskiest |= {"heterogeneous": 1234.5, "flagged_by": ["committee_energy", "heterogeneous", "heterogeneous_force"]}
     calm |= {"flagged_by": []}
     single |= {"flagged_by": ["heterogeneous_force"]}
     summary["by_risk"] = [riskiest, calm, single]
-    show_risk(summary)
+    show_risk(summary, symbols(assessment))
     printed = capsys.readouterr().out
     heading, first, *_ = printed.split("┡")
     assert re.search(r"U, eV/Å +┃ +force bar, eV/Å +┃ +at atom", heading)

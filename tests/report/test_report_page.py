@@ -14,6 +14,7 @@ from report_reader import floats, sound
 
 from assay.report.evaluation.verdict import verdict
 from assay.results.error_bars import Gaussian, Interval
+from assay.scores.members.heterogeneous import HeterogeneousForce
 
 
 def test_full_report_has_every_figure_and_table(page: Callable[..., str]) -> None:
@@ -229,7 +230,9 @@ def test_verdict_leads_with_the_score_of_the_error_bar() -> None:
     scores = {
         ("committee_energy", "frame"): replace(frames, name="committee_energy"),
         ("heterogeneous", "frame"): replace(frames, name="heterogeneous", threshold=-1.0),
-        ("heterogeneous_force", "atom"): replace(atoms, name="heterogeneous_force", threshold=1e9),
+        ("heterogeneous_force", "atom"): replace(
+            atoms, name="heterogeneous_force", threshold=1e9, facts=HeterogeneousForce.facts
+        ),
     }
     unlike = replace(assessment, scores=scores, bar="heterogeneous_force:scale")
     for found in (verdict(unlike, {}), verdict(unlike, made.evaluate(unlike, labels))):
