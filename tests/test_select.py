@@ -360,7 +360,7 @@ def test_workers_and_seeds_change_nothing_that_they_should_not(paths: dict[str, 
         ({"by": "score", "score": "committee_force"}, "needs a gauge; from features alone there are gamma"),
         ({"by": "score", "train": None}, "needs a gauge, or training frames"),
         ({"source": None}, "either a gauge or a source"),
-        ({"source": "ase_committee"}, "has no features; build a gauge"),
+        ({"source": "recorded"}, "'recorded' has no features; build a gauge"),
     ],
 )
 def test_settings_that_do_not_fit(paths: dict[str, Path], more: dict[str, Any], message: str) -> None:

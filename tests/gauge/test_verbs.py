@@ -490,11 +490,17 @@ def test_export_writes_what_it_lists(gauge: Gauge, tmp_path: Path):
     assert coefficients == gauge.source.theta.tolist(), "all digits, one species"
 
 
+@pytest.mark.snap
+@pytest.mark.parametrize("asked", ["deepmd", "pace"])
+def test_export_in_the_format_of_another_potential(gauge: Gauge, tmp_path: Path, asked: str):
+    with pytest.raises(ValueError, match=f"format '{asked}' is not that of this potential, snap"):
+        export(gauge, tmp_path / "x", file_format=asked)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_export_of_what_is_not_snap(committee: Gauge, tmp_path: Path):
     with pytest.raises(ValueError, match=r"only a fitted SNAP or ACE potential can be exported; this gauge has .*lj0"):
         export(committee, tmp_path / "x")
-    with pytest.raises(ValueError, match="unknown format 'deepmd'; there are snap, pace"):
-        export(committee, tmp_path / "x", file_format="deepmd")
     assert list(tmp_path.iterdir()) == []
 
 
