@@ -71,9 +71,7 @@ def make(
         forces=forces,
         stress=stresses if stress else None,
         scores={(score.name, score.level): score.values for score in scores},
-        energy_spread=None,
-        force_spread=None,
-        stress_spread=None,
+        spreads={},
         still=np.zeros((frames * atoms, 3), dtype=bool),
     )
     assessment = Assessment(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args
 
+from assay.results.arrays import freeze
+
 Quantity = Literal["energy", "force", "stress"]
 """Energy per atom of a frame (eV), a component of a force (eV/Å), a component of the stress (eV/Å³)."""
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
@@ -21,6 +23,9 @@ class PerQuantity(Generic[T]):
     energy: T | None = None
     force: T | None = None
     stress: T | None = None
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
     @classmethod
     def of(cls, given: Mapping[str, T | None]) -> PerQuantity[T]:
