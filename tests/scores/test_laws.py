@@ -125,7 +125,7 @@ def test_a_frame_twice_over_says_the_same_and_an_atom_alone_too(name: str):
 def test_same_frames_same_score_and_a_file_keeps_it(name: str, training: str, tmp_path: Path):
     score, again = fitted(name, SETS[training]), fitted(name, SETS[training])
     save_state(tmp_path / "score", score.state())
-    loaded = score_from_state(name, load_state(tmp_path / "score"))
+    loaded = score_from_state({"name": name, "state": load_state(tmp_path / "score")})
     for features, numbers in new(SETS[training]):
         expected = values(score, features, numbers)
         np.testing.assert_array_equal(values(again, features, numbers), expected)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.calibration.bar_name import BarName
+from assay.calibration.bar_name import AskedBar, BarName
 from assay.ensembles.fit import MemberChoice
 from assay.execution.progress import Stage
 from assay.execution.workers import Progress
@@ -21,6 +21,7 @@ from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, content_ha
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge, require_multiples
 from assay.gauge.score_choice import CLUSTERED, ScoreChoice, has_clusters
+from assay.gauge.state import require_loadable
 from assay.gauge.thresholds import thresholds
 from assay.gauge.training_pass import (
     by_cluster,
@@ -89,7 +90,7 @@ def build(
     cluster_thresholds: bool = False,
     without_outliers: bool = False,
     core: str | None = None,
-    error_bar: str | None = None,
+    error_bar: AskedBar | None = None,
     out: str | Path | None = None,
     keys: LabelKeys | None = None,
     weights: Weights | None = None,
@@ -137,7 +138,8 @@ def build(
     core
         array of the frames that is true for the atoms to fit scores to, such as the core of a cut-out cluster
     error_bar
-        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md). By default `committee_force:scale` of a linear potential's
+        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md), or `(SCORE, MyCalibrator)` with a class of the contract of
+        `assay.calibration.CalibratorClass`. By default `committee_force:scale` of a linear potential's
         posterior (`committee_energy:scale` of a corrector of energies), `heterogeneous_force:scale` of unlike members,
         `leverage:scale` of one potential with features, and none without predictions
     weights, posterior, ensemble_size, seed
@@ -180,13 +182,14 @@ def build(
     predicts = not isinstance(given, OnlyFeatures)
     if error_bar and not predicts:
         raise ValueError(f"no error bar {error_bar!r}: {NO_PREDICTIONS}")
-    bar = "" if isinstance(given, OnlyFeatures) else error_bar or _default_bar(given)
-    named = BarName.parse(bar) if bar else None
+    named = None if isinstance(given, OnlyFeatures) else BarName.of(error_bar or _default_bar(given))
+    asked = resolved([*(scores or ()), *([named.score] if named else [])])
+    if out is not None:
+        require_loadable(source=given, scores=asked, calibrator=named.own if named else None)
     if named:
-        asked = resolved([*(scores or ()), named.score])
         require_multiples(named, next(score for score in asked if score.name == named.score))
         if named.grouping == "cluster" and scores and not has_clusters(asked):
-            raise ValueError(f"error bar {bar!r}: its clusters are those of {CLUSTERED}, which is not asked for")
+            raise ValueError(f"error bar {str(named)!r}: its clusters are those of {CLUSTERED}, which is not asked for")
     if isinstance(given, ByOrder):
         by_order, given = given.detached()
         train_members = train_members or by_order or None
@@ -230,7 +233,9 @@ def build(
             bar_score=bar_score, chosen=fitted_frames, workers=workers, stage=stage, failed=left_out,
         )  # fmt: skip
         potential, told = fitted_members.source, {"members": fitted_members.told}
-    gauge = Gauge(potential, fitted_scores, r_cut, bar, survey.species)
+    gauge = Gauge(
+        potential, fitted_scores, r_cut, str(named or ""), survey.species, calibrator=named.own if named else None
+    )
 
     sample = fitted_frames & _sample(survey.natoms, fitted_frames)
     progress = stage("training errors", int(sample.sum()))

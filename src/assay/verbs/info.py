@@ -10,9 +10,12 @@ from assay.sources.capabilities import HasCoefficients
 from assay.verbs.loading import loaded
 
 
-def info(gauge: Gauge | str | Path) -> dict[str, Any]:
-    """Source, scores with thresholds, error bars and provenance of a gauge, as a JSON-ready dictionary."""
-    gauge = loaded(gauge)
+def info(gauge: Gauge | str | Path, *, allow_import: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Source, scores with thresholds, error bars and provenance of a gauge, as a JSON-ready dictionary.
+
+    `allow_import`: as of `assay.Gauge.load`.
+    """
+    gauge = loaded(gauge, allow_import)
     thresholds: dict[str, dict[str, float]] = {}
     for (name, level), value in gauge.thresholds.items():
         thresholds.setdefault(name, {})[level] = value
