@@ -356,7 +356,7 @@ BROKEN_SOURCES: Mapping[str, tuple[type[Any], str]] = {
         "reference_energy, of periodic images: 1 of 1 values are off",
     ),
     "rotation": (
-        changed(reference_forces=lambda frame, f: f + [0.0, 0.0, 1.0]),
+        changed(reference_forces=lambda frame, f: f + np.array([0.0, 0.0, 1.0])),
         "reference_forces, turned: .* values are off",
     ),
     "one_atom": (
