@@ -85,7 +85,7 @@ def students(
         folder = Path(name)
         path, members = written(folder, "pool", pool_frames, pooled)
         distilled = distil(
-            "recorded", path, spec, folder / "out", members=members, cutoffs=list(cutoffs.values()),
+            "recorded", assay.FrameFiles(path, members), spec, folder / "out", cutoffs=list(cutoffs.values()),
             teacher_label="mean", linear_fit=assay.LinearFit(ensemble_size=ensemble_size),
         )  # fmt: skip
         for share, cutoff in cutoffs.items():

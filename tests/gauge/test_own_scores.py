@@ -15,7 +15,7 @@ from copper import COMMITTEE, Files
 import assay
 from assay import LinearFit, build
 from assay.frames.reading import read_frames
-from assay.gauge.batch import Batch
+from assay.gauge.batch import collect
 from assay.gauge.score_choice import Readable
 from assay.gauge.spreads import bar_spreads, sampled
 from assay.results.per_quantity import QUANTITIES
@@ -55,7 +55,7 @@ def test_a_leverage_by_another_name_makes_the_same_bars() -> None:
     renamed = replace(gauge, scores=(mine,), bar="my_leverage:scale", calibrators={}, constant={})
     scored, failed = renamed.split(renamed.stream(read_frames(calibration)))
     assert not failed
-    calibrated = renamed.calibrated(Batch.collect(scored))
+    calibrated = renamed.calibrated(collect(scored))
     assert gauge.calibrators["force"].alpha == pytest.approx(28.6, abs=0.1)
     assert calibrated.calibrators == gauge.calibrators
 
