@@ -158,7 +158,7 @@ def test_the_figures_are_those_of_a_gauge(silicon: Mapping[str, Path], bar: str)
         posteriors=["pops"], resamples=20, calibrators=[calibrator],
     )  # fmt: skip
     gauge = assay.build(
-        silicon["train"], heldout=silicon["calibration"], **files, scores=[score], posterior="pops", error_bar=bar
+        silicon["train"], calibration=silicon["calibration"], **files, scores=[score], posterior="pops", error_bar=bar
     ).gauge
     theirs = assay.evaluate(gauge, silicon["ood"])
     name = f"{score}[pops]" if score.startswith(("committee", "heterogeneous")) else score

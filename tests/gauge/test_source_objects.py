@@ -98,7 +98,7 @@ def cell_energy(calculator: Calculator) -> float:
 
 
 def test_rows_are_fitted_and_give_bars_that_hold(files: Files) -> None:
-    built = assay.build(files.train, source=Rows(), heldout=files.held_out)
+    built = assay.build(files.train, source=Rows(), calibration=files.held_out)
     gauge = built.gauge
     assert gauge.bar == "committee_force:scale"
     assert gauge.provenance["source"] == {"source": "my_pairs"}
@@ -110,7 +110,7 @@ def test_rows_are_fitted_and_give_bars_that_hold(files: Files) -> None:
 
 
 def test_members_give_the_numbers_of_the_committee_that_they_are(files: Files, committee: Gauge) -> None:
-    gauge = assay.build(files.train, source=Ensemble(), heldout=files.held_out).gauge
+    gauge = assay.build(files.train, source=Ensemble(), calibration=files.held_out).gauge
     assert gauge.bar == committee.bar
     theirs, ours = (assay.evaluate(each, files.test) for each in (committee, gauge))
     assert ours["errors"] == theirs["errors"]

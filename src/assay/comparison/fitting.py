@@ -14,8 +14,8 @@ from assay.ensembles.fit import MemberChoice, fit_members
 from assay.execution.progress import Stage
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, Skipped
+from assay.gauge.members_seen import FeaturesSeen, with_derivatives
 from assay.gauge.score_choice import Readable
-from assay.gauge.training_pass import FeaturesSeen, with_derivatives
 from assay.linear.fit import fit_linear
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.posteriors.several import Several
