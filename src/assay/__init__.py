@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from assay.results.error_bars import Ensemble, Gaussian, Interval
     from assay.results.score import Score
     from assay.selection.result import Selected, Selection
+    from assay.sources.frame_files import FrameFiles
     from assay.storage.archive import GaugeFileError
     from assay.verbs.build import Built, build
     from assay.verbs.calibrate import calibrate
@@ -56,6 +57,7 @@ _HOMES = {
     "Ensemble": "assay.results.error_bars",
     "Frame": "assay.frames.frame",
     "FrameError": "assay.frames.frame",
+    "FrameFiles": "assay.sources.frame_files",
     "Gauge": "assay.gauge.gauge",
     "GaugeFileError": "assay.storage.archive",
     "Gaussian": "assay.results.error_bars",
@@ -100,6 +102,7 @@ __all__ = [
     "Ensemble",
     "Frame",
     "FrameError",
+    "FrameFiles",
     "Gauge",
     "GaugeFileError",
     "Gaussian",

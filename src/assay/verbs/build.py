@@ -43,9 +43,10 @@ from assay.sources.capabilities import (
     keeps_forces,
     prepare,
     running,
+    with_members_of_frames,
 )
 from assay.sources.frame_files import Paths, labelled, listed
-from assay.sources.registry import GivenSource, given_source, with_members_of_frames
+from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import require_folders
 from assay.storage.provenance import versions
 

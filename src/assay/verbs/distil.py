@@ -26,9 +26,9 @@ from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, LabelKeys, Skipped, content_hash, file_hash
 from assay.frames.writing import frames_out
 from assay.results.arrays import Array
-from assay.sources.capabilities import Exports, HasMembers, LinearSource, prepare
+from assay.sources.capabilities import Exports, HasMembers, LinearSource, prepare, with_members_of_frames
 from assay.sources.frame_files import Paths, labelled, listed
-from assay.sources.registry import parse_spec, source_from_settings, with_members_of_frames
+from assay.sources.registry import parse_spec, source_from_settings
 from assay.storage.files import write_json
 from assay.storage.provenance import versions
 
