@@ -80,7 +80,7 @@ def run(quick: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         gauge = assay.build(
-            demo_data("train"), source=SOURCE, heldout=demo_data("calibration"), scores=("gamma", "leverage"),
+            demo_data("train"), source=SOURCE, calibration=demo_data("calibration"), scores=("gamma", "leverage"),
             error_bar="leverage:scale",
         ).gauge  # fmt: skip
         gauge.save(folder / "si.gauge")

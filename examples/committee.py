@@ -10,7 +10,7 @@ from assay.verbs.demo import demo_data
 
 built = assay.build(
     demo_data("train"),
-    heldout=demo_data("calibration"),
+    calibration=demo_data("calibration"),
     source=str(Path(__file__).with_name("own_calculators.toml")),
     error_bar="committee_force:conformal",
 )

@@ -5,7 +5,7 @@ from ase.build import bulk
 import assay
 from assay.verbs.demo import demo_data
 
-gauge = assay.build(demo_data("train"), heldout=demo_data("calibration"), source="snap:twojmax=6").gauge
+gauge = assay.build(demo_data("train"), calibration=demo_data("calibration"), source="snap:twojmax=6").gauge
 gauge.save("silicon.gauge")
 
 atoms = bulk("Si", "diamond", a=5.47, cubic=True)

@@ -8,7 +8,7 @@ from ase.md.langevin import Langevin
 import assay
 from assay.verbs.demo import demo_data
 
-gauge = assay.build(demo_data("train"), heldout=demo_data("calibration"), source="snap:twojmax=4").gauge
+gauge = assay.build(demo_data("train"), calibration=demo_data("calibration"), source="snap:twojmax=4").gauge
 
 atoms = bulk("Si", "diamond", a=5.47, cubic=True)
 atoms.calc = assay.calculator(gauge)

@@ -77,10 +77,10 @@ def thinned(paths: list[Path], folder: Path, quick: bool, keep: Any = None) -> l
     return copies
 
 
-def build(train: list[Path], source: str, workers: int, **options: Any) -> tuple[assay.Built, dict[str, Any]]:
+def build(train: list[Path] | FrameFiles, source: str, workers: int) -> tuple[assay.Built, dict[str, Any]]:
     """Build, with its time, the peak memory of this process and its workers, and training errors."""
     started = time.perf_counter()
-    built = assay.build(train, source=source, workers=workers, skip_bad=True, **options)
+    built = assay.build(train, source=source, run=assay.Run(f"local:{workers}", skip_bad=True))
     seconds = time.perf_counter() - started
     labels = built.training.labels
     assert labels is not None
@@ -278,7 +278,7 @@ def tungsten_committee(data: Path, folder: Path, quick: bool, workers: int) -> d
 
 def tungsten_universal(data: Path, folder: Path, quick: bool, workers: int) -> dict[str, Any]:
     frames, members = data / "tungsten/umlip-committee.extxyz.gz", data / "tungsten/umlip-committee.npz"
-    built, facts = build([frames], "recorded", workers, train_members=[members])
+    built, facts = build(FrameFiles(frames, members), "recorded", workers)
     return facts | {
         "held_out": judged(built.gauge, built.held_out),
         "held_out_cross_fitted": cross_fitted(built.gauge, built.held_out),

@@ -85,8 +85,8 @@ def students(
         folder = Path(name)
         path, members = written(folder, "pool", pool_frames, pooled)
         distilled = distil(
-            "recorded", path, spec, folder / "out", members=members, cutoffs=list(cutoffs.values()),
-            teacher_label="mean", ensemble_size=ensemble_size,
+            "recorded", assay.FrameFiles(path, members), spec, folder / "out", cutoffs=list(cutoffs.values()),
+            teacher_label="mean", linear_fit=assay.LinearFit(ensemble_size=ensemble_size),
         )  # fmt: skip
         for share, cutoff in cutoffs.items():
             (gauge,) = (folder / "out").glob(f"student-{cutoff:.6g}.gauge")
@@ -104,10 +104,10 @@ def students(
                 for frame, (forces, energy) in zip(pool_frames, label, strict=True)
             ]
             labels, _ = written(folder, model, learned, pooled)
-            gauge = assay.build(labels, source=spec, ensemble_size=ensemble_size).gauge
+            gauge = assay.build(labels, source=spec, linear_fit=assay.LinearFit(ensemble_size=ensemble_size)).gauge
             judged = errors(evaluated(gauge.source, frames), pool, frames)
             found[f"labels of {model}"] = {"labels_from_DFT": 0, **judged}
-        built = assay.build(path, source=spec, ensemble_size=ensemble_size)
+        built = assay.build(path, source=spec, linear_fit=assay.LinearFit(ensemble_size=ensemble_size))
         found["DFT labels"] = {
             "labels_from_DFT": int(pool.sum()),
             **errors(evaluated(built.gauge.source, frames), pool, frames),

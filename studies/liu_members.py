@@ -208,8 +208,8 @@ def bars(
             "heterogeneous_force:frame_conformal",
         ):
             built = assay.build(
-                files["train"][0], source="recorded", train_members=files["train"][1], error_bar=bar,
-                heldout=files["calibration"][0], heldout_members=files["calibration"][1], rmse=weights,
+                assay.FrameFiles(*files["train"]), source="recorded", error_bar=bar,
+                calibration=assay.FrameFiles(*files["calibration"]), members=assay.MemberChoice(rmse=weights),
             )  # fmt: skip
             for part in list(parts)[2:]:
                 judged = assay.evaluate(built.gauge, files[part][0], members=files[part][1])

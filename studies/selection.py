@@ -88,7 +88,7 @@ def built(frames: Frames, train: np.ndarray, test: np.ndarray, folder: Path) -> 
     scores = ["committee_force", "gamma"]
     path = folder / "snap.gauge"
     gauge = assay.build(
-        folder / "train.extxyz", source=settings, heldout=folder / "test.extxyz", scores=scores, out=path
+        folder / "train.extxyz", source=settings, calibration=folder / "test.extxyz", scores=scores, out=path
     ).gauge
     return gauge, path
 

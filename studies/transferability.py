@@ -17,12 +17,11 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.io import read, write
+from ase.io import read
 from result import write_result
 
 import assay
@@ -74,12 +73,11 @@ def agitation(frames: Sequence[Atoms]) -> Callable[[Atoms], str]:
     return lambda atoms: ("1 cold", "2 warm", "3 hot")[int(np.searchsorted(limits, rms(atoms)))]
 
 
-def judged(source: str, frames: list[Atoms], group_by: GroupBy, folder: Path) -> Transferability:
-    write(folder / "frames.extxyz", frames)
+def judged(source: str, frames: list[Atoms], group_by: GroupBy) -> Transferability:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # one calibration frame has one energy: the bar is a constant
         return assay.transferability(
-            folder / "frames.extxyz", source=SOURCES[source], group_by=group_by, scores=["committee_force", "gamma"]
+            frames, source=SOURCES[source], group_by=group_by, scores=["committee_force", "gamma"]
         )
 
 
@@ -141,8 +139,7 @@ def main() -> None:
     results: dict[str, Any] = {}
     for name, (source, frames, group_by) in cases(args.data, args.quick).items():
         started = time.perf_counter()
-        with TemporaryDirectory() as folder:
-            found = judged(source, frames, group_by, Path(folder))
+        found = judged(source, frames, group_by)
         seconds = round(time.perf_counter() - started, 1)
         summary = summarised(found)
         results[name] = {"source": SOURCES[source], "seconds": seconds, "medians": summary, **found.summary()}

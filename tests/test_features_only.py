@@ -69,7 +69,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def built(files: dict[str, Path]) -> assay.Built:
-    return assay.build(files["train"], source=shells, heldout=files["held"])
+    return assay.build(files["train"], source=shells, calibration=files["held"])
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_gauge_of_unlabelled_frames_has_scores_and_thresholds_alone(built: ass
 def test_labels_change_nothing(built: assay.Built, files: dict[str, Path], expected: np.ndarray):
     path = files["train"].with_name("labelled.extxyz")
     ase.io.write(path, list(ase.io.read(demo_data("train"), ":"))[::3])
-    again = assay.build(path, source=shells, heldout=files["held"])
+    again = assay.build(path, source=shells, calibration=files["held"])
     assert again.training.labels is not None
     assert again.gauge.provenance["training_hashes"] == built.gauge.provenance["training_hashes"]
     np.testing.assert_array_equal(gamma(again.gauge, files), expected)
@@ -215,7 +215,9 @@ class TestCallable:
 
     def test_by_name(self, files: dict[str, Path], expected: np.ndarray):
         spec = f"callable:function={HERE}:shells"
-        gauge = assay.build(files["train"], source=spec, heldout=files["held"], allow_import=(HERE,)).gauge
+        gauge = assay.build(
+            files["train"], source=spec, calibration=files["held"], run=assay.Run(allow_import=(HERE,))
+        ).gauge
         np.testing.assert_array_equal(gamma(gauge, files), expected)
         with pytest.raises(PermissionError, match="--allow-import"):
             assay.build(files["train"], source=spec)
@@ -238,7 +240,7 @@ class TestCallable:
         self, files: dict[str, Path], expected: np.ndarray, tmp_path: Path
     ):
         nameless: Callable[[Atoms], np.ndarray] = lambda atoms: shells(atoms)  # noqa: E731
-        gauge = assay.build(files["train"], source=nameless, heldout=files["held"]).gauge
+        gauge = assay.build(files["train"], source=nameless, calibration=files["held"]).gauge
         np.testing.assert_array_equal(gamma(gauge, files), expected)
         with pytest.raises(ValueError, match="put it in a module"):
             gauge.save(tmp_path / "g.gauge")
@@ -291,7 +293,7 @@ class TestFile:
         self, hashed: Path, files: dict[str, Path], expected: np.ndarray, tmp_path: Path
     ):
         spec = f"features:{hashed}"
-        built = assay.build(files["train"], source=spec, heldout=files["held"], out=tmp_path / "g.gauge")
+        built = assay.build(files["train"], source=spec, calibration=files["held"], out=tmp_path / "g.gauge")
         gauge = Gauge.load(tmp_path / "g.gauge")
         assert gauge.source == built.gauge.source == Features(str(hashed), columns=5)
         np.testing.assert_array_equal(gamma(gauge, files), expected)
@@ -303,7 +305,7 @@ class TestFile:
     ):
         frames = [atoms for name in ("train", "held") for atoms in ase.io.read(files[name], ":")]
         write_features(tmp_path / "part.npz", frames, map(shells, frames))
-        gauge = assay.build(files["train"], source=f"features:{tmp_path / 'part.npz'}", heldout=files["held"]).gauge
+        gauge = assay.build(files["train"], source=f"features:{tmp_path / 'part.npz'}", calibration=files["held"]).gauge
         with pytest.raises(
             FrameError, match=r"none of the \d+ frames in .*part.npz has this structure. Give a features"
         ):
@@ -317,21 +319,23 @@ class TestFile:
         made = {n: self.plain(tmp_path / f"{n}.npz", ase.io.read(files[n], ":"), compressed) for n in files}
         out = tmp_path / "out.extxyz"
         gauge = assay.build(
-            files["train"], source=f"features:{made['train']}", heldout=files["held"], heldout_members=made["held"]
+            files["train"],
+            source=f"features:{made['train']}",
+            calibration=assay.FrameFiles(files["held"], made["held"]),
         ).gauge
         assert gauge.source == Features(columns=5)
         np.testing.assert_array_equal(gamma(gauge, files, made["pool"]), expected)
         assay.predict(gauge, files["pool"], members=made["pool"], out=out)
         assert not [key for key in ase.io.read(out).arrays if "feature" in key], "not 1000 columns in every frame"
         same = assay.build(
-            files["train"], source="features:", heldout=files["held"],
-            train_members=made["train"], heldout_members=made["held"],
+            assay.FrameFiles(files["train"], made["train"]), source="features:",
+            calibration=assay.FrameFiles(files["held"], made["held"]),
         ).gauge  # fmt: skip
         np.testing.assert_array_equal(gamma(same, files, made["pool"]), expected)
         with pytest.raises(FrameError, match="no features of this frame"):
             gamma(gauge, files)
         with pytest.raises(FrameError, match="no features of this frame"):
-            assay.build(files["train"], source=f"features:{made['train']}", heldout=files["held"])
+            assay.build(files["train"], source=f"features:{made['train']}", calibration=files["held"])
 
     def test_frames_and_rows_that_do_not_belong_together(self, files: dict[str, Path], tmp_path: Path):
         frames = ase.io.read(files["train"], ":")
@@ -419,7 +423,7 @@ class TestFile:
                 atoms.arrays["mine"] = shells(atoms)
             ase.io.write(tmp_path / f"{name}.extxyz", frames)
         with_columns = {name: tmp_path / f"{name}.extxyz" for name in files}
-        gauge = assay.build(with_columns["train"], source="features:array=mine", heldout=with_columns["held"]).gauge
+        gauge = assay.build(with_columns["train"], source="features:array=mine", calibration=with_columns["held"]).gauge
         np.testing.assert_allclose(gamma(gauge, with_columns), expected, rtol=1e-4)  # 8 decimals in the file
         with pytest.raises(FrameError, match=r"no array 'mine' for its features; the frame has numbers, positions"):
             gamma(gauge, files)
@@ -447,11 +451,13 @@ class TestFile:
 @pytest.mark.snap
 def test_grades_of_snap_features_from_a_file_are_those_of_the_snap_gauge(tmp_path: Path):
     train, held, test = (demo_data(part) for part in ("train", "calibration", "test"))
-    snap = assay.build(train, source="snap:twojmax=4", heldout=held, ensemble_size=4).gauge
+    snap = assay.build(
+        train, source="snap:twojmax=4", calibration=held, linear_fit=assay.LinearFit(ensemble_size=4)
+    ).gauge
     rows = Snap(SnapSettings(("Si",), twojmax=4))
     frames = [atoms for path in (train, held, test) for atoms in ase.io.read(path, ":")]
     write_features(tmp_path / "snap.npz", frames, (rows.design(atoms).features for atoms in frames))
-    other = assay.build(train, source=f"features:{tmp_path / 'snap.npz'}", heldout=held).gauge
+    other = assay.build(train, source=f"features:{tmp_path / 'snap.npz'}", calibration=held).gauge
     ours, theirs = (assay.predict(gauge, test).scores for gauge in (other, snap))
     for name in ("gamma", "leverage"):
         np.testing.assert_allclose(ours[name, "atom"].values, theirs[name, "atom"].values, rtol=1e-9)

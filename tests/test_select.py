@@ -383,7 +383,7 @@ def test_a_pool_is_numbered_the_same_at_each_reading() -> None:
 @pytest.fixture(scope="module")
 def gauge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("gauge") / "si.gauge"
-    assay.build(demo_data("train"), source="snap:twojmax=6,rcut=5.0", heldout=demo_data("calibration"), out=path)
+    assay.build(demo_data("train"), source="snap:twojmax=6,rcut=5.0", calibration=demo_data("calibration"), out=path)
     return path
 
 

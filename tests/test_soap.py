@@ -138,7 +138,9 @@ def test_state(tmp_path):
 
 def test_silicon(tmp_path):
     """Without labels or LAMMPS: what is unlike the training frames is flagged, by γ and by leverage."""
-    built = assay.build(demo_data("train"), source="soap:", heldout=demo_data("calibration"), out=tmp_path / "si.gauge")
+    built = assay.build(
+        demo_data("train"), source="soap:", calibration=demo_data("calibration"), out=tmp_path / "si.gauge"
+    )
     gauge = assay.Gauge.load(tmp_path / "si.gauge")
     assert gauge.source == built.gauge.source == Soap(("Si",))
     assert built.held_out is not None

@@ -79,7 +79,10 @@ def test_the_diagonal_is_an_evaluation(frames: Path, tmp_path: Path) -> None:
     for name, blocks in (("train", (0, 2, 4)), ("held-out", (3,)), ("test", (1,))):
         write(tmp_path / f"{name}.extxyz", [every[EACH + i] for i in range(EACH) if i * 5 // EACH in blocks])
     gauge = assay.build(
-        tmp_path / "train.extxyz", heldout=tmp_path / "held-out.extxyz", source="recorded", scores=["committee_force"]
+        tmp_path / "train.extxyz",
+        calibration=tmp_path / "held-out.extxyz",
+        source="recorded",
+        scores=["committee_force"],
     ).gauge
     wanted = assay.evaluate(gauge, tmp_path / "test.extxyz")
     found = assay.transferability(frames, source="recorded", scores=["committee_force"])

@@ -11,22 +11,27 @@ if TYPE_CHECKING:
     from assay.comparison.result import ComparisonResult
     from assay.distillation.result import Distilled
     from assay.ensembles.collect import Members
+    from assay.ensembles.fit import MemberChoice
     from assay.evaluation.transferability import Transferability
     from assay.execution.run import Run
     from assay.frames.frame import Frame, FrameError, LabelKeys
     from assay.frames.reading import read_frames
     from assay.gauge.calculator import calculator
+    from assay.gauge.fit import Built
     from assay.gauge.gauge import Gauge
     from assay.gauge.guard import Guard, GuardStop
+    from assay.gauge.score_fit import ScoreFit
     from assay.linear.cross_conformal import CrossConformal
+    from assay.linear.linear_fit import LinearFit
     from assay.linear.weights import Weights
     from assay.results.assessment import Assessment
     from assay.results.batch import Batch, Labels
     from assay.results.error_bars import Ensemble, Gaussian, Interval
     from assay.results.score import Score
     from assay.selection.result import Selected, Selection
+    from assay.sources.frame_files import FrameFiles
     from assay.storage.archive import GaugeFileError
-    from assay.verbs.build import Built, build
+    from assay.verbs.build import build
     from assay.verbs.calibrate import calibrate
     from assay.verbs.compare import compare
     from assay.verbs.cross_conformal import cross_conformal
@@ -49,13 +54,14 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 _HOMES = {
     "Assessment": "assay.results.assessment",
     "Batch": "assay.results.batch",
-    "Built": "assay.verbs.build",
+    "Built": "assay.gauge.fit",
     "ComparisonResult": "assay.comparison.result",
     "CrossConformal": "assay.linear.cross_conformal",
     "Distilled": "assay.distillation.result",
     "Ensemble": "assay.results.error_bars",
     "Frame": "assay.frames.frame",
     "FrameError": "assay.frames.frame",
+    "FrameFiles": "assay.sources.frame_files",
     "Gauge": "assay.gauge.gauge",
     "GaugeFileError": "assay.storage.archive",
     "Gaussian": "assay.results.error_bars",
@@ -64,9 +70,12 @@ _HOMES = {
     "Interval": "assay.results.error_bars",
     "LabelKeys": "assay.frames.frame",
     "Labels": "assay.results.batch",
+    "LinearFit": "assay.linear.linear_fit",
+    "MemberChoice": "assay.ensembles.fit",
     "Members": "assay.ensembles.collect",
     "Run": "assay.execution.run",
     "Score": "assay.results.score",
+    "ScoreFit": "assay.gauge.score_fit",
     "Selected": "assay.selection.result",
     "Selection": "assay.selection.result",
     "Transferability": "assay.evaluation.transferability",
@@ -100,6 +109,7 @@ __all__ = [
     "Ensemble",
     "Frame",
     "FrameError",
+    "FrameFiles",
     "Gauge",
     "GaugeFileError",
     "Gaussian",
@@ -108,9 +118,12 @@ __all__ = [
     "Interval",
     "LabelKeys",
     "Labels",
+    "LinearFit",
+    "MemberChoice",
     "Members",
     "Run",
     "Score",
+    "ScoreFit",
     "Selected",
     "Selection",
     "Transferability",

@@ -16,13 +16,15 @@ from ase.io import read, write
 
 import assay
 from assay.distillation import student
-from assay.distillation.label_keys import keys_of_labels
+from assay.distillation.dft_labels import keys_of_labels
 from assay.frames.frame import LabelKeys, content_hash
+from assay.gauge.fit import fit_gauge
 
 pytestmark = pytest.mark.snap
 
 STUDENT = "snap:twojmax=2,rcut=4.0"
 RMSE = (0.1, 0.2, 0.4)
+FOUR = assay.LinearFit(ensemble_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def finished(files):
     """With labels at hand, at two cut-offs and without one."""
     return assay.distil(
         "recorded", files / "pool.extxyz", STUDENT, files / "finished", labels=files / "labelled.extxyz",
-        dft_fractions=(0.0, 0.1, 0.5), rmse=RMSE, test=files / "test.extxyz", ensemble_size=4,
+        dft_fractions=(0.0, 0.1, 0.5), rmse=RMSE, test=files / "test.extxyz", linear_fit=FOUR,
     )  # fmt: skip
 
 
@@ -65,7 +67,7 @@ def test_labels_of_some_frames_judge_the_teachers_labels_among_them(files, finis
     write(files / "some.extxyz", read(files / "labelled.extxyz", ":")[::3])
     found = assay.distil(
         "recorded", files / "pool.extxyz", STUDENT, files / "some", labels=files / "some.extxyz", rmse=RMSE,
-        dft_fractions=(0.5,), ensemble_size=4,
+        dft_fractions=(0.5,), linear_fit=FOUR,
     ).students[0]  # fmt: skip
     held = {content_hash(atoms) for atoms in read(files / "some.extxyz", ":")}
     cutoff = found["cutoff_eV_per_A"]
@@ -91,7 +93,7 @@ def test_labels_may_be_results_of_a_calculator(files, stress):
     write(path, done)
     found = assay.distil(
         "recorded", files / "pool.extxyz", STUDENT, out, labels=path, cutoffs=(1e-9,), rmse=RMSE,
-        test=files / "test.extxyz", ensemble_size=4,
+        test=files / "test.extxyz", linear_fit=FOUR,
     )  # fmt: skip
     assert found.jobs == 0
     assert found.provenance["labels_under"] == {str(path): ["energy", "forces"]}
@@ -151,11 +153,11 @@ def test_held_out_frames_have_dft_labels_and_are_not_trained_on(finished, files)
 
 def test_labels_that_come_later_are_picked_up_and_nothing_is_fitted_twice(files, monkeypatch):
     fits = []
-    monkeypatch.setattr(student, "build", lambda *a, **k: fits.append(a[0].name) or assay.build(*a, **k))
+    monkeypatch.setattr(student, "fit_gauge", lambda *a, **k: fits.append(a[0].paths.name) or fit_gauge(*a, **k))
     out = files / "twice"
 
     def call(**more):
-        options = {"cutoffs": (1e9, 0.05), "rmse": RMSE, "ensemble_size": 4} | more
+        options = {"cutoffs": (1e9, 0.05), "rmse": RMSE, "linear_fit": FOUR} | more
         return assay.distil("recorded", files / "pool.extxyz", STUDENT, out, **options)
 
     first = call()
@@ -190,7 +192,13 @@ def test_labels_that_come_later_are_picked_up_and_nothing_is_fitted_twice(files,
 def test_weights_come_from_the_labels_where_no_rmse_is_given(files):
     out = files / "measured"
     found = assay.distil(
-        "recorded", files / "with-labels.extxyz", STUDENT, out, labels="pool", cutoffs=(1e9,), ensemble_size=4
+        "recorded",
+        files / "with-labels.extxyz",
+        STUDENT,
+        out,
+        labels="pool",
+        cutoffs=(1e9,),
+        linear_fit=FOUR,
     )
     frames = alloy(64)
     errors = [
@@ -212,7 +220,7 @@ def test_rmse_of_a_later_file_of_teachers_counts(files):
         told = [{**member, "rmse": value} for member, value in zip(members, rmse, strict=True)] if rmse else members
         found = assay.distil(
             {"source": "ase_committee", "member": told}, files / "pool.extxyz", STUDENT, files / "of-toml",
-            cutoffs=(1e9,), ensemble_size=4,
+            cutoffs=(1e9,), linear_fit=FOUR,
         )  # fmt: skip
         np.testing.assert_allclose(found.weights, weights)
 
@@ -220,8 +228,8 @@ def test_rmse_of_a_later_file_of_teachers_counts(files):
 def test_given_held_out_frames_calibrate_and_uncertain_labels_weigh_less(files):
     def fit(name, **more):
         return assay.distil(
-            "recorded", files / "pool.extxyz", STUDENT, files / name, cutoffs=(1e9,), rmse=RMSE, ensemble_size=4,
-            heldout=files / "test.extxyz", labels=files / "labelled.extxyz", reference_frames=8, **more,
+            "recorded", files / "pool.extxyz", STUDENT, files / name, cutoffs=(1e9,), rmse=RMSE, linear_fit=FOUR,
+            calibration=files / "test.extxyz", labels=files / "labelled.extxyz", reference_frames=8, **more,
         )  # fmt: skip
 
     plain, weighted = fit("plain"), fit("weighted", weight_by_uncertainty=True)
@@ -239,7 +247,7 @@ def test_a_corrupted_dft_label_is_dropped(files):
     write(files / "noisy.extxyz", frames)
     found = assay.distil(
         "recorded", files / "noisy.extxyz", STUDENT, files / "noisy", labels="pool", dft_fractions=(1.0,), rmse=RMSE,
-        drop_noisy_labels=True, ensemble_size=4,
+        drop_noisy_labels=True, linear_fit=FOUR,
     )  # fmt: skip
     assert [origin.rpartition(":")[2] for origin, _ in found.noisy] == ["20"]
     assert "forces" in found.noisy[0][1]
@@ -256,7 +264,7 @@ def test_frames_on_which_a_teacher_failed_need_dft_and_are_learnt_from_then(file
     def call(**more):
         return assay.distil(
             "recorded", files / "gaps.extxyz", STUDENT, files / "gaps", cutoffs=(1e9,), dft_fractions=(0.0,),
-            ensemble_size=4, report=True, **more,
+            linear_fit=FOUR, report=True, **more,
         )  # fmt: skip
 
     first = call(rmse=RMSE)

@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.build import bulk
 from copper import COMMITTEE, KINDS, SOURCE, Files, copper, frames
 
-from assay import Built, Gauge, build
+from assay import Built, Gauge, LinearFit, build
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 @pytest.fixture(scope="session")
 def built(files: Files) -> Built:
     """SNAP with all scores, on the given held-out frames."""
-    return build(files.train, source=SOURCE, heldout=files.held_out, ensemble_size=8)
+    return build(files.train, source=SOURCE, calibration=files.held_out, linear_fit=LinearFit(ensemble_size=8))
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def gauge(built: Built) -> Gauge:
 @pytest.fixture(scope="session")
 def committee(files: Files) -> Gauge:
     """Four Lennard-Jones potentials: a gauge that needs nothing beyond the core."""
-    return build(files.train, source=COMMITTEE, heldout=files.held_out).gauge
+    return build(files.train, source=COMMITTEE, calibration=files.held_out).gauge
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ase import Atoms
 from copper import COMMITTEE, SOURCE, Files, frames
 
 import assay
-from assay import Gauge, build
+from assay import Gauge, MemberChoice, Run, build
 from assay.ensembles.referenced import Referenced
 from assay.frames.frame import FrameError, LabelKeys
 from assay.frames.reading import read_frames
@@ -49,7 +49,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def built(paths: dict[str, Path], **options: Any) -> Gauge:
-    return build(paths["train"], heldout=paths["held_out"], source="recorded", **options).gauge
+    return build(paths["train"], calibration=paths["held_out"], source="recorded", **options).gauge
 
 
 def of_members(gauge: Gauge, key: str) -> list[Any]:
@@ -75,7 +75,7 @@ def test_energies_are_shifted_onto_the_labels(paths: dict[str, Path], tmp_path: 
 
 def test_references_onto_a_member_or_none(paths: dict[str, Path]):
     with pytest.warns(UserWarning, match="the energies have another zero than the labels"):
-        onto, none = built(paths, references="middling"), built(paths, references="none")
+        onto, none = built(paths, members=MemberChoice("middling")), built(paths, members=MemberChoice("none"))
     errors = [assay.evaluate(gauge, paths["test"])["errors"] for gauge in (onto, none)]
     energies = [error["energy_rmse_meV_per_atom"] for error in errors]
     np.testing.assert_allclose(energies, [3000, 1000 * abs(sum(OFFSETS)) / 4], atol=30)
@@ -97,10 +97,14 @@ def test_weights_are_the_inverse_of_the_errors(paths: dict[str, Path]):
 
 
 @pytest.mark.parametrize(
-    "options", [{"rmse": (3.0, 1.0, 1.0, 1.0)}, {"source": {"source": "recorded", "rmse": [3.0, 1.0, 1.0, 1.0]}}]
+    "options",
+    [
+        {"members": MemberChoice(rmse=(3.0, 1.0, 1.0, 1.0))},
+        {"source": {"source": "recorded", "rmse": [3.0, 1.0, 1.0, 1.0]}},
+    ],
 )
 def test_given_errors_win(paths: dict[str, Path], options: dict[str, Any]):
-    gauge = build(paths["train"], heldout=paths["held_out"], **({"source": "recorded"} | options)).gauge
+    gauge = build(paths["train"], calibration=paths["held_out"], **({"source": "recorded"} | options)).gauge
     np.testing.assert_allclose(weights_of(gauge), [0.1, 0.3, 0.3, 0.3])
     np.testing.assert_allclose(of_members(gauge, "force_rmse_eV_per_A"), NOISE, rtol=0.1)
 
@@ -108,7 +112,7 @@ def test_given_errors_win(paths: dict[str, Path], options: dict[str, Any]):
 @pytest.mark.filterwarnings("ignore:α from 2 members is biased:UserWarning")
 @pytest.mark.filterwarnings("ignore:error bar of the energy.*the median 68 % bar:UserWarning")  # two may agree
 def test_the_best_are_kept(paths: dict[str, Path]):
-    gauge = built(paths, best_members=2)
+    gauge = built(paths, members=MemberChoice(best=2))
     assert isinstance(gauge.source, Referenced)
     assert gauge.source.source.models == gauge.source.references.members == ("good", "middling")
     assert of_members(gauge, "used") == [True, True, False, False]
@@ -117,13 +121,13 @@ def test_the_best_are_kept(paths: dict[str, Path]):
     frame = next(read_frames(paths["test"]))
     mean = (frame.atoms.arrays["good_forces"] + frame.atoms.arrays["middling_forces"]) / 2
     np.testing.assert_allclose(gauge.source.predict(frame.atoms).forces, mean)
-    swapped = built(paths, best_members=2, rmse=(3.0, 1.0, 1.0, 1.0))
+    swapped = built(paths, members=MemberChoice(best=2, rmse=(3.0, 1.0, 1.0, 1.0)))
     assert swapped.source.source.models == ("middling", "fair")
 
 
 @pytest.mark.filterwarnings("ignore:α from . members is biased:UserWarning")
 def test_as_many_as_rank_best(paths: dict[str, Path]):
-    gauge = built(paths, best_members="auto")
+    gauge = built(paths, members=MemberChoice(best="auto"))
     choice = gauge.provenance["members"]["choice"]
     best = max(choice["table"], key=lambda row: row["spearman"])
     assert sum(of_members(gauge, "used")) == best["count"] == len(weights_of(gauge))
@@ -134,10 +138,10 @@ def test_a_frame_on_which_a_member_failed(paths: dict[str, Path], tmp_path: Path
     content = ase.io.read(paths["train"], ":")
     del content[4].arrays["bad_forces"]
     ase.io.write(tmp_path / "x.extxyz", content)
-    options = {"heldout": paths["held_out"], "source": {"source": "recorded", "models": list(MODELS)}}
+    options = {"calibration": paths["held_out"], "source": {"source": "recorded", "models": list(MODELS)}}
     with pytest.raises(FrameError, match=r"x\.extxyz:4: no recorded energy and forces of bad"):
         build(tmp_path / "x.extxyz", **options)
-    found = build(tmp_path / "x.extxyz", skip_bad=True, **options)
+    found = build(tmp_path / "x.extxyz", run=Run(skip_bad=True), **options)
     assert [origin for origin, _ in found.skipped] == [f"{tmp_path}/x.extxyz:4"]
     assert found.gauge.provenance["members"]["frames"] == 29
 
@@ -152,24 +156,27 @@ def test_a_member_that_made_the_labels_has_no_weight_that_is_infinite(tmp_path: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"references": "vasp"}, "onto 'vasp': there are labels and good, middling, fair, bad, and none"),
-        ({"rmse": (1.0, 2.0)}, "needed one above 0 for each of good, middling, fair, bad"),
-        ({"rmse": (1.0, 2.0, 2.0, 0.0)}, "needed one above 0"),
-        ({"best_members": 1}, "the 1 best of 4 members: give 2 to 4"),
-        ({"best_members": 5}, "the 5 best of 4 members"),
-        ({"source": SOURCE, "references": "none"}, "are for members that a source brings along, which snap does not"),
-        ({"source": SOURCE, "best_members": 2}, "are for members that a source brings along"),
+        ({"members": MemberChoice("vasp")}, "onto 'vasp': there are labels and good, middling, fair, bad, and none"),
+        ({"members": MemberChoice(rmse=(1.0, 2.0))}, "needed one above 0 for each of good, middling, fair, bad"),
+        ({"members": MemberChoice(rmse=(1.0, 2.0, 2.0, 0.0))}, "needed one above 0"),
+        ({"members": MemberChoice(best=1)}, "the 1 best of 4 members: give 2 to 4"),
+        ({"members": MemberChoice(best=5)}, "the 5 best of 4 members"),
+        (
+            {"source": SOURCE, "members": MemberChoice("none")},
+            "is for members .* which snap does not",
+        ),
+        ({"source": SOURCE, "members": MemberChoice(best=2)}, "is for members that a source brings along"),
         ({"keys": LabelKeys(energy="none")}, "REF_energy|energy"),
     ],
 )
 def test_choices_that_can_not_be(paths: dict[str, Path], options: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=message):
-        build(paths["train"], heldout=paths["held_out"], **({"source": "recorded"} | options))
+        build(paths["train"], calibration=paths["held_out"], **({"source": "recorded"} | options))
 
 
 def test_members_that_run_keep_their_scale(files: Files, tmp_path: Path):
     """Through the gauge file, as calculators of single members, and in properties."""
-    gauge = build(files.train, source=COMMITTEE, heldout=files.held_out, out=tmp_path / "x.gauge").gauge
+    gauge = build(files.train, source=COMMITTEE, calibration=files.held_out, out=tmp_path / "x.gauge").gauge
     atoms: Atoms = ase.io.read(files.test, 0)
     told = Gauge.load(tmp_path / "x.gauge").source.predict(atoms)
     atoms.calc = gauge.source.calculator(1)
@@ -195,12 +202,12 @@ def test_compare_gives_the_bars_of_build(paths: dict[str, Path], score: str):
 def test_a_member_unlike_the_others_is_named(tmp_path: Path):
     files = [recorded(tmp_path, 20, seed, (0.05, 0.06, 0.07, 5.0)) for seed in (3, 600)]
     with pytest.warns(UserWarning, match=r"member bad: its force RMSE is \S+ eV/Å, that of a typical member 0\.0"):
-        build(files[0], heldout=files[1], source="recorded")
+        build(files[0], calibration=files[1], source="recorded")
 
 
 @pytest.mark.filterwarnings("ignore:error bar of the energy.*another zero:UserWarning")
 def test_another_zero_makes_no_thresholds(paths: dict[str, Path]):
-    none, shifted = built(paths, references="none").thresholds, built(paths).thresholds
+    none, shifted = built(paths, members=MemberChoice("none")).thresholds, built(paths).thresholds
     names = ("committee_energy", "committee_energy_max", "heterogeneous_energy")
     assert shifted.keys() - none.keys() == {(name, "frame") for name in names}
     assert ("heterogeneous_force", "atom") in none
@@ -213,7 +220,7 @@ def test_elements_that_the_members_know_and_training_frames_do_not(paths: dict[s
     for atoms in content:
         atoms.symbols[0] = "W"
     ase.io.write(tmp_path / "new.extxyz", content)
-    built(paths, references="none", out=tmp_path / "x.gauge")
+    built(paths, members=MemberChoice("none"), out=tmp_path / "x.gauge")
     gauge = Gauge.load(tmp_path / "x.gauge")
     new, old = (gauge.assess(read_frames(path)) for path in (tmp_path / "new.extxyz", paths["test"]))
     assert new.failed == ()

@@ -84,5 +84,5 @@ def test_what_recorded_members_cost_is_not_known(files: Files, tmp_path: Path, m
     assert timed([], Recorded(("one", "two")), [frame(atoms)])[1] is None
     assert "cost is not known" in cost(SourceCost(None, None), MethodDescription("ensemble"))
     monkeypatch.setenv("ASSAY_CACHE", str(tmp_path))
-    assay.build(files.train, source=COMMITTEE, heldout=files.test)
+    assay.build(files.train, source=COMMITTEE, calibration=files.test)
     assert timed([], AseCommittee.from_toml(COMMITTEE), [frame(ase.io.read(files.test))])[1] is None

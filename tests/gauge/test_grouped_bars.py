@@ -10,7 +10,7 @@ import pytest
 from ase import Atoms
 from copper import KINDS, Files, Says, copper
 
-from assay import Frame, Gauge, build, calibrate
+from assay import Frame, Gauge, LinearFit, ScoreFit, build, calibrate
 from assay.calibration.grouped import Grouped
 from assay.gauge.batch import collect
 from assay.gauge.calculator import GaugeCalculator
@@ -146,8 +146,8 @@ def test_a_bar_of_the_whole_counts_no_groups(committee: Gauge, files: Files):
 def test_clusters_of_the_local_grade(files: Files):
     """Frames are calibrated by the cluster that most of their atoms are in, atoms by their own."""
     source = "snap:twojmax=4,rcut=4.5"
-    built = build(files.train, source=source, heldout=files.held_out, clusters="config_type", ensemble_size=8,
-                  error_bar="committee_force:grouped:cluster")  # fmt: skip
+    built = build(files.train, source=source, calibration=files.held_out, score_fit=ScoreFit("config_type"),
+                  linear_fit=LinearFit(ensemble_size=8), error_bar="committee_force:grouped:cluster")  # fmt: skip
     force = built.gauge.calibrators["force"]
     assert set(force.groups) <= set(KINDS)
     assert force.groups

@@ -69,7 +69,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
 
 def test_one_potential_has_scores_of_its_own_features_and_error_bars(files: tuple[Path, Path], tmp_path: Path):
     train, held_out = files
-    built = assay.build(train, heldout=held_out, source="ase_committee:chgnet:0.3.0", out=tmp_path / "gauge.assay")
+    built = assay.build(train, calibration=held_out, source="ase_committee:chgnet:0.3.0", out=tmp_path / "gauge.assay")
     gauge = assay.Gauge.load(tmp_path / "gauge.assay")
     assert gauge.bar == "leverage:scale"
     names = [score.name for score in gauge.scores]
@@ -86,7 +86,7 @@ def test_one_potential_has_scores_of_its_own_features_and_error_bars(files: tupl
 def test_errors_of_the_training_frames_choose_the_regulariser(files: tuple[Path, Path]):
     """After the shift of the zeros, which is no error."""
     train, held_out = files
-    built = assay.build(train, heldout=held_out, source="ase_committee:chgnet:0.3.0")
+    built = assay.build(train, calibration=held_out, source="ase_committee:chgnet:0.3.0")
     (score,) = (each for each in built.gauge.scores if isinstance(each, LastLayerRigidity))
     frames, potential = ase.io.read(train, ":"), Pairs("")
     errors = [(potential._one(f, False, False)["energy"] - f.info["REF_energy"]) / 8 for f in frames]
@@ -99,7 +99,7 @@ def test_error_bars_of_forces_from_the_derivatives_of_the_features(files: tuple[
     train, held_out = files
     source = "ase_committee:chgnet:0.3.0,features=chgnet-0.3.0"
     assay.build(
-        train, heldout=held_out, source=source, error_bar="last_layer_force:scale",
+        train, calibration=held_out, source=source, error_bar="last_layer_force:scale",
         scores=["last_layer_force"], out=tmp_path / "gauge.assay",
     )  # fmt: skip
     gauge = assay.Gauge.load(tmp_path / "gauge.assay")
@@ -128,13 +128,15 @@ def test_several_potentials_with_the_features_of_one(files: tuple[Path, Path]):
             for label, weight in (("a", 0.9), ("b", 1.0), ("c", 1.2), ("d", 1.1))
         ],
     }
-    built = assay.build(train, heldout=held_out, source=source)
+    built = assay.build(train, calibration=held_out, source=source)
     names = {score.name for score in built.gauge.scores}
     assert {"committee_force", "heterogeneous", "gamma", "leverage", "last_layer_prediction_rigidity"} <= names
     without = {key: value for key, value in source.items() if key != "features"}
-    assert "gamma" not in {score.name for score in assay.build(train, heldout=held_out, source=without).gauge.scores}
+    assert "gamma" not in {
+        score.name for score in assay.build(train, calibration=held_out, source=without).gauge.scores
+    }
     with pytest.raises(ValueError, match=r"gamma needs features, which .* does not have; name a member"):
-        assay.build(train, heldout=held_out, source=without, scores=["gamma"])
+        assay.build(train, calibration=held_out, source=without, scores=["gamma"])
 
 
 def test_the_member_with_features_is_kept_for_them(files: tuple[Path, Path]):
@@ -148,18 +150,18 @@ def test_the_member_with_features_is_kept_for_them(files: tuple[Path, Path]):
         ],
     }
     with pytest.warns(UserWarning, match="member worst is not among the best and is kept for its features"):
-        built = assay.build(train, heldout=held_out, source=source, best_members=3)
+        built = assay.build(train, calibration=held_out, source=source, members=assay.MemberChoice(best=3))
     assert built.gauge.source.references.members == ("a", "b", "c", "worst")
 
 
 def test_derivatives_of_what_has_none_are_refused(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
     train, held_out = files
     with pytest.raises(ValueError, match="last_layer_force needs derivatives of last-layer features"):
-        assay.build(train, heldout=held_out, source="soap", scores=["last_layer_force"])
+        assay.build(train, calibration=held_out, source="soap", scores=["last_layer_force"])
     plain = Pairs._one
     monkeypatch.setattr(Pairs, "_one", lambda self, frame, features, feature_forces: plain(self, frame, False, False))
     with pytest.raises(ValueError, match="gives none"):
-        assay.build(train, heldout=held_out, source="ase_committee:chgnet:0.3.0")
+        assay.build(train, calibration=held_out, source="ase_committee:chgnet:0.3.0")
 
 
 def test_atoms_with_large_force_errors_are_left_out_on_request(files: tuple[Path, Path]):
@@ -170,7 +172,11 @@ def test_atoms_with_large_force_errors_are_left_out_on_request(files: tuple[Path
     counts = []
     for without in (False, True):
         built = assay.build(
-            train, heldout=held_out, source="ase_committee:chgnet:0.3.0", scores=["leverage"], without_outliers=without
+            train,
+            calibration=held_out,
+            source="ase_committee:chgnet:0.3.0",
+            scores=["leverage"],
+            score_fit=assay.ScoreFit(without_outliers=without),
         )
         counts.append(built.gauge.scores[0])
     wild = frames[3]
@@ -191,7 +197,7 @@ def test_compare_judges_the_bars_that_build_makes(files: tuple[Path, Path], tmp_
             resamples=20,
         )  # fmt: skip
         for score in ("leverage", "last_layer_prediction_rigidity", "last_layer_force"):
-            gauge = assay.build(train, heldout=held_out, source=source, error_bar=f"{score}:scale").gauge
+            gauge = assay.build(train, calibration=held_out, source=source, error_bar=f"{score}:scale").gauge
             expected = assay.evaluate(gauge, tmp_path / "test.extxyz")["error_bars"]
             for quantity in ("force", "energy"):
                 found = result.bars["test"][quantity][score]["scale"].coverage[0.68].value

@@ -11,7 +11,7 @@ import pytest
 from ase import Atoms
 from copper import COMMITTEE, SOURCE, Files
 
-from assay import Built, Gauge, build, predict
+from assay import Built, Gauge, LinearFit, ScoreFit, build, predict
 from assay.frames.frame import FrameError, LabelKeys
 from assay.gauge.thresholds import tukey_fence
 from assay.scores.d_optimality.cluster_wise import ClusterWiseForce, ClusterWiseGrade
@@ -35,7 +35,9 @@ def clusters(tmp_path: Path) -> Path:
 
 def test_scores_of_the_core_find_the_shell_foreign(clusters: Path):
     everything = build(clusters, source=edge, scores=["gamma"]).training.scores["gamma", "atom"]
-    core = build(clusters, source=edge, scores=["gamma"], core="core").training.scores["gamma", "atom"]
+    core = build(clusters, source=edge, scores=["gamma"], score_fit=ScoreFit(core="core")).training.scores[
+        "gamma", "atom"
+    ]
     assert everything.max() <= 1.01
     assert core[0] <= 1.01
     assert core[1:13].min() > 100
@@ -43,9 +45,9 @@ def test_scores_of_the_core_find_the_shell_foreign(clusters: Path):
 
 def test_a_core_that_no_frame_has_is_an_error(clusters: Path):
     with pytest.raises(FrameError, match=r"clusters.extxyz:0: no array 'inside'.*it has .*shell"):
-        build(clusters, source=edge, core="inside")
+        build(clusters, source=edge, score_fit=ScoreFit(core="inside"))
     with pytest.raises(FrameError, match=r"clusters.extxyz:0: array 'positions' of shape \(13, 3\), needed one value"):
-        build(clusters, source=edge, core="positions")
+        build(clusters, source=edge, score_fit=ScoreFit(core="positions"))
 
 
 @pytest.mark.snap
@@ -60,7 +62,11 @@ def test_atoms_with_outlying_forces_are_left_out_of_the_scores(files: Files, tmp
     ase.io.write(tmp_path / "train.extxyz", [*frames, odd])
     built = {
         out: build(
-            tmp_path / "train.extxyz", source=SOURCE, heldout=files.held_out, ensemble_size=4, without_outliers=out
+            tmp_path / "train.extxyz",
+            source=SOURCE,
+            calibration=files.held_out,
+            linear_fit=LinearFit(ensemble_size=4),
+            score_fit=ScoreFit(without_outliers=out),
         )
         for out in (False, True)
     }
@@ -75,9 +81,9 @@ def test_thresholds_by_cluster_are_fences_of_its_training_errors(files: Files, b
     local = build(
         files.train,
         source=SOURCE,
-        heldout=files.held_out,
-        ensemble_size=8,
-        cluster_thresholds=True,
+        calibration=files.held_out,
+        linear_fit=LinearFit(ensemble_size=8),
+        score_fit=ScoreFit(cluster_thresholds=True),
         out=tmp_path / "local.gauge",
     )
     training, score = local.training, local.gauge.scores[-2]
@@ -118,9 +124,9 @@ def test_a_threshold_by_cluster_passes_its_held_out_frames(tmp_path: Path):
     built = build(
         tmp_path / "train.extxyz",
         source="features:array=x",
-        heldout=tmp_path / "held.extxyz",
+        calibration=tmp_path / "held.extxyz",
         scores=["gamma_local"],
-        cluster_thresholds=True,
+        score_fit=ScoreFit(cluster_thresholds=True),
         out=tmp_path / "x.gauge",
     )
     score = built.gauge.scores[-1]
@@ -140,9 +146,9 @@ def test_a_threshold_by_cluster_passes_its_held_out_frames(tmp_path: Path):
 
 def test_thresholds_by_cluster_need_something_to_set_them(clusters: Path):
     with pytest.raises(ValueError, match="need the score gamma_local, and members or held-out frames"):
-        build(clusters, source=edge, scores=["gamma"], cluster_thresholds=True)
+        build(clusters, source=edge, scores=["gamma"], score_fit=ScoreFit(cluster_thresholds=True))
     with pytest.raises(ValueError, match="need the score gamma_local, and members or held-out frames"):
-        build(clusters, source=edge, cluster_thresholds=True)
+        build(clusters, source=edge, score_fit=ScoreFit(cluster_thresholds=True))
 
 
 @pytest.mark.parametrize("name", ["gamma", "leverage", "gamma_local", "outlier_factor", "frame_outlier_factor"])
@@ -155,7 +161,7 @@ def test_a_species_of_which_no_atom_is_kept_is_unknown_to_scores_of_atoms(name: 
         atoms.arrays["x"], atoms.arrays["core"] = rng.normal(size=(6, 3)), atoms.numbers == 29
         frames.append(atoms)
     ase.io.write(tmp_path / "train.extxyz", frames)
-    built = build(tmp_path / "train.extxyz", source="features:array=x", scores=[name], core="core", clusters=None)
+    built = build(tmp_path / "train.extxyz", source="features:array=x", scores=[name], score_fit=ScoreFit(core="core"))
     values = (
         predict(built.gauge, tmp_path / "train.extxyz")
         .scores[name, "frame" if name == "frame_outlier_factor" else "atom"]
@@ -170,18 +176,18 @@ def test_a_species_of_which_no_atom_is_kept_is_unknown_to_scores_of_atoms(name: 
 
 def test_clusters_without_a_score_that_has_any_are_refused(clusters: Path):
     with pytest.raises(ValueError, match="clusters 'kmeans' are of gamma_local, which is not asked for"):
-        build(clusters, source=edge, scores=["gamma"], clusters="kmeans")
+        build(clusters, source=edge, scores=["gamma"], score_fit=ScoreFit(clusters="kmeans"))
 
 
 def test_a_gauge_says_what_its_scores_were_fitted_to(clusters: Path):
-    built = build(clusters, source=edge, core="core", clusters="kmeans:1")
+    built = build(clusters, source=edge, score_fit=ScoreFit(core="core", clusters="kmeans:1"))
     assert built.gauge.provenance["fitted_to"] == {"clusters": ["0"], "core": "core", "without_outliers": False}
 
 
-@pytest.mark.parametrize("option", [{"core": "core"}, {"without_outliers": True}, {"clusters": "kmeans"}])
-def test_a_choice_that_no_score_could_follow_is_refused(files: Files, option: dict[str, object]):
+@pytest.mark.parametrize("option", [ScoreFit(core="core"), ScoreFit(without_outliers=True), ScoreFit("kmeans")])
+def test_a_choice_that_no_score_could_follow_is_refused(files: Files, option: ScoreFit):
     with pytest.raises(ValueError, match=r"no atoms to choose|are of gamma_local"):
-        build(files.train, source=COMMITTEE, heldout=files.held_out, **option)
+        build(files.train, source=COMMITTEE, calibration=files.held_out, score_fit=option)
 
 
 def test_atoms_without_a_cluster_do_not_name_that_of_their_frame():
@@ -200,8 +206,8 @@ def test_frames_that_are_infinitely_far_set_no_threshold_by_cluster(tmp_path: Pa
             frames.append(atoms)
     ase.io.write(tmp_path / "train.extxyz", frames[::2])
     ase.io.write(tmp_path / "held.extxyz", frames[1::2])
-    built = build(tmp_path / "train.extxyz", source="features:array=x", heldout=tmp_path / "held.extxyz",
-                  scores=["gamma_local"], core="core", cluster_thresholds=True)  # fmt: skip
+    built = build(tmp_path / "train.extxyz", source="features:array=x", calibration=tmp_path / "held.extxyz",
+                  scores=["gamma_local"], score_fit=ScoreFit(core="core", cluster_thresholds=True))  # fmt: skip
     score = built.gauge.scores[-1]
     assert isinstance(score, ClusterWiseGrade)
     assert np.isfinite(score.levels).all()

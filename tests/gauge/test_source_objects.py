@@ -98,7 +98,7 @@ def cell_energy(calculator: Calculator) -> float:
 
 
 def test_rows_are_fitted_and_give_bars_that_hold(files: Files) -> None:
-    built = assay.build(files.train, source=Rows(), heldout=files.held_out)
+    built = assay.build(files.train, source=Rows(), calibration=files.held_out)
     gauge = built.gauge
     assert gauge.bar == "committee_force:scale"
     assert gauge.provenance["source"] == {"source": "my_pairs"}
@@ -110,7 +110,7 @@ def test_rows_are_fitted_and_give_bars_that_hold(files: Files) -> None:
 
 
 def test_members_give_the_numbers_of_the_committee_that_they_are(files: Files, committee: Gauge) -> None:
-    gauge = assay.build(files.train, source=Ensemble(), heldout=files.held_out).gauge
+    gauge = assay.build(files.train, source=Ensemble(), calibration=files.held_out).gauge
     assert gauge.bar == committee.bar
     theirs, ours = (assay.evaluate(each, files.test) for each in (committee, gauge))
     assert ours["errors"] == theirs["errors"]
@@ -121,10 +121,10 @@ def test_objects_are_compared(files: Files) -> None:
     options: dict[str, Any] = {"calibration": files.held_out, "resamples": 20}
     ours = assay.compare(files.train, files.test, source=Ensemble(), **options)
     theirs = assay.compare(files.train, files.test, source=COMMITTEE, **options)
-    assert ours["methods"].keys() == theirs["methods"].keys()
-    assert ours["splits"] == theirs["splits"]
+    assert ours.methods.keys() == theirs.methods.keys()
+    assert ours.splits == theirs.splits
     of_rows = assay.compare(files.train, files.test, source=Rows(), scores=["gamma", "leverage"], **options)
-    assert {"gamma", "leverage"} <= of_rows["methods"].keys()
+    assert {"gamma", "leverage"} <= of_rows.methods.keys()
 
 
 def test_an_object_without_anything_to_gauge_is_refused(files: Files) -> None:

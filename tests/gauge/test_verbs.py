@@ -16,7 +16,22 @@ import pytest
 from ase import Atoms
 from copper import COMMITTEE, SOURCE, Files, columns, copper, labelled
 
-from assay import Built, FrameError, Gauge, Run, Weights, build, calibrate, evaluate, export, info, predict, read_frames
+from assay import (
+    Built,
+    FrameError,
+    FrameFiles,
+    Gauge,
+    LinearFit,
+    Run,
+    Weights,
+    build,
+    calibrate,
+    evaluate,
+    export,
+    info,
+    predict,
+    read_frames,
+)
 from assay.evaluation.summary import evaluation
 from assay.frames.frame import content_hash
 from assay.regions.neighbourhoods import coordination
@@ -112,7 +127,7 @@ def test_error_bars_on_the_held_out_frames_are_calibrated(built: Built):
 @pytest.mark.snap
 def test_frames_kept_out_are_never_fitted(files: Files, rewrite: Rewrite):
     """Without -c a tenth of each config_type is kept out: whatever their labels say, the potential stays the same."""
-    plain = build(files.train, source=SOURCE, ensemble_size=4)
+    plain = build(files.train, source=SOURCE, linear_fit=LinearFit(ensemble_size=4))
     kept_out = {int(name.rpartition(":")[2]) for name in plain.held_out.names}
     assert len(kept_out) == 3
     assert {index // 10 for index in kept_out} == {0, 1, 2}, "one of each config_type"
@@ -126,7 +141,7 @@ def test_frames_kept_out_are_never_fitted(files: Files, rewrite: Rewrite):
             atoms.info["REF_energy"] += 50.0
             atoms.arrays["REF_forces"] *= -3.0
 
-    spoilt = build(rewrite(files.train, "spoilt.extxyz", spoil), source=SOURCE, ensemble_size=4)
+    spoilt = build(rewrite(files.train, "spoilt.extxyz", spoil), source=SOURCE, linear_fit=LinearFit(ensemble_size=4))
     np.testing.assert_allclose(spoilt.gauge.source.theta, plain.gauge.source.theta, rtol=1e-9)
     np.testing.assert_allclose(spoilt.gauge.source.members, plain.gauge.source.members, rtol=1e-9)
     assert spoilt.gauge.calibrators["force"].alpha > 2 * plain.gauge.calibrators["force"].alpha
@@ -138,7 +153,7 @@ def test_a_species_is_never_kept_out_as_a_whole(files: Files, tmp_path: Path):
     strange = copper("rattled", 7)
     strange.symbols[0], strange.info["config_type"] = "Al", "z"
     ase.io.write(tmp_path / "t.extxyz", [*ase.io.read(files.train, ":25"), labelled(strange)])
-    gauge = build(tmp_path / "t.extxyz", source=SOURCE, ensemble_size=4).gauge
+    gauge = build(tmp_path / "t.extxyz", source=SOURCE, linear_fit=LinearFit(ensemble_size=4)).gauge
     assert gauge.species == ("Al", "Cu")
     assert gauge.provenance["held_out"]["frames"] == 2
     assert np.isfinite(gauge.assess([strange]).scores["gamma", "atom"].values).all()
@@ -148,7 +163,10 @@ def test_a_species_is_never_kept_out_as_a_whole(files: Files, tmp_path: Path):
 @pytest.mark.snap
 def test_the_seed_decides_about_the_members_only(built: Built, files: Files):
     again, other = (
-        build(files.train, source=SOURCE, heldout=files.held_out, ensemble_size=8, seed=seed).gauge for seed in (0, 1)
+        build(
+            files.train, source=SOURCE, calibration=files.held_out, linear_fit=LinearFit(ensemble_size=8, seed=seed)
+        ).gauge
+        for seed in (0, 1)
     )
     assert again.source.state()["members"].tolist() == built.gauge.source.state()["members"].tolist()
     assert other.source.theta.tolist() == built.gauge.source.theta.tolist()
@@ -161,9 +179,8 @@ def test_weights_settings_and_scores_are_used(files: Files, gauge: Gauge):
     other = build(
         files.train,
         source={"source": "snap", "twojmax": 4, "rcut": 4.5},
-        heldout=files.held_out,
-        weights=Weights("exponential"),
-        ensemble_size=5,
+        calibration=files.held_out,
+        linear_fit=LinearFit(Weights("exponential"), ensemble_size=5),
         scores=["leverage"],
         error_bar="leverage:conformal",
         r_cut=3.5,
@@ -178,14 +195,14 @@ def test_build_reports_duplicates_and_does_not_calibrate_on_training_frames(file
     train, held_out = ase.io.read(files.train, ":"), ase.io.read(files.held_out, ":")
     ase.io.write(tmp_path / "t.extxyz", [*train, train[3]])
     ase.io.write(tmp_path / "c.extxyz", [train[5], *held_out])
-    built = build(tmp_path / "t.extxyz", source=COMMITTEE, heldout=tmp_path / "c.extxyz")
+    built = build(tmp_path / "t.extxyz", source=COMMITTEE, calibration=tmp_path / "c.extxyz")
     assert built.duplicates == [(f"{tmp_path}/t.extxyz:3", f"{tmp_path}/t.extxyz:30")]
     assert built.overlap == [(f"{tmp_path}/t.extxyz:5", f"{tmp_path}/c.extxyz:0")]
     assert built.gauge.provenance["training"]["frames"] == 31
     assert built.gauge.provenance["held_out"]["frames"] == 12
     assert set(built.gauge.provenance["held_out_hashes"]).isdisjoint(built.gauge.provenance["training_hashes"])
     with pytest.raises(FrameError, match="every held-out frame is also a training frame"):
-        build(tmp_path / "t.extxyz", source=COMMITTEE, heldout=tmp_path / "t.extxyz")
+        build(tmp_path / "t.extxyz", source=COMMITTEE, calibration=tmp_path / "t.extxyz")
 
 
 def test_build_reports_outliers_without_dropping_them(files: Files, rewrite: Rewrite):
@@ -194,7 +211,7 @@ def test_build_reports_outliers_without_dropping_them(files: Files, rewrite: Rew
             atoms.arrays["REF_forces"][0] = 328.0, 0.0, 0.0
 
     path = rewrite(files.train, "x.extxyz", spoil)
-    built = build(path, source=COMMITTEE, heldout=files.held_out)
+    built = build(path, source=COMMITTEE, calibration=files.held_out)
     assert [(origin, reason.split(",")[0]) for origin, reason in built.outliers] == [
         (f"{path}:7", "largest force 328 eV/Å")
     ]
@@ -208,8 +225,8 @@ def test_a_bad_frame_stops_the_build_or_is_left_out(files: Files, rewrite: Rewri
 
     path = rewrite(files.train, "x.extxyz", spoil)
     with pytest.raises(FrameError, match=r"x\.extxyz, frame 4, atom 1: position is not finite: nan"):
-        build(path, source=COMMITTEE, heldout=files.held_out)
-    built = build(path, source=COMMITTEE, heldout=files.held_out, skip_bad=True)
+        build(path, source=COMMITTEE, calibration=files.held_out)
+    built = build(path, source=COMMITTEE, calibration=files.held_out, run=Run(skip_bad=True))
     assert [origin for origin, _ in built.skipped] == [f"{path}:4"]
     assert built.gauge.provenance["training"]["frames"] == 29
 
@@ -220,8 +237,8 @@ def test_a_frame_that_the_source_fails_on(files: Files, tmp_path: Path):
     strange.symbols[0] = "Al"
     ase.io.write(tmp_path / "c.extxyz", [*ase.io.read(files.held_out, ":"), strange])
     with pytest.raises(FrameError, match=r"c\.extxyz:12: no reference energy of Al.*--skip-bad leaves them out"):
-        build(files.train, source=COMMITTEE, heldout=tmp_path / "c.extxyz")
-    built = build(files.train, source=COMMITTEE, heldout=tmp_path / "c.extxyz", skip_bad=True)
+        build(files.train, source=COMMITTEE, calibration=tmp_path / "c.extxyz")
+    built = build(files.train, source=COMMITTEE, calibration=tmp_path / "c.extxyz", run=Run(skip_bad=True))
     assert [origin for origin, _ in built.skipped] == [f"{tmp_path}/c.extxyz:12"]
 
 
@@ -240,7 +257,7 @@ def test_a_frame_that_the_source_fails_on(files: Files, tmp_path: Path):
 )
 def test_settings_that_can_not_be(files: Files, settings: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=message):
-        build(files.train, **({"source": COMMITTEE, "heldout": files.held_out} | settings))
+        build(files.train, **({"source": COMMITTEE, "calibration": files.held_out} | settings))
 
 
 def test_one_frame_is_too_few_to_keep_one_out(tmp_path: Path):
@@ -256,7 +273,9 @@ def test_stages_are_told_and_the_file_is_written(files: Files, tmp_path: Path, n
         stages.append((name, total, []))
         return lambda frames, atoms: stages[-1][2].append((frames, atoms))
 
-    built = build(files.train, source=COMMITTEE, heldout=files.held_out, out=tmp_path / "x.gauge", stage=stage)
+    built = build(
+        files.train, source=COMMITTEE, calibration=files.held_out, out=tmp_path / "x.gauge", run=Run(progress=stage)
+    )
     assert [name for name, _, _ in stages] == ["reading labels", "members", "training errors", "held-out errors"]
     assert [calls[-1] for _, _, calls in stages] == [(30, 150), (30, 150), (30, 150), (12, 60)]
     before, after = columns(built.gauge.assess(new[:1])), columns(Gauge.load(tmp_path / "x.gauge").assess(new[:1]))
@@ -536,11 +555,9 @@ def recorded(files: Files, committee: Gauge) -> dict[str, Path]:
 def test_recorded_members_are_the_committee(files: Files, recorded: dict[str, Path], committee: Gauge, tmp_path: Path):
     """The same numbers from members in a file as from the calculators that made them."""
     built = build(
-        files.train,
+        FrameFiles(files.train, recorded["train"]),
         source="recorded",
-        heldout=files.held_out,
-        train_members=recorded["train"],
-        heldout_members=recorded["held_out"],
+        calibration=FrameFiles(files.held_out, recorded["held_out"]),
         out=tmp_path / "r.gauge",
     )
     gauge = Gauge.load(tmp_path / "r.gauge")
@@ -563,7 +580,7 @@ def test_recorded_members_are_the_committee(files: Files, recorded: dict[str, Pa
 
 def test_members_files_must_match_the_frames_files(files: Files, recorded: dict[str, Path]):
     with pytest.raises(ValueError, match="2 members files for 1 frames files; give one for each"):
-        build(files.train, source="recorded", train_members=[recorded["train"], recorded["test"]])
+        build(FrameFiles(files.train, [recorded["train"], recorded["test"]]), source="recorded")
 
 
 def test_members_follow_their_frames_when_bad_ones_are_skipped(
@@ -578,8 +595,8 @@ def test_members_follow_their_frames_when_bad_ones_are_skipped(
             atoms.arrays["REF_forces"][2] = np.nan
 
     path = rewrite(files.test, "x.extxyz", spoil)
-    train = {"train_members": recorded["train"], "heldout_members": recorded["held_out"]}
-    gauge = build(files.train, source="recorded", heldout=files.held_out, **train).gauge
+    apart = FrameFiles(files.held_out, recorded["held_out"])
+    gauge = build(FrameFiles(files.train, recorded["train"]), source="recorded", calibration=apart).gauge
     whole = predict(gauge, files.test, members=recorded["test"])
     result = predict(gauge, path, members=tmp_path / "m.npz")
     assert [name.rpartition(":")[2] for name in result.batch.names] == [str(i) for i in range(9) if i != 5]

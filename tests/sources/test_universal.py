@@ -15,6 +15,7 @@ from ase.build import bulk, molecule
 
 import assay
 from assay import Run
+from assay.results.prediction import Prediction
 from assay.sources.committees.committee import AseCommittee
 from assay.sources.committees.model_names import _asked, identity, parse_member
 from assay.verbs.demo import demo_data
@@ -209,8 +210,9 @@ def test_real_weights_say_the_same_in_a_worker_and_in_a_batch(name: str, request
     together = here.compute(0, frames)
     for frame, result in zip(frames, together, strict=True):
         alone = here.predict(frame)
-        np.testing.assert_allclose(result["forces"], alone.forces, atol=1e-4)
-        assert result["energy"] == pytest.approx(alone.energy, abs=1e-5 * len(frame))
+        assert isinstance(result, Prediction)
+        np.testing.assert_allclose(result.forces, alone.forces, atol=1e-4)
+        assert result.energy == pytest.approx(alone.energy, abs=1e-5 * len(frame))
     frame, step = frames[0], 0.01
     energies = []
     for sign in (1, -1):
@@ -230,11 +232,14 @@ def test_real_weights_know_molecules_and_single_atoms(name: str, request: pytest
     frames = [bulk("Si"), molecule("CH3CH2OH"), Atoms("Si"), bulk("NaCl", "rocksalt", a=5.64)]
     results = committee.compute(0, frames)
     for which in (0, 3):
-        assert "error" not in results[which]
-        np.testing.assert_allclose(results[which]["forces"], 0, atol=1e-3)
+        crystal = results[which]
+        assert isinstance(crystal, Prediction)
+        np.testing.assert_allclose(crystal.forces, 0, atol=1e-3)
     for frame, result in zip(frames, results, strict=True):
-        assert "error" in result or (np.isfinite(result["energy"]) and result["forces"].shape == (len(frame), 3))
-    assert "stress" not in results[1]
+        if isinstance(result, Prediction):
+            assert np.isfinite(result.energy)
+            assert result.forces.shape == (len(frame), 3)
+    assert getattr(results[1], "stress", None) is None
 
 
 @pytest.mark.matgl

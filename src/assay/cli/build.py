@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import click
 
-from assay import LabelKeys, Run, Weights
+from assay import Built, FrameFiles, LabelKeys, LinearFit, MemberChoice, Run, ScoreFit, Weights
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import envelope, errors_and_bars, flagged, listed, members, note
@@ -44,13 +45,17 @@ def _count(context: click.Context, option: click.Parameter, text: str | None) ->
     required=True,
     help="Training frames, labelled if the source predicts.",
 )
-@click.option("-c", "--heldout", type=options.INPUT, multiple=True, help="Held-out frames to calibrate on.")
+@click.option(
+    "-c", "--calibration", type=options.INPUT, multiple=True, help="Frames to calibrate on, kept apart from training."
+)
+@click.option("--heldout", type=options.INPUT, multiple=True, hidden=True)
 @click.option(
     "-m", "--train-members", type=options.INPUT, multiple=True, help="Members or features file (.npz) of each -t."
 )
 @click.option(
-    "--heldout-members", type=options.INPUT, multiple=True, help="Members or features file (.npz) of each -c."
+    "--calibration-members", type=options.INPUT, multiple=True, help="Members or features file (.npz) of each -c."
 )
+@click.option("--heldout-members", type=options.INPUT, multiple=True, hidden=True)
 @click.option("--source", required=True, metavar="SPEC", help="name:key=value,… or a TOML file.")
 @click.option(
     "--score",
@@ -113,35 +118,63 @@ def _count(context: click.Context, option: click.Parameter, text: str | None) ->
 def build(
     command: str,
     /,
+    train: tuple[Path, ...],
+    train_members: tuple[Path, ...],
+    calibration: tuple[Path, ...],
+    calibration_members: tuple[Path, ...],
+    heldout: tuple[Path, ...],
+    heldout_members: tuple[Path, ...],
+    source: str,
+    scores: tuple[str, ...],
+    clusters: str | None,
+    cluster_thresholds: bool,
+    without_outliers: bool,
+    core: str | None,
     out: Path,
+    error_bar: str | None,
     weights: str,
+    posterior: str,
+    ensemble_size: int | None,
+    references: str,
+    rmse: tuple[float, ...],
+    best_members: int | Literal["auto"] | None,
+    r_cut: float,
+    seed: int,
+    run: Run,
     energy_key: str,
     forces_key: str,
     stress_key: str,
-    run: Run,
-    **arguments: Any,
 ) -> None:
-    """Fit a gauge to training frames and calibrate it on held-out ones.
+    """Fit a gauge to training frames and calibrate it on frames kept apart.
 
     A source that has features and no predictions (features, callable, soap) needs no labels; its gauge has scores and
     thresholds, and no error bars.
     """
-    given = {name: value or None for name, value in arguments.items() if isinstance(value, tuple)}
+    apart = calibration + heldout
     with Stages() as stage:
         built = verb(
-            **{**arguments, **given},
-            out=out,
+            FrameFiles(train, train_members),
+            source=source,
+            calibration=FrameFiles(apart, calibration_members + heldout_members) if apart else None,
+            scores=scores or None,
+            error_bar=error_bar,
+            linear_fit=LinearFit(parse_weights(weights), posterior, ensemble_size, seed),
+            members=MemberChoice(references, rmse, best_members),
+            score_fit=ScoreFit(clusters, cluster_thresholds, without_outliers, core),
+            r_cut=r_cut,
             keys=LabelKeys(energy_key, forces_key, stress_key),
-            weights=parse_weights(weights),
-            workers=run.processes,
-            skip_bad=run.skip_bad,
-            allow_import=run.allow_import,
-            stage=stage,
+            out=out,
+            run=replace(run, progress=stage),
             command=command,
         )
+    show(built, out)
+
+
+def show(built: Built, out: Path) -> None:
+    """What was noticed, errors and bars of the frames kept apart, and remarks on the fit."""
     listed("frames left out", built.skipped)
     listed("duplicates in the training frames", built.duplicates)
-    listed("held-out frames that are also training frames (not calibrated on)", built.overlap)
+    listed("calibration frames that are also training frames (not calibrated on)", built.overlap)
     listed("frames with labels far from the others' (kept)", built.outliers)
     gauge = built.gauge
     if told := gauge.provenance.get("members"):

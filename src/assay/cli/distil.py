@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from assay import Distilled, LabelKeys, Run
+from assay import Distilled, FrameFiles, LabelKeys, LinearFit, Run
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, number, percent, show
@@ -47,7 +48,8 @@ from assay.verbs.distil import distil as verb
     help="The N most certain frames get DFT labels for the energy reference.",
 )
 @click.option("--student", required=True, metavar="SPEC", help="A linear potential: snap:… or ace:…")
-@click.option("--heldout", type=options.INPUT, multiple=True, help="Frames with DFT labels, to calibrate on.")
+@click.option("--calibration", type=options.INPUT, multiple=True, help="Frames with DFT labels, to calibrate on.")
+@click.option("--heldout", type=options.INPUT, multiple=True, hidden=True)
 @click.option("--test", type=options.INPUT, multiple=True, help="Frames with DFT labels, to judge the student on.")
 @click.option("--test-members", type=options.INPUT, multiple=True, help="Members file (.npz) of each --test.")
 @click.option("--weight-by-uncertainty", is_flag=True, help="Smaller weights for teachers' labels of large U.")
@@ -65,8 +67,17 @@ from assay.verbs.distil import distil as verb
 def distil(
     command: str,
     /,
+    pool: tuple[Path, ...],
+    members: tuple[Path, ...],
     labels: tuple[str, ...],
     rmse: str | None,
+    calibration: tuple[Path, ...],
+    heldout: tuple[Path, ...],
+    test: tuple[Path, ...],
+    test_members: tuple[Path, ...],
+    posterior: str,
+    ensemble_size: int | None,
+    seed: int,
     no_report: bool,
     json_file: Path | None,
     energy_key: str,
@@ -80,19 +91,18 @@ def distil(
     Frames whose uncertainty U is below the cut-off keep their teachers' label. The others take the label of --labels,
     or are written to OUT/dft-jobs.extxyz; call again with their labels.
     """
-    for name in ("members", "heldout", "test", "test_members"):
-        arguments[name] = arguments[name] or None
     with Stages() as stage:
         result = verb(
             **arguments,
+            pool=FrameFiles(pool, members),
             labels="pool" if labels == ("pool",) else labels or None,
             rmse=numbers(rmse),
+            calibration=calibration + heldout or None,
+            test=FrameFiles(test, test_members) if test else None,
+            linear_fit=LinearFit(posterior=posterior, ensemble_size=ensemble_size, seed=seed),
             keys=LabelKeys(energy_key, forces_key, stress_key),
             report=not no_report,
-            workers=run.processes,
-            skip_bad=run.skip_bad,
-            allow_import=run.allow_import,
-            stage=stage,
+            run=replace(run, progress=stage),
             command=command,
         )
     listed("frames left out", result.skipped)

@@ -189,7 +189,7 @@ def bare(frame: Frame) -> Atoms:
     return atoms
 
 
-def _labels_of(one: Mixed, frames: Sequence[Frame], told: Teachers, known: PoolLabels) -> dict[str, Any]:
+def described(one: Mixed, frames: Sequence[Frame], told: Teachers, known: PoolLabels) -> dict[str, Any]:
     """What the labels at one cut-off are, and their errors against the DFT labels that are known.
 
     Where teachers' labels are in use and DFT's is known of none of them, no error is: DFT's own labels have none.

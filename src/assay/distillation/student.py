@@ -1,11 +1,11 @@
-"""The student of a distillation: its files, its fit by `build`, and what was fitted before."""
+"""The student of a distillation: the files it is fitted to, its fit, and what was fitted before."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,23 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from assay.distillation.folder import Folder
 from assay.distillation.labels import KEYS, Mixed, bare, mixed_frames
 from assay.distillation.student_errors import StudentTest
 from assay.distillation.weighting import uncertainty_weights
-from assay.execution.progress import Stage
+from assay.execution.run import Run
 from assay.frames.dataset import Survey
-from assay.frames.frame import Frame, LabelKeys, content_hash, file_hash
-from assay.frames.writing import frames_out
+from assay.frames.frame import Frame, Frames, content_hash, file_hash
+from assay.gauge.fit import Built, fit_gauge
+from assay.gauge.gauge import Gauge
+from assay.linear.export import write_potential
+from assay.linear.linear_fit import LinearFit
 from assay.linear.weights import Weights
 from assay.results.arrays import Array
-from assay.sources.frame_files import Paths, labelled
-from assay.storage.files import write_json
+from assay.scores.protocol import OfActiveSets
+from assay.sources.capabilities import AnySource, Exports, HasCoefficients, LinearSource
+from assay.sources.frame_files import FrameFiles
 from assay.storage.provenance import versions
-from assay.verbs.build import build
-from assay.verbs.export import export
 
 HELD_OUT = 0.1
 """Share of the DFT labels that calibrate the student's error bars, where no others are given."""
@@ -53,89 +56,133 @@ BARS = {
 
 @dataclass(frozen=True)
 class Student:
-    """How a student is fitted: `spec` and the options are those of `assay.build`.
+    """What learns from a mixed set, and how.
 
-    `by_uncertainty` weights frames by `assay.distillation.weighting`; `heldout` is frames with DFT labels under `keys`.
+    | field | meaning |
+    |---|---|
+    | rows | a linear potential that can be exported |
+    | settings | what tells of it |
+    | calibration | frames with DFT labels that calibrate its error bars; a tenth of those of the mixed set without |
+    | by_uncertainty | weights of frames are those of `assay.distillation.weighting`, not those of `linear_fit` |
+    | linear_fit, error_bar | as in `assay.build` |
+    | command | by which the user asked for it |
     """
 
-    spec: dict[str, Any]
-    heldout: Paths | None
-    keys: LabelKeys
-    by_uncertainty: bool
-    options: dict[str, Any]
+    rows: LinearSource
+    settings: Mapping[str, Any]
+    calibration: Frames | None = None
+    by_uncertainty: bool = False
+    linear_fit: LinearFit = LinearFit()
+    error_bar: str | None = None
+    command: str = ""
 
     def fit(
         self,
-        folder: Path,
+        folder: Folder,
         mixed: Mixed,
         frames: Sequence[Frame],
         uncertainty: Array,
         test: StudentTest | None,
-        stage: Stage,
+        run: Run,
     ) -> dict[str, Any]:
         """Write the mixed set, fit the student to it unless that was done before, judge it; what `summary.json` holds.
 
-        Files are `mixed-U_c.extxyz`, `heldout-U_c.extxyz`, `student-U_c.gauge`, those of `export`, and
-        `student-U_c.json` with what is returned.
+        It is fitted to the files of the mixed set, so that what they hold is what it has seen.
         """
-        tag = f"{mixed.cutoff:.6g}"
-        kept_out = np.zeros(len(frames), dtype=bool) if self.heldout is not None else _kept_out(mixed, frames)
-        train, heldout = folder / f"mixed-{tag}.extxyz", folder / f"heldout-{tag}.extxyz"
-        calibrate = self.heldout is not None or bool(kept_out.any())
-        every = list(mixed_frames(frames, mixed, uncertainty))
-        kept = kept_out[~mixed.pending]
-        _write(train, [atoms for atoms, out in zip(every, kept, strict=True) if not out])
-        if self.heldout is not None:
-            _write(heldout, [_relabelled(frame) for frame in labelled(self.heldout, None, self.keys, None)])
-        elif calibrate:
-            _write(heldout, [atoms for atoms, out in zip(every, kept, strict=True) if out])
-        files = [train, heldout] if calibrate else [train]
-        key = self._key(files, test)
-        gauge_file, note_file = folder / f"student-{tag}.gauge", folder / f"student-{tag}.json"
-        if note_file.is_file():
-            before: dict[str, Any] = json.loads(note_file.read_text(encoding="utf-8"))
-            if before["key"] == key and all((folder / name).is_file() for name in before["files"]):
-                return before
-        weights = Weights()
-        if self.by_uncertainty:
-            factors = uncertainty_weights(uncertainty, mixed.taught)
-            hashes = (content_hash(frame.atoms) for frame in frames)
-            weights = Weights("frame", dict(zip(hashes, factors.tolist(), strict=True)))
-        built = build(
-            train, source=dict(self.spec), heldout=heldout if calibrate else None, out=gauge_file, keys=KEYS,
-            weights=weights, stage=stage, **self.options,
-        )  # fmt: skip
-        exported = export(built.gauge, folder / f"student-{tag}")
+        kept_out = np.zeros(len(frames), bool) if self.calibration is not None else _kept_out(mixed, frames)
+        files = self._write(folder, mixed, list(mixed_frames(frames, mixed, uncertainty)), kept_out)
+        key = self._key(files, test, run)
+        if (before := folder.student(mixed.cutoff, key)) is not None:
+            return before
+        built = self._built(files, mixed, frames, uncertainty, run)
+        built.gauge.save(folder.of("student", mixed.cutoff, ".gauge"))
+        written = [*files, folder.of("student", mixed.cutoff, ".gauge")]
+        written += _exported(built.gauge, folder.of("student", mixed.cutoff))
         found: dict[str, Any] = {
             "training": built.gauge.provenance["training"],
             "training_dft_frames": int((mixed.dft & ~kept_out).sum()),
-            "bars": BARS[self._calibrated_on(mixed, calibrate)],
+            "bars": BARS[self._calibrated_on(mixed, bool(kept_out.any()))],
         }
         if test is not None:
-            found |= test.of_student(built.gauge)
+            found |= test.of_student(built.gauge, run)
         done = {
             "key": key,
             "student": found,
             "student_skipped": [{"frame": origin, "reason": reason} for origin, reason in built.skipped],
-            "files": [path.name for path in (*files, gauge_file, *exported)],
+            "files": [path.name for path in written],
         }
-        write_json(note_file, done)
+        folder.keep_student(mixed.cutoff, done)
         return done
+
+    def _write(
+        self, folder: Folder, mixed: Mixed, labelled: Sequence[Atoms], kept_out: NDArray[np.bool_]
+    ) -> tuple[Path, ...]:
+        """The file to fit to, and that to calibrate on if there is any; `labelled`: what is not pending."""
+        train, apart = (folder.of(kind, mixed.cutoff, ".extxyz") for kind in ("mixed", "heldout"))
+        here = kept_out[~mixed.pending]
+        folder.write_frames(train, [atoms for atoms, kept in zip(labelled, here, strict=True) if not kept])
+        if self.calibration is not None:
+            folder.write_frames(apart, [_relabelled(frame) for frame in self.calibration])
+        elif kept_out.any():
+            folder.write_frames(apart, [atoms for atoms, kept in zip(labelled, here, strict=True) if kept])
+        else:
+            return (train,)
+        return (train, apart)
+
+    def _built(
+        self, files: Sequence[Path], mixed: Mixed, frames: Sequence[Frame], uncertainty: Array, run: Run
+    ) -> Built:
+        linear_fit = self.linear_fit
+        if self.by_uncertainty:
+            factors = uncertainty_weights(uncertainty, mixed.taught)
+            hashes = (content_hash(frame.atoms) for frame in frames)
+            weights = Weights("frame", dict(zip(hashes, factors.tolist(), strict=True)))
+            linear_fit = replace(linear_fit, weights=weights)
+        train, *apart = (FrameFiles(path, keys=KEYS, skip_bad=run.skip_bad) for path in files)
+        return fit_gauge(
+            train, self.rows, calibration=next(iter(apart), None), linear_fit=linear_fit, error_bar=self.error_bar,
+            keys=KEYS, settings=self.settings, run=run, command=self.command,
+        )  # fmt: skip
 
     def _calibrated_on(self, mixed: Mixed, kept_out: bool) -> str:
         """The key of `BARS`."""
-        if self.heldout is not None:
+        if self.calibration is not None:
             return "given"
         if kept_out:
             return "kept out" if mixed.taught.any() else "all DFT"
         return "few" if mixed.dft.any() else "none"
 
-    def _key(self, files: Sequence[Path], test: StudentTest | None) -> str:
+    def _key(self, files: Sequence[Path], test: StudentTest | None, run: Run) -> str:
         """Equal for equal mixed sets, settings and test frames."""
-        settings = {name: value for name, value in self.options.items() if name not in ("workers", "command")}
+        options = {
+            "posterior": self.linear_fit.posterior,
+            "ensemble_size": self.linear_fit.ensemble_size,
+            "error_bar": self.error_bar,
+            "seed": self.linear_fit.seed,
+            "skip_bad": run.skip_bad,
+        }
+        if self.linear_fit.weights != Weights():
+            options["weights"] = repr(self.linear_fit.weights)
         hashes = [file_hash(path) for path in files]
-        made_of = [self.spec, settings, self.by_uncertainty, hashes, test.key if test else "", versions().get("assay")]
+        version, tested = versions().get("assay"), test.key if test else ""
+        made_of = [self.settings, options, self.by_uncertainty, hashes, tested, version]
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def as_student(source: AnySource) -> LinearSource:
+    """The source, which can be a student; raises `ValueError` for one that can't be fitted, or not be exported."""
+    if isinstance(source, LinearSource) and isinstance(source, Exports):
+        return source
+    raise ValueError(f"a student is a potential that can be fitted, snap or ace, not {source.kind!r}")
+
+
+def _exported(gauge: Gauge, stem: Path) -> list[Path]:
+    """The student's potential, and γ if it has it, in files that LAMMPS runs."""
+    source = gauge.source
+    assert isinstance(source, HasCoefficients)
+    assert isinstance(source.rows, Exports)
+    grade = next((score for score in gauge.scores if isinstance(score, OfActiveSets)), None)
+    return write_potential(source.rows, source.theta, stem, None if grade is None else grade.active_sets)
 
 
 def _kept_out(mixed: Mixed, frames: Sequence[Frame]) -> NDArray[np.bool_]:
@@ -155,9 +202,3 @@ def _relabelled(frame: Frame) -> Atoms:
     atoms.info[KEYS.energy] = frame.energy
     atoms.set_array(KEYS.forces, frame.forces)
     return atoms
-
-
-def _write(path: Path, frames: Sequence[Atoms]) -> None:
-    with frames_out(path) as append:
-        for atoms in frames:
-            append(atoms)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,49 +14,38 @@ from assay.distillation.errors import errors, worse_than
 from assay.distillation.labels import Mixed
 from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
 from assay.evaluation.summary import evaluation
-from assay.execution.progress import Stage
-from assay.frames.frame import Frame, FrameError, LabelKeys, Skipped, file_hash
+from assay.execution.run import Run
+from assay.frames.frame import Frame, FrameError, Frames, content_hash
 from assay.gauge.gauge import Gauge
 from assay.results.arrays import Array
 from assay.sources.capabilities import HasMembers, prepare
-from assay.sources.frame_files import Paths, labelled, listed
 
 COMPARED = {"force": "force_rmse_eV_per_A", "energy": "energy_shifted_rmse_meV_per_atom"}
 
 
 @dataclass(frozen=True)
 class StudentTest:
-    """Frames with DFT labels, what teachers say about them (`None` where they can't), and a hash of the files."""
+    """Frames with DFT labels, what teachers say about them (`None` where they can't), and a hash of them all."""
 
     frames: list[Frame]
     known: PoolLabels
     teachers: Teachers | None
     key: str
-    workers: int = 1
 
     @classmethod
-    def read(
-        cls,
-        source: HasMembers,
-        paths: Paths,
-        members: Paths | None,
-        keys: LabelKeys,
-        skipped: Skipped | None,
-        workers: int,
-        stage: Stage,
-    ) -> StudentTest:
-        """Read and evaluate; recorded teachers need members of the test frames, in `members` or on the frames."""
-        frames = list(labelled(paths, members, keys, skipped))
+    def of(cls, source: HasMembers, given: Frames, run: Run) -> StudentTest:
+        """Evaluate labelled frames; recorded teachers need members of these, in a file or on the frames."""
+        frames = list(given)
         told = None
-        prepare(source, lambda: frames, workers=workers, total=len(frames), stage=stage)
+        prepare(source, lambda: frames, workers=run.processes, total=len(frames), stage=run.stage)
         with suppress(FrameError):  # a teacher fails on a frame, or it carries none: then the student is judged alone
             told = Teachers.evaluate(source, source.member_names, frames)[1]
-        key = "".join(file_hash(path) for path in listed(paths))
-        return cls(frames, PoolLabels.of(frames, lambda frame: frame), told, key, workers)
+        key = "".join(given.files.values()) or _digest(frames)
+        return cls(frames, PoolLabels.of(frames, lambda frame: frame), told, key)
 
-    def of_student(self, gauge: Gauge) -> dict[str, Any]:
+    def of_student(self, gauge: Gauge, run: Run) -> dict[str, Any]:
         """Errors, and coverage of the force bars; raises `FrameError` for a frame that can't be evaluated."""
-        assessment = gauge.assess(self.frames, workers=self.workers)
+        assessment = gauge.assess(self.frames, workers=run.workers)
         if assessment.failed:
             origin, reason = assessment.failed[0]
             raise FrameError(f"{origin}: {reason} ({len(assessment.failed)} test frames failed)")
@@ -73,3 +64,13 @@ class StudentTest:
         found = errors(self.frames, self.teachers.label(which, weights, shifts), self.known)
         worse = {name: worse_than(student["test"], found, quantity) for name, quantity in COMPARED.items()}
         return {"teachers": found, "worse_than_teachers": worse}
+
+
+def _digest(frames: Sequence[Frame]) -> str:
+    """SHA-256 of structures and labels that came as objects."""
+    digest = hashlib.sha256()
+    for frame in frames:
+        labels = [str(frame.energy), frame.forces, frame.stress]
+        digest.update(content_hash(frame.atoms).encode())
+        digest.update("".join(str(None if label is None else np.asarray(label).tolist()) for label in labels).encode())
+    return digest.hexdigest()

@@ -15,7 +15,7 @@ from assay.ensembles.referenced import Referenced
 from assay.ensembles.references import LABELS, EnergyReferences, ReferenceFold
 from assay.ensembles.weights import MemberErrors, weights_of_rmse
 from assay.execution.progress import Stage
-from assay.execution.workers import Failure, map_frames
+from assay.execution.workers import Failure, Workers, map_frames, processes_of
 from assay.frames.frame import Frame, FrameError, Skipped
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
@@ -40,7 +40,7 @@ training frames, without |
     """
 
     references: str = ""
-    rmse: tuple[float, ...] = ()
+    rmse: Sequence[float] = ()
     best: int | Literal["auto"] | None = None
 
 
@@ -77,7 +77,7 @@ def fit_members(
     choice: MemberChoice,
     *,
     chosen: NDArray[np.bool_],
-    workers: int = 1,
+    workers: Workers = 1,
     stage: Stage = lambda name, total: None,
     failed: Skipped | None = None,
     on_frame: Callable[[Frame, Prediction], None] | None = None,
@@ -116,7 +116,7 @@ def fit_members(
     fold = None if onto == NONE else ReferenceFold(names, onto)
     errors, forces, labels = MemberErrors(), list[Array](), list[Array]()
     natoms, kinds = list[int](), list[str]()
-    prepare(source, selected, workers=workers, total=int(chosen.sum()), stage=stage)
+    prepare(source, selected, workers=processes_of(workers), total=int(chosen.sum()), stage=stage)
     progress = stage("members", int(chosen.sum()))
     for frame, said in map_frames(_Members(source), selected(), workers=workers, progress=progress):
         if isinstance(said, Failure):

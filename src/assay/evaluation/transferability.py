@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from assay.execution.workers import Failure, Progress
-from assay.frames.frame import Frame, content_hash
+from assay.execution.run import Run
+from assay.execution.workers import Failure, Progress, Workers
+from assay.frames.frame import Frame, Frames, content_hash
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
 from assay.metrics import coverage, ence, rmse, spearman
 from assay.results.arrays import Array
 from assay.results.assessment import Assessment
 from assay.results.error_bars import ONE_SIGMA, Gaussian
+from assay.sources.frame_files import FrameObjects
 
 GroupBy = str | Callable[[Atoms], object]
 
@@ -92,6 +94,74 @@ def group_of(atoms: Atoms, group_by: GroupBy) -> str:
     return str(atoms.info.get(group_by, ""))
 
 
+def judge_transfer(
+    frames: Iterable[Frame],
+    fit: Callable[[Frames, Frames], Gauge],
+    *,
+    group_by: GroupBy = "config_type",
+    flag: str = "",
+    run: Run = Run(),
+) -> Transferability:
+    """Fit a gauge to each group of labelled frames, and to all of them; judge each on the test frames of all groups.
+
+    | argument | meaning |
+    |---|---|
+    | frames | held in memory |
+    | fit | makes a gauge of frames to fit and frames to calibrate on |
+    | group_by, flag | as in `assay.transferability` |
+
+    Raises `ValueError` for fewer than two groups, and where no group can be fitted.
+    """
+    groups: dict[str, list[Frame]] = {}
+    for frame in frames:
+        groups.setdefault(group_of(frame.atoms, group_by), []).append(frame)
+    if len(groups) < 2:
+        raise ValueError(f"one group, {next(iter(groups))!r}: transferability needs two or more; choose group_by")
+    groups = {name: _distinct(of_group) for name, of_group in sorted(groups.items())}
+    parts = _parts(groups)
+    fitted = {name: part for name, part in parts.items() if part.train}
+    if len(fitted) > 1:
+        train, calibration = (
+            _distinct([frame for part in fitted.values() for frame in getattr(part, which)])
+            for which in ("train", "calibration")
+        )
+        fitted[EVERYTHING] = _Parts(train, _distinct(calibration, train), [])
+    judged = [frame for part in parts.values() for frame in part.test]
+    column = np.repeat(np.arange(len(parts)), [len(part.test) for part in parts.values()])
+    failed = [(name, f"{len(groups[name])} frames; {LEAST} are needed") for name in parts.keys() - fitted.keys()]
+    rows: dict[str, list[dict[str, float]]] = {}
+    for name, part in fitted.items():
+        progress = run.stage(f"fitting {name}")
+        try:
+            gauge = fit(FrameObjects(tuple(part.train)), FrameObjects(tuple(part.calibration)))
+        except (ValueError, np.linalg.LinAlgError) as error:  # of settings too: then no group can be fitted
+            failed.append((name, str(error)))
+            continue
+        flag = flag or _flag(gauge)
+        rows[name] = _judged(gauge, judged, column, len(parts), flag, run.workers, progress)
+    if not rows:
+        raise ValueError(f"no group could be fitted; the first: {': '.join(failed[0])}")
+    tables = {name: np.array([[cell[name] for cell in row] for row in rows.values()]) for name in TABLES}
+    counts = {name: (len(part.train), len(part.calibration), len(part.test)) for name, part in (parts | fitted).items()}
+    return Transferability(tuple(rows), tuple(parts), tables, counts, flag, tuple(sorted(failed)))
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Frames of a group: to fit, to calibrate on, and to judge on."""
+
+    train: list[Frame]
+    calibration: list[Frame]
+    test: list[Frame]
+
+
+def _parts(groups: Mapping[str, Sequence[Frame]]) -> dict[str, _Parts]:
+    """Of each group; no test frame equals a frame of any fit or calibration."""
+    parts = {name: _divided(of_group) for name, of_group in groups.items()}
+    used = [frame for part in parts.values() for frame in (*part.train, *part.calibration)]
+    return {name: replace(part, test=_distinct(part.test, used)) for name, part in parts.items()}
+
+
 def _distinct(frames: Sequence[Frame], used: Sequence[Frame] = ()) -> list[Frame]:
     """Of equal frames the first, and none that equals one of `used`."""
     seen = {content_hash(frame.atoms) for frame in used}
@@ -103,16 +173,16 @@ def _distinct(frames: Sequence[Frame], used: Sequence[Frame] = ()) -> list[Frame
     return found
 
 
-def _divided(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame], list[Frame]]:
-    """Frames to fit, to calibrate on and to judge on, of a group; a group of too few is judged on as a whole."""
+def _divided(frames: Sequence[Frame]) -> _Parts:
+    """Five blocks in order: three to fit, one to calibrate on, one to judge on; a group of too few is judged on as a
+    whole."""
     n = len(frames)
     if n < LEAST:
-        return [], [], list(frames)
+        return _Parts([], [], list(frames))
     block = np.arange(n) * 5 // n
-    train, held_out, test = (
-        [frame for frame, b in zip(frames, block, strict=True) if b in chosen] for chosen in ((0, 2, 4), (3,), (1,))
+    return _Parts(
+        *([frame for frame, b in zip(frames, block, strict=True) if b in chosen] for chosen in ((0, 2, 4), (3,), (1,)))
     )
-    return train, held_out, test
 
 
 def _flag(gauge: Gauge) -> str:
@@ -126,7 +196,7 @@ def _judged(
     column: NDArray[np.int64],
     columns: int,
     flag: str,
-    workers: int,
+    workers: Workers,
     progress: Progress | None,
 ) -> list[dict[str, float]]:
     """The figures of one gauge on the frames of each group."""

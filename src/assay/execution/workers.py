@@ -26,6 +26,11 @@ IN_FLIGHT = 32
 """Chunks that an executor has at a time; it does not say how many workers it has."""
 
 
+def processes_of(workers: Workers) -> int:
+    """Of this machine, for work that an executor's workers can't share; 1 beside an executor."""
+    return 1 if isinstance(workers, Executor) else workers
+
+
 class PerFrame(Protocol[T_co]):
     """A picklable function of a frame."""
 

@@ -120,6 +120,9 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
         for quantity, envelope in assessment.batch.envelopes.items():
             for key, value in envelope.columns(quantity).items():
                 self.results[key] = value if quantity == "force" else value[0]
+        for key, value in self.results.items():  # a user may write into what an ASE calculator has found
+            if isinstance(value, np.ndarray):
+                self.results[key] = value.copy()
 
     def annotate(self, atoms: Atoms) -> Atoms:
         """A copy of `atoms` without calculator and with all results in `info` and `arrays`, and `info["max_gamma"]`."""

@@ -102,32 +102,6 @@ def _no_derivatives(kind: str) -> str:
     return f"needs derivatives of last-layer features, which the source {kind!r} does not give"
 
 
-@dataclass(frozen=True)
-class ScoreChoice:
-    """Which scores to fit, and to which atoms.
-
-    | field | meaning |
-    |---|---|
-    | scores | names or classes; all that the source supports by default, but for those on request |
-    | clusters | as in `assay.scores.d_optimality.partition.partition`, for `gamma_local` |
-    | without_outliers | leave out atoms whose force error is above `Q3 + 1.5 (Q3 - Q1)`, as pacemaker does |
-    | core | array of the frames that is true for the atoms to fit scores to: the core of a cut-out cluster |
-    """
-
-    scores: tuple[Asked, ...] | None = None
-    clusters: str | None = None
-    without_outliers: bool = False
-    core: str | None = None
-
-    def check(self, scores: Sequence[ScoreClass]) -> None:
-        """Raises `ValueError` for a choice that none of these scores could follow."""
-        if self.clusters and not has_clusters(scores):
-            raise ValueError(f"clusters {self.clusters!r} are of {CLUSTERED}, which is not asked for")
-        if (self.core or self.without_outliers) and not any(score.facts.features_alone for score in scores):
-            names = ", ".join(score.name for score in scores)
-            raise ValueError(f"no atoms to choose: none of {names} is fitted to features of atoms")
-
-
 CLUSTERED = ", ".join(score.name for score in SCORES if score.facts.clusters)
 """Names of scores that divide atoms into clusters."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -12,16 +11,11 @@ from assay.regions.neighbourhoods import frame_max
 from assay.results.arrays import Array, Level
 from assay.results.batch import Batch
 from assay.results.score import Key
-from assay.scores.d_optimality.local import majority
-from assay.scores.protocol import Clustered, FittedScore
+from assay.scores.protocol import FittedScore
 
 HELD_OUT_QUANTILE = 0.95
 EXACT = 1e-9
 """eV/atom: a fence of energy errors below this is of rounding errors, as an exact fit leaves them."""
-
-FEWEST = 20
-FEWEST_FRAMES = 5
-"""Atoms and frames of a cluster below which it has no threshold of its own."""
 
 
 def tukey_fence(errors: Array) -> float:
@@ -53,35 +47,6 @@ def thresholds(scores: Sequence[FittedScore], training: Batch, held_out: Batch |
             finite = held_out.scores[key][np.isfinite(held_out.scores[key])]
             found[key] = float(np.quantile(finite, HELD_OUT_QUANTILE)) if len(finite) else np.inf
     return found
-
-
-def cluster_fences(training: Batch, local: Clustered) -> Array:
-    """`tukey_fence` of the force errors of training atoms by their cluster, `(K,)`, eV/Å.
-
-    Clusters of fewer than `FEWEST` atoms in the sample take that of all atoms. Raises `ValueError` without labels.
-    """
-    if training.labels is None or training.forces is None:
-        raise ValueError("thresholds by cluster need labelled training frames and predicted forces")
-    errors = np.linalg.norm(training.force_error(training.labels), axis=1)
-    of_cluster = [errors[training.companions[local.companion] == k] for k in range(len(local.names))]
-    return np.array([tukey_fence(each if len(each) >= FEWEST else errors) for each in of_cluster])
-
-
-def cluster_levels(held_out: Batch, local: Clustered) -> Array:
-    """The 95 % quantile of the largest γ_local of held-out frames by the cluster of the frame, `(K,)`.
-
-    A frame's cluster is that of most of its atoms. Clusters of fewer than `FEWEST_FRAMES` take the quantile of all.
-    """
-    largest, atoms = held_out.scores[local.name, "frame"], held_out.companions[local.companion]
-    of_frame = np.array([majority(atoms[a:b]) for a, b in pairwise(held_out.offsets)])
-
-    def level(values: Array) -> float:
-        return float(np.quantile(values, HELD_OUT_QUANTILE, method="higher")) if len(values) else 1.0
-
-    known = np.isfinite(largest)  # frames with a species that no training atom has are infinitely far
-    largest, of_frame = largest[known], of_frame[known]
-    of_cluster = [largest[of_frame == k] for k in range(len(local.names))]
-    return np.array([level(each if len(each) >= FEWEST_FRAMES else largest) for each in of_cluster])
 
 
 def _fences(training: Batch) -> dict[tuple[str | None, Level], float]:

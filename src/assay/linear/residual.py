@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.execution.progress import Stage
-from assay.execution.workers import Failure, map_frames
+from assay.execution.workers import Failure, Workers, map_frames, processes_of
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, FrameError
 from assay.results.prediction import Prediction
@@ -30,7 +30,7 @@ def residual_of(
     survey: Survey,
     *,
     chosen: NDArray[np.bool_],
-    workers: int = 1,
+    workers: Workers = 1,
     stage: Stage | None = None,
 ) -> tuple[LinearSource, Survey | None]:
     """A correction with its design rows, and the survey of `E − E_potential`, `F − F_potential`, which it is fitted to.
@@ -46,7 +46,7 @@ def residual_of(
     """
     if not isinstance(rows, Corrects):
         return rows, None
-    rows.prepare(frames, workers=workers, total=len(survey), stage=stage)
+    rows.prepare(frames, workers=processes_of(workers), total=len(survey), stage=stage)
     fold, seen = rows.learns(), 0
     energy, force_square = np.zeros(len(survey)), np.zeros(len(survey))
     selected = (frame for frame, use in zip(frames(), chosen, strict=True) if use)

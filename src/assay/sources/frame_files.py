@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -38,7 +38,8 @@ class FrameFiles:
     | skip_bad | leave out frames that can't be used, and list them in `skipped`, instead of raising `FrameError` |
     | memory | bytes of frames that may be kept; 0 for frames that are needed once |
 
-    Raises `ValueError` for another number of members files than of frames files.
+    A verb that takes them fills in what is not given here, as for files that it takes by their paths. Raises
+    `ValueError` for another number of members files than of frames files.
     """
 
     paths: Paths
@@ -118,12 +119,14 @@ def frames_of(
     labels: Labelled = "needed",
     skip_bad: bool = False,
     memory: int = MEMORY,
+    name: str = "atoms",
 ) -> Frames:
     """What a user gives for frames, as frames that can be gone through again and again.
 
     Files are read when they are gone through; objects are copied and checked at once, a one-shot iterator among them.
-    The labels of an `ase.Atoms` are taken as from a file, and its origin is `atoms:INDEX`; a `Frame` has its own. What
-    is such frames already is returned as it is. Parameters as in `FrameFiles`; one members file serves all objects.
+    The labels of an `ase.Atoms` are taken as from a file, and its origin is `NAME:INDEX`; a `Frame` has its own. What
+    is such frames already is returned as it is, but that `FrameFiles` whose settings are the defaults get those that
+    are asked for here. Parameters as in `FrameFiles`; one members file serves all objects.
 
     Raises
     ------
@@ -134,7 +137,9 @@ def frames_of(
     ValueError
         another number of members files than of frames files
     """
-    if isinstance(given, FrameFiles | FrameObjects):
+    if isinstance(given, FrameFiles):
+        return _completed(given, members, keys, species, labels, skip_bad)
+    if isinstance(given, FrameObjects):
         return given
     objects = [given] if isinstance(given, str | Path | Atoms | Frame) else _stored(given)
     paths = [each for each in objects if isinstance(each, str | Path)]
@@ -143,7 +148,31 @@ def frames_of(
     structures = [each for each in objects if isinstance(each, Atoms | Frame)]
     if strange := next((each for each in objects if not isinstance(each, Atoms | Frame)), None):
         raise TypeError(f"frames are paths, or ase.Atoms and Frames; among those given is {strange!r}")
-    return _objects(structures, listed(members), keys or LabelKeys(), labels, skip_bad)
+    return _objects(structures, listed(members), keys or LabelKeys(), labels, skip_bad, name)
+
+
+def _completed(
+    given: FrameFiles,
+    members: Paths | None,
+    keys: LabelKeys | None,
+    species: Sequence[str] | None,
+    labels: Labelled,
+    skip_bad: bool,
+) -> FrameFiles:
+    """These files, with what they leave open."""
+    found = replace(
+        given,
+        members=given.members or members,
+        keys=keys if keys and given.keys == LabelKeys() else given.keys,
+        species=given.species or species,
+        labels=labels if given.labels == "needed" else given.labels,
+        skip_bad=given.skip_bad or skip_bad,
+    )
+    return given if _settings(found) == _settings(given) else found
+
+
+def _settings(files: FrameFiles) -> dict[str, object]:
+    return {each.name: getattr(files, each.name) for each in fields(files) if each.init}
 
 
 def _stored(given: object) -> list[object]:
@@ -158,12 +187,13 @@ def _objects(
     keys: LabelKeys,
     labels: Labelled,
     skip_bad: bool,
+    name: str,
 ) -> FrameObjects:
     if len(members) > 1:
         raise ValueError(f"{len(members)} members files for frames that are not from files; give one for all")
     skipped: Skipped = []
     left_out = skipped if skip_bad else None
-    named = [(each.origin if isinstance(each, Frame) else f"atoms:{i}", each) for i, each in enumerate(structures)]
+    named = [(each.origin if isinstance(each, Frame) else f"{name}:{i}", each) for i, each in enumerate(structures)]
     if not named:
         raise FrameError("no frames: what was given is empty")
     frames: Iterator[Frame] = checked_frames(named, keys=keys, labels=labels, skipped=left_out)

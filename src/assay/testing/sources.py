@@ -18,8 +18,15 @@ from scipy.spatial.transform import Rotation
 
 from assay.frames.frame import FrameError
 from assay.results.arrays import Array
-from assay.sources.capabilities import HasFeatures, HasMembers, IsRecorded, LinearSource, OnlyFeatures, Source
-from assay.sources.registry import AnySource
+from assay.sources.capabilities import (
+    AnySource,
+    HasFeatures,
+    HasMembers,
+    IsRecorded,
+    LinearSource,
+    OnlyFeatures,
+    Source,
+)
 from assay.testing.laws import another_order, check, require, require_same, table, through_a_file
 
 ROUNDING = 1e-7

@@ -38,9 +38,8 @@ def demo(*, report: str | Path | None = None, run: Run = Run("local:2"), command
     built = build(
         demo_data("train"),
         source=SOURCE,
-        heldout=demo_data("calibration"),
-        workers=run.processes,
-        stage=run.stage,
+        calibration=demo_data("calibration"),
+        run=run,
         command=command,
     )
     test = evaluate(built.gauge, demo_data("test"), run=run)

@@ -3,51 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
-import numpy as np
-from ase import Atoms
-
-from assay.evaluation.transferability import (
-    EVERYTHING,
-    LEAST,
-    TABLES,
-    GroupBy,
-    Transferability,
-    _distinct,
-    _divided,
-    _flag,
-    _judged,
-    group_of,
-)
-from assay.execution.progress import Stage
-from assay.frames.frame import Frame, LabelKeys
-from assay.frames.writing import frames_out
+from assay.ensembles.fit import MemberChoice
+from assay.evaluation.transferability import GroupBy, Transferability, judge_transfer
+from assay.execution.run import Run
+from assay.frames.frame import Frames, LabelKeys
+from assay.gauge.fit import fit_gauge
 from assay.gauge.gauge import Gauge
-from assay.sources.frame_files import Paths, labelled
+from assay.gauge.score_fit import ScoreFit
+from assay.linear.linear_fit import LinearFit
+from assay.scores.registry import Asked
+from assay.sources.capabilities import ByOrder
+from assay.sources.frame_files import FrameFiles, Given, frames_of
+from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import require_folders, write_json
-from assay.verbs.build import build
 
 
 def transferability(
-    frames: Paths,
+    frames: Given,
     *,
-    source: str | dict[str, Any],
+    source: GivenSource,
     group_by: GroupBy = "config_type",
-    members: Paths | None = None,
+    scores: Sequence[Asked] | None = None,
     error_bar: str | None = None,
-    scores: Sequence[str] | None = None,
+    linear_fit: LinearFit = LinearFit(),
+    members: MemberChoice = MemberChoice(),
+    score_fit: ScoreFit = ScoreFit(),
+    r_cut: float = 5.0,
     flag: str | None = None,
     keys: LabelKeys | None = None,
-    seed: int = 0,
-    workers: int = 1,
     report: str | Path | None = None,
     json_file: str | Path | None = None,
-    stage: Stage | None = None,
-    **fit: Any,
+    run: Run = Run(),
 ) -> Transferability:
     """Fit a gauge to each group of frames, and to all of them, and judge each on the test frames of every group.
 
@@ -57,14 +46,18 @@ def transferability(
 
     Parameters
     ----------
-    frames, members, keys
-        as of `assay.build`; they are held in memory
-    source, error_bar, scores, seed, workers, fit
+    frames, keys
+        as `train` of `assay.build`; they are held in memory
+    source, scores, error_bar, linear_fit, members, score_fit, r_cut
         as of `assay.build`: every gauge is built with them
     group_by
         a key of `atoms.info`, `"composition"` (formula in lowest terms), or a function of `ase.Atoms`
     flag
         the score whose threshold flags frames; by default `gamma`, else the first one with a threshold
+    report, json_file
+        files to write the tables to
+    run
+        how work is done; with `skip_bad`, frames that can't be used are left out
 
     Raises
     ------
@@ -76,40 +69,19 @@ def transferability(
     Reference: Grasselli et al. 2025, sections 2.6 and 3.3.
     """
     require_folders(report, json_file)
-    key = partial(group_of, group_by=group_by)
-    groups: dict[str, list[Frame]] = {}
-    for frame in labelled(frames, members, keys or LabelKeys(), None):
-        groups.setdefault(key(frame.atoms), []).append(frame)
-    if len(groups) < 2:
-        raise ValueError(f"one group, {next(iter(groups))!r}: transferability needs two or more; choose group_by")
-    groups = {name: _distinct(members_of) for name, members_of in sorted(groups.items())}
-    parts = {name: _divided(members_of) for name, members_of in groups.items()}
-    used = [frame for train, held_out, _ in parts.values() for frame in (*train, *held_out)]
-    parts = {name: (train, held_out, _distinct(test, used)) for name, (train, held_out, test) in parts.items()}
-    fitted = {name: part for name, part in parts.items() if part[0]}
-    if len(fitted) > 1:
-        train, held_out = (_distinct([frame for part in fitted.values() for frame in part[i]]) for i in (0, 1))
-        fitted[EVERYTHING] = (train, _distinct(held_out, train), [])
-    judged = [frame for _, _, test in parts.values() for frame in test]
-    column = np.repeat(np.arange(len(parts)), [len(test) for _, _, test in parts.values()])
-    failed = [(name, f"{len(groups[name])} frames; {LEAST} are needed") for name in parts.keys() - fitted.keys()]
-    rows: dict[str, list[dict[str, float]]] = {}
-    for name, (train, held_out, _) in fitted.items():
-        progress = stage(f"fitting {name}", None) if stage else None
-        try:
-            gauge = _built(
-                train, held_out, source=source, error_bar=error_bar, scores=scores, seed=seed, workers=workers, **fit
-            )
-        except (ValueError, np.linalg.LinAlgError) as error:  # of settings too: then no group can be fitted
-            failed.append((name, str(error)))
-            continue
-        flag = flag or _flag(gauge)
-        rows[name] = _judged(gauge, judged, column, len(parts), flag, workers, progress)
-    if not rows:
-        raise ValueError(f"no group could be fitted; the first: {': '.join(failed[0])}")
-    tables = {name: np.array([[cell[name] for cell in row] for row in rows.values()]) for name in TABLES}
-    counts = {name: (len(part[0]), len(part[1]), len(part[2])) for name, part in (parts | fitted).items()}
-    result = Transferability(tuple(rows), tuple(parts), tables, counts, flag or "", tuple(sorted(failed)))
+    given, settings = given_source(source, run.allow_import)
+    by_order, given = given.detached() if isinstance(given, ByOrder) else ("", given)
+    labelled = frames_of(frames, members=by_order or None, keys=keys, skip_bad=run.skip_bad, memory=0)
+    under = labelled.keys if isinstance(labelled, FrameFiles) else keys or LabelKeys()
+
+    def fit(train: Frames, calibration: Frames) -> Gauge:
+        return fit_gauge(
+            train, given, calibration=calibration, scores=scores, error_bar=error_bar, linear_fit=linear_fit,
+            members=members, score_fit=score_fit, r_cut=r_cut, keys=under, settings=settings,
+            run=replace(run, progress=None),
+        ).gauge  # fmt: skip
+
+    result = judge_transfer(labelled, fit, group_by=group_by, flag=flag or "", run=run)
     if json_file is not None:
         write_json(json_file, result.summary())
     if report is not None:
@@ -119,25 +91,3 @@ def transferability(
         with require_plotting():
             write_transfer_report(report, result)
     return result
-
-
-def _built(train: Sequence[Frame], held_out: Sequence[Frame], **settings: Any) -> Gauge:
-    with TemporaryDirectory() as folder:
-        files = []
-        for name, frames in (("train", train), ("held-out", held_out)):
-            files.append(Path(folder) / f"{name}.extxyz")
-            with frames_out(files[-1]) as write:
-                for frame in frames:
-                    write(_relabelled(frame))
-        return build(files[0], heldout=files[1], **settings).gauge
-
-
-def _relabelled(frame: Frame) -> Atoms:
-    """The structure with its labels under their default keys."""
-    atoms: Atoms = frame.atoms.copy()
-    keys = LabelKeys()
-    atoms.info[keys.energy] = frame.energy
-    atoms.arrays[keys.forces] = frame.forces
-    if frame.stress is not None:
-        atoms.info[keys.stress] = frame.stress
-    return atoms

@@ -1,0 +1,80 @@
+"""What a distillation leaves in its folder, and finds there when it is called again with more labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+from assay.frames.writing import frames_out
+from assay.storage.files import write_json
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder, which is made where it is not there.
+
+    | file | holds |
+    |---|---|
+    | `teachers.json` | weights of the teachers, as the first call found them |
+    | `dft-jobs.extxyz` | frames that wait for a DFT calculation; none where no frame does |
+    | `mixed-U_c.extxyz`, `heldout-U_c.extxyz` | what the student at a cut-off is fitted to and calibrated on |
+    | `student-U_c.gauge`, `student-U_c.json`, … | the student, what was found of it, and the files that LAMMPS runs |
+    | `summary.json` | everything |
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def of(self, kind: str, cutoff: float, suffix: str = "") -> Path:
+        """The file of a kind at a cut-off."""
+        return self.path / f"{kind}-{cutoff:.6g}{suffix}"
+
+    def write_frames(self, path: Path, frames: Sequence[Atoms]) -> None:
+        """All of them or none."""
+        with frames_out(path) as append:
+            for atoms in frames:
+                append(atoms)
+
+    def write_jobs(self, waiting: Sequence[Atoms]) -> int:
+        """Write the frames that need a DFT calculation in place of those of an earlier call, and return how many."""
+        path = self.path / "dft-jobs.extxyz"
+        path.unlink(missing_ok=True)
+        if waiting:
+            self.write_frames(path, waiting)
+        return len(waiting)
+
+    def weights(self, models: Sequence[str]) -> dict[str, Any] | None:
+        """What an earlier call found of the same teachers, if there was one."""
+        return self._told("teachers.json", "models", list(models))
+
+    def keep_weights(self, found: dict[str, Any]) -> None:
+        """For later calls."""
+        write_json(self.path / "teachers.json", found)
+
+    def student(self, cutoff: float, key: str) -> dict[str, Any] | None:
+        """What an earlier call found of a student that was fitted to the same, if all its files are there."""
+        found = self._told(self.of("student", cutoff, ".json").name, "key", key)
+        return found if found and all((self.path / name).is_file() for name in found["files"]) else None
+
+    def keep_student(self, cutoff: float, found: dict[str, Any]) -> None:
+        """For later calls."""
+        write_json(self.of("student", cutoff, ".json"), found)
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """All that is known so far."""
+        write_json(self.path / "summary.json", summary)
+
+    def _told(self, name: str, key: str, value: object) -> dict[str, Any] | None:
+        """A JSON file, if it is there and says `value` under `key`."""
+        path = self.path / name
+        if not path.is_file():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found if found[key] == value else None

@@ -1,0 +1,40 @@
+"""What becomes the error bar: what is asked for, or what suits the source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from assay.calibration.bar_name import AskedBar, BarName
+from assay.gauge.gauge import require_multiples
+from assay.gauge.score_choice import CLUSTERED, has_clusters
+from assay.results.batch import NO_PREDICTIONS
+from assay.scores.registry import Asked, resolved
+from assay.sources.capabilities import HasMembers, LinearSource, OnlyFeatures, keeps_forces, running
+
+
+def chosen_bar(
+    source: LinearSource | HasMembers | OnlyFeatures, asked: AskedBar | None, scores: Sequence[Asked] | None
+) -> BarName | None:
+    """The error bar that is asked for, or that of `default_bar`; `None` for features without predictions.
+
+    Raises `ValueError` for one that there can't be with this source, or with these scores.
+    """
+    if isinstance(source, OnlyFeatures):
+        if asked:
+            raise ValueError(f"no error bar {asked!r}: {NO_PREDICTIONS}")
+        return None
+    named = BarName.of(asked or default_bar(source))
+    every = resolved([*(scores or ()), named.score])
+    require_multiples(named, next(score for score in every if score.name == named.score))
+    if named.grouping == "cluster" and scores and not has_clusters(every):
+        raise ValueError(f"error bar {str(named)!r}: its clusters are those of {CLUSTERED}, which is not asked for")
+    return named
+
+
+def default_bar(source: LinearSource | HasMembers) -> str:
+    """Of a source that predicts. Unlike members are no draws of one distribution, which `committee_force` assumes."""
+    if keeps_forces(source):
+        return "committee_energy:scale"
+    if isinstance(source, LinearSource):
+        return "committee_force:scale"
+    return "leverage:scale" if running(source) == 1 else "heterogeneous_force:scale"  # one potential has no spread
