@@ -1,4 +1,4 @@
-"""What every calibrator refuses, and laws that all of them keep."""
+"""What every calibrator refuses and leaves out; laws that all of them keep are in `tests/test_laws.py`."""
 
 from __future__ import annotations
 
@@ -88,36 +88,3 @@ def test_values_without_usable_spread_are_left_out(name: str):
     error = np.append(ERROR.ravel(), [9.0] * len(left_out))
     spread = np.append(SPREAD.ravel(), left_out)  # and no group
     assert width(fit_calibrator(name, given(error, spread))) == width(fit_calibrator(name, given(ERROR, SPREAD)))
-
-
-@every
-def test_signs_and_order_do_not_count(name: str):
-    p = np.random.default_rng(0).permutation(ERROR.size)
-    again = fit_calibrator(name, given(-ERROR.ravel()[p], SPREAD.ravel()[p], p))
-    assert width(again) == pytest.approx(width(fit_calibrator(name, given(ERROR, SPREAD))), rel=1e-13)
-
-
-@every
-def test_twice_the_errors_twice_the_bars(name: str):
-    assert width(fit_calibrator(name, given(2 * ERROR, SPREAD))) == [
-        2 * one for one in width(fit_calibrator(name, given(ERROR, SPREAD)))
-    ]
-
-
-@every
-def test_the_scale_of_the_score_does_not_count(name: str):
-    """A score has no unit of error: 1000 times larger scores give the same error bars."""
-    bars = [
-        fit_calibrator(name, given(ERROR, factor * SPREAD)).bar(np.zeros((120, 3)), factor * SPREAD, "").half_width(0.5)
-        for factor in (1.0, 1000.0)
-    ]
-    np.testing.assert_allclose(bars[1], bars[0], rtol=1e-12)
-
-
-@every
-def test_state_round_trip(name: str):
-    fitted = fit_calibrator(name, given(ERROR, SPREAD))
-    again = CALIBRATORS[name].from_state(fitted.state())
-    for group in ("a", "b", "", "never seen"):
-        assert width(again, group) == width(fitted, group)
-    assert again.groups == fitted.groups
