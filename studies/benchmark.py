@@ -34,6 +34,7 @@ from benchmark_page import BAR, CONSTANT, RANKING, write_pages
 from result import write_result
 
 import assay
+from assay import FrameFiles
 from assay.scores.protocol import ScoreClass
 from assay.scores.registry import SCORES
 
@@ -70,19 +71,14 @@ def compared(
         written = dataset.write(Path(folder), data)
         tests = [name for name in written if name not in ("train", "calibration")]
         options: dict[str, Any] = {"resamples": resamples} | dataset.description.get("compare", {})
-        if "members" in written["train"]:
-            options |= {
-                "train_members": written["train"]["members"],
-                "calibration_members": written["calibration"]["members"],
-                "tests_members": {name: written[name]["members"] for name in tests},
-            }
-        else:
+        files = {name: FrameFiles(each["frames"], each.get("members")) for name, each in written.items()}
+        if "members" not in written["train"]:
             options["scores"] = [*OF_LINEAR, *extra]
         found = assay.compare(
-            written["train"]["frames"],
-            {name: written[name]["frames"] for name in tests},
+            files["train"],
+            {name: files[name] for name in tests},
             source=dict(settings),
-            calibration=written["calibration"]["frames"],
+            calibration=files["calibration"],
             **options,
         )
     told: dict[str, Any] = json.loads(json.dumps(found.summary()).replace(f"{folder}/", ""))

@@ -6,10 +6,13 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import assay
 from assay import __all__ as public_names
 from assay.scores.registry import SCORES
 
@@ -19,6 +22,9 @@ RUNNABLE = [page for page in PAGES if re.search(r"^```(python|sh)$", page.read_t
 NEEDS = {"universal": (pytest.mark.chgnet, pytest.mark.sevennet)}
 """Further markers of a page's blocks."""
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+CODE = [path for folder in ("src", "studies", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py")]
+ENTRY_POINTS = {f"assay.{group}" for group in ("scores", "sources", "calibrators", "properties")}
+"""Groups of entry points, which need not be modules."""
 
 
 def run(arguments: list[str], folder: Path) -> str:
@@ -110,3 +116,53 @@ def test_the_table_of_scores_has_every_score() -> None:
 def test_the_reference_has_every_public_name() -> None:
     reference = (ROOT / "docs" / "api.md").read_text()
     assert [name for name in public_names if not re.search(rf"assay\.{name}$", reference, re.M)] == []
+
+
+MEMBERS = re.compile(r"^\.\. autoclass:: (assay[\w.]+)\n   :members:((?: .*\n(?:    .*\n)*)?)", re.M)
+IMPORTED = re.compile(r"^ *from (assay[\w.]*) import (?:\(([^)]*)\)|([^(#\n]*))", re.M)
+
+
+def names_in(text: str) -> Iterator[str]:
+    """`assay.…` wherever it stands, each name of `from assay.… import …`, and the members that the reference lists."""
+    yield from re.findall(r"(?<![\w./-])assay(?:\.[A-Za-z_]\w*)+", text)
+    for module, *imported in IMPORTED.findall(text):
+        yield from (f"{module}.{each.split()[0]}" for each in "".join(imported).split(",") if each.strip())
+    for owner, members in MEMBERS.findall(text):
+        yield from (f"{owner}.{name}" for name in re.findall(r"\w+", members))
+
+
+def exists(name: str) -> bool:
+    """Whether there is something of this name: a module, what is in one, a field of a class; or it needs a package that
+    is not here."""
+    parts = name.split(".")
+    found, deepest = assay, 1
+    for end in range(2, len(parts) + 1):
+        try:
+            found, deepest = import_module(".".join(parts[:end])), end
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("assay"):
+                return True
+            break
+    for part in parts[deepest:]:
+        if part in getattr(found, "__annotations__", {}):
+            return True
+        if not hasattr(found, part):
+            return False
+        found = getattr(found, part)
+    return True
+
+
+def test_names_that_pages_and_code_refer_to_exist() -> None:
+    assert list(names_in("`assay.a.B`, /assay.x, assay.c(d)\nfrom assay.e import f, g as h")) == [
+        "assay.a.B", "assay.c", "assay.e", "assay.e.f", "assay.e.g"
+    ]  # fmt: skip
+    assert exists("assay.gauge.gauge.Gauge.load")
+    assert not exists("assay.gauge.gauge.Gauge.lode")
+    assert not exists("assay.gauges.gauge")
+    stale = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (*PAGES, *CODE)
+        for name in dict.fromkeys(names_in(path.read_text(encoding="utf-8")))
+        if name not in ENTRY_POINTS and not exists(name)
+    ]
+    assert stale == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import FrozenInstanceError, replace
 from importlib.resources import files
 from pathlib import Path
@@ -17,12 +17,12 @@ import pytest
 from numpy.typing import NDArray
 
 import assay
-from assay import FrameError
+from assay import FrameError, FrameFiles, Run
 from assay.comparison.figures import BarFigures
 from assay.comparison.reading import from_summary
 from assay.comparison.result import CALIBRATION, TRAINING, ComparisonResult
 from assay.comparison.sets import FrameSets
-from assay.frames.frame import Frame, LabelKeys
+from assay.frames.frame import Frame
 from assay.frames.reading import read_frames
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
@@ -30,8 +30,8 @@ from assay.results.score import ScoreFacts
 from assay.scores.features.of_prediction import features_of
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import DEFAULTS, FitOptions
+from assay.sources.frame_files import labelled
 from assay.verbs.compare import by_name
-from assay.verbs.given_frames import LabelledFiles
 
 SNAP = "snap:twojmax=2,rcut=4.5"
 SCORES = ("committee_force", "committee_energy", "gamma", "leverage", "frame_outlier_factor")
@@ -42,6 +42,7 @@ LENNARD_JONES = {
         for i, s in enumerate((2.0, 2.1, 2.2, 2.3))
     ],
 }
+LOCAL = Run(allow_import=("ase.calculators.lj",))
 SILICON = Path(str(files("assay"))) / "demo_data" / "silicon-pbe"
 
 
@@ -94,7 +95,7 @@ class Broken(Distance):
 
 
 def read_sets(paths: Mapping[str, Path], skip_bad: bool = False) -> FrameSets:
-    return FrameSets({name: LabelledFiles(path, None, LabelKeys(), skip_bad) for name, path in paths.items()})
+    return FrameSets({name: FrameFiles(path, skip_bad=skip_bad) for name, path in paths.items()})
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +248,7 @@ def test_structures_in_memory_are_as_good_as_files(silicon: Mapping[str, Path]) 
     """Of every kind at once: a list of Atoms, an iterator that ends, a tuple of Frames."""
     arguments = {
         "source": LENNARD_JONES, "resamples": 20, "calibrators": ("scale",), "scores": ("committee_force",),
-        "allow_import": ("ase.calculators.lj",),
+        "run": LOCAL,
     }  # fmt: skip
     read = {name: ase.io.read(path, ":") for name, path in silicon.items()}
     ours = assay.compare(
@@ -266,24 +267,62 @@ def test_structures_in_memory_are_as_good_as_files(silicon: Mapping[str, Path]) 
     assert alone.ranking["test"] == theirs.ranking["test"]
 
 
+def test_files_are_parsed_once(silicon: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[Path] = []
+
+    def counted(paths: Path, *arguments: Any) -> Iterator[Frame]:
+        parsed.append(paths)
+        return labelled(paths, *arguments)
+
+    monkeypatch.setattr("assay.sources.frame_files.labelled", counted)
+    assay.compare(
+        silicon["train"], {"test": silicon["test"]}, calibration=silicon["calibration"], source=LENNARD_JONES,
+        resamples=20, calibrators=("scale",), run=LOCAL,
+    )  # fmt: skip
+    assert parsed == [[silicon[name]] for name in ("train", "calibration", "test")]
+
+
+def test_members_files_belong_to_frames_files(silicon: Mapping[str, Path], tmp_path: Path) -> None:
+    """Numbers are those of the committee itself; in two processes too."""
+    files = {}
+    for name in ("train", "calibration", "test"):
+        assay.members(LENNARD_JONES, silicon[name], tmp_path / f"{name}.npz", run=LOCAL)
+        files[name] = FrameFiles(silicon[name], tmp_path / f"{name}.npz")
+    options: dict[str, Any] = {"resamples": 20, "calibrators": ("scale",), "scores": ["committee_force"]}
+    ours = assay.compare(
+        files["train"], {"test": files["test"]}, calibration=files["calibration"], source="recorded",
+        run=Run("local:2"), **options,
+    )  # fmt: skip
+    theirs = assay.compare(
+        silicon["train"], silicon["test"], calibration=silicon["calibration"], source=LENNARD_JONES, run=LOCAL,
+        **options,
+    )  # fmt: skip
+    spearman, score = (
+        [each.ranking["test"].force_frame["committee_force"].spearman.value for each in (ours, theirs)],
+        [each.bar("test", "force", "committee_force", "scale").interval_score.value for each in (ours, theirs)],
+    )
+    assert spearman[0] == pytest.approx(spearman[1])
+    assert score[0] == pytest.approx(score[1])
+    assert [each.files for each in ours.splits] == [each.files for each in theirs.splits]
+
+
 def test_bad_structures_in_memory_are_named_or_left_out(silicon: Mapping[str, Path]) -> None:
     frames = {name: ase.io.read(path, ":") for name, path in silicon.items()}
     del frames["test"][3].info["REF_energy"]
     arguments = {
         "calibration": frames["calibration"], "source": LENNARD_JONES, "resamples": 20, "calibrators": ("scale",),
-        "allow_import": ("ase.calculators.lj",),
+        "run": LOCAL,
     }  # fmt: skip
     with pytest.raises(FrameError, match="test, frame 3: no label 'REF_energy'"):
         assay.compare(frames["train"], {"test": frames["test"]}, **arguments)
-    found = assay.compare(frames["train"], {"test": frames["test"]}, **arguments, skip_bad=True).splits[2]
+    forgiving = arguments | {"run": replace(LOCAL, skip_bad=True)}
+    found = assay.compare(frames["train"], {"test": frames["test"]}, **forgiving).splits[2]
     assert (found.name, found.frames, [origin for origin, _ in found.failed]) == (
         "test", len(frames["test"]) - 1, ["test:3"]
     )  # fmt: skip
     with pytest.raises(FrameError, match="without energy or forces"):
         assay.compare([Frame(frames["train"][0], "mine:0")], {"test": frames["test"]}, **arguments)
-    with pytest.raises(ValueError, match="members files belong to frames in files"):
-        assay.compare(frames["train"], {"test": frames["test"]}, **arguments, train_members="members.npz")
-    with pytest.raises(TypeError, match=r"training:0: int, needed ase\.Atoms"):
+    with pytest.raises(TypeError, match=r"frames are paths, or ase\.Atoms and Frames; among those given is 1"):
         assay.compare([1], {"test": frames["test"]}, **arguments)
 
 
@@ -291,7 +330,7 @@ def test_a_committee_without_features(silicon: Mapping[str, Path], tmp_path: Pat
     result = assay.compare(
         silicon["train"], [silicon["test"], silicon["ood"]], calibration=silicon["calibration"], source=LENNARD_JONES,
         resamples=20, calibrators=("scale",), json_file=tmp_path / "result.json",
-        allow_import=("ase.calculators.lj",),
+        run=LOCAL,
     )  # fmt: skip
     assert set(result.ranking) == {"calibration", "test", "ood"}
     names = {"committee_force", "heterogeneous", "heterogeneous_force", "heterogeneous_energy"}
@@ -334,7 +373,7 @@ def test_sets_that_share_frames_are_refused(
 def test_overlap_is_refused_unless_forced(silicon: Mapping[str, Path]) -> None:
     arguments = {
         "calibration": silicon["calibration"], "source": LENNARD_JONES, "resamples": 20, "calibrators": ("scale",),
-        "allow_import": ("ase.calculators.lj",),
+        "run": LOCAL,
     }  # fmt: skip
     with pytest.raises(FrameError, match="are also training frames"):
         assay.compare(silicon["train"], silicon["train"], **arguments)
@@ -348,7 +387,7 @@ def test_what_is_odd_about_the_sets_is_remarked(silicon: Mapping[str, Path], tmp
     result = assay.compare(
         silicon["train"], {"odd": tmp_path / "odd.extxyz", "again": silicon["test"]},
         calibration=silicon["calibration"], source=LENNARD_JONES, resamples=20, calibrators=("scale",),
-        allow_import=("ase.calculators.lj",),
+        run=LOCAL,
     )  # fmt: skip
     told = "\n".join(result.remarks)
     assert f"{len(frames) - 1} of {len(frames)} frames of again are also odd frames" in told or (
@@ -393,6 +432,9 @@ def test_a_set_that_is_skipped_whole_says_why(silicon: Mapping[str, Path], tmp_p
 
 def test_names_of_test_sets() -> None:
     assert list(by_name(["a/far.extxyz.gz", "b/far.extxyz", "training.xyz"])) == ["far", "far-2", "training-2"]
+    assert list(by_name(".hidden")) == [".hidden"]
+    files = FrameFiles(["a/far.extxyz.gz", "b/far.extxyz"])
+    assert by_name(files) == {"test": files}
     with pytest.raises(ValueError, match="can't have the name calibration"):
         by_name({"calibration": "x.xyz"})
 
@@ -408,13 +450,12 @@ def test_names_of_test_sets() -> None:
         ({"r_cut": 0.0}, "radius of a neighbourhood"),
         ({"source": "soap:cutoff=4"}, "no errors to judge by"),
         ({"tests": []}, "nothing to judge on"),
-        ({"tests_members": {"other": "x.npz"}}, "members of other"),
     ],
 )
 def test_what_cannot_be_asked(silicon: Mapping[str, Path], changed: dict[str, Any], message: str) -> None:
     arguments: dict[str, Any] = {
         "tests": {"test": silicon["test"]}, "calibration": silicon["calibration"], "source": LENNARD_JONES,
-        "resamples": 20, "allow_import": ("ase.calculators.lj",), **changed,
+        "resamples": 20, "run": LOCAL, **changed,
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         assay.compare(silicon["train"], **arguments)

@@ -62,6 +62,9 @@ def test_mistakes_are_one_message(files: Files, tmp_path: Path) -> None:
     assert unknown.returncode == 1
     assert "luck" in unknown.stderr
     members = assay(*words, "-e", files.test, "--test-members", files.test, "--test-members", files.test, cwd=tmp_path)
+    twice = assay(*words, "-e", files.test, "-j", 2, "--executor", "local:2", cwd=tmp_path)
+    assert twice.returncode == 2
+    assert "-j N is --executor local:N" in twice.stderr
     assert members.returncode == 2
     assert "Traceback" not in "".join(each.stderr for each in (missing, overlap, unknown, members))
 

@@ -121,10 +121,10 @@ def test_objects_are_compared(files: Files) -> None:
     options: dict[str, Any] = {"calibration": files.held_out, "resamples": 20}
     ours = assay.compare(files.train, files.test, source=Ensemble(), **options)
     theirs = assay.compare(files.train, files.test, source=COMMITTEE, **options)
-    assert ours["methods"].keys() == theirs["methods"].keys()
-    assert ours["splits"] == theirs["splits"]
+    assert ours.methods.keys() == theirs.methods.keys()
+    assert ours.splits == theirs.splits
     of_rows = assay.compare(files.train, files.test, source=Rows(), scores=["gamma", "leverage"], **options)
-    assert {"gamma", "leverage"} <= of_rows["methods"].keys()
+    assert {"gamma", "leverage"} <= of_rows.methods.keys()
 
 
 def test_an_object_without_anything_to_gauge_is_refused(files: Files) -> None:

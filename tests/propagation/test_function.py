@@ -18,7 +18,7 @@ from assay.propagation.property import Quantity
 
 MODULE = """
 from ase.build import bulk
-from assay.propagation.quantities import Quantity
+from assay.propagation.property import Quantity
 
 def lattice_energies(calculator):
     energies = [calculator.get_potential_energy(bulk("Cu", a=a)) for a in (3.5, 3.6)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -10,17 +11,13 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from assay import ComparisonResult, FrameFiles, LabelKeys, Run
 from assay.cli import options
 from assay.cli.build import parse_weights
 from assay.cli.progress import Stages
-from assay.cli.tables import emit_json, listed, note, number, percent, show
-from assay.comparison.compare import CALIBRATED_BY, POSTERIORS
-from assay.comparison.overview import Cell, Overview
-from assay.comparison.reasons import two
-from assay.comparison.result import CALIBRATION, TRAINING, ComparisonResult
-from assay.frames.frame import LabelKeys
-from assay.storage.files import require_folders
-from assay.verbs.compare import compare as run
+from assay.cli.tables import listed, note, number, on_disk, percent, printed_json, show
+from assay.verbs.compare import CALIBRATED_BY, POSTERIORS, Cell, Overview, set_name, two
+from assay.verbs.compare import compare as verb
 
 ALL = "all"
 SCORES_HELP = "Scores to compare, in one list (assay build has --score, once for each)."
@@ -61,24 +58,27 @@ SCORES_HELP = "Scores to compare, in one list (assay build has --score, once for
     "--resamples", type=click.IntRange(2), default=200, show_default=True, metavar="B", help="For 95 % intervals."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("-j", "--workers", type=click.IntRange(1), default=1, show_default=True, metavar="N")
 @click.option("--allow-overlap", is_flag=True, help="Judge on frames that are also trained or calibrated on.")
-@options.skip_bad
 @options.report
 @options.json_option
-@options.allow_import
+@options.run()
 @options.label_keys
 @click.pass_obj
 def compare(
     command: str,
     /,
+    train: tuple[Path, ...],
+    calibration: tuple[Path, ...],
     tests: tuple[str, ...],
+    train_members: tuple[Path, ...],
+    calibration_members: tuple[Path, ...],
     test_members: tuple[Path, ...],
     scores: str,
     posteriors: str,
     calibrators: str,
     weights: str,
     json_file: Path | None,
+    run: Run,
     energy_key: str,
     forces_key: str,
     stress_key: str,
@@ -89,28 +89,33 @@ def compare(
     Scores are held against real errors on the calibration frames and on each set of test frames, beside a constant
     error bar and a ranking at random; the recommendation says which to use, and why.
     """
-    require_folders(None if str(json_file) == "-" else json_file)
     names, files = zip(*test_sets(tests), strict=True)
     if test_members and len(test_members) != len(files):
         raise click.UsageError(f"{len(test_members)} members files for {len(files)} test files; give one for each")
-    given = {name: value or None for name, value in arguments.items() if isinstance(value, tuple)}
-    given["allow_import"] = arguments["allow_import"]
+    members = _by_name(names, test_members) if test_members else {}
+    keys = LabelKeys(energy_key, forces_key, stress_key)
+
+    def frames(files: Sequence[Path], members: Sequence[Path]) -> FrameFiles:
+        return FrameFiles(files, members or None, keys, skip_bad=run.skip_bad)
+
     with Stages() as stage:
-        result = run(
-            **{**arguments, **given},
-            tests=_by_name(names, files),
-            tests_members=_by_name(names, test_members) if test_members else None,
+        result = verb(
+            **arguments,
+            train=frames(train, train_members),
+            calibration=frames(calibration, calibration_members) if calibration else None,
+            tests={name: frames(of, members.get(name, ())) for name, of in _by_name(names, files).items()},
             scores=None if scores == ALL else _names(scores),
             posteriors=_names(posteriors),
             calibrators=_names(calibrators),
             weights=parse_weights(weights),
-            keys=LabelKeys(energy_key, forces_key, stress_key),
-            stage=stage,
+            keys=keys,
+            json_file=on_disk(json_file),
+            run=replace(run, progress=stage),
             command=command,
         )
     for split in result.splits:
         listed(f"left out of {split.name}", split.failed)
-    if not emit_json(json_file, result.summary()):
+    if not printed_json(json_file, result.summary()):
         show_comparison(result)
     if arguments["report"] is not None:
         note(f"written to {arguments['report']}")
@@ -128,9 +133,7 @@ def test_sets(given: Sequence[str]) -> list[tuple[str, Path]]:
             raise click.BadParameter(f"{text!r} has no name before '='.", param_hint="'-e' / '--test'")
         if not file.is_file():
             raise click.BadParameter(f"File {str(file)!r} does not exist.", param_hint="'-e' / '--test'")
-        taken = {TRAINING, CALIBRATION, *(each for each, _ in found)}
-        stem = file.name.partition(".")[0] or file.name
-        found.append((name or next(each for each in _numbered(stem) if each not in taken), file))
+        found.append((name or set_name(file, [each for each, _ in found]), file))
     return found
 
 
@@ -138,14 +141,6 @@ def _named(text: str) -> tuple[str, Path]:
     """The name, "" without, and the file; a file whose name has a `=` is taken for what it is."""
     name, equals, file = text.partition("=")
     return ("", Path(text)) if not equals or Path(text).is_file() else (name, Path(file))
-
-
-def _numbered(stem: str) -> Iterator[str]:
-    yield stem
-    count = 1
-    while True:
-        count += 1
-        yield f"{stem}-{count}"
 
 
 def _by_name(names: Iterable[str], files: Iterable[Path]) -> dict[str, list[Path]]:
@@ -162,7 +157,7 @@ def _names(text: str) -> tuple[str, ...]:
 def show_comparison(result: ComparisonResult) -> None:
     """A row a method: ranking, skill and cost; then the recommendation with its reasons."""
     overview = Overview.of(result)
-    home, tests = [CALIBRATION], overview.tests
+    home, tests = overview.home, overview.tests
     rows = [
         [
             name,

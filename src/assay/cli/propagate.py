@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,17 @@ import click
 from assay import Run
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import listed, note, on_disk, percent, printed_json, show
-from assay.propagation.result import Propagated, Propagation, PropertyResult
-from assay.propagation.tables import decimals, fixed, written
-from assay.verbs.propagate import ESTIMATORS, METHODS, OBSERVABLES, PROPERTIES, UnknownReference
+from assay.cli.tables import listed, note, on_disk, printed_json, show
+from assay.verbs.propagate import (
+    ESTIMATORS,
+    METHODS,
+    OBSERVABLES,
+    PROPERTIES,
+    Propagation,
+    UnknownReference,
+    row_of_each,
+    rows_of_orders,
+)
 from assay.verbs.propagate import propagate as verb
 
 EPILOG = f"Names of properties: {', '.join(PROPERTIES)}. With --method reweight: {', '.join(OBSERVABLES)}."
@@ -86,38 +92,7 @@ def show_propagation(result: Propagation) -> None:
     header = ["", "unit", "value", "± std", "low", "high"]
     for name, one in result.properties.items():
         whole = f"{result.members - len(one.failed)} of {result.members} members" + (" gave all" if one.in_part else "")
-        show(f"{name}: {whole}, {result.method}", [*header, *(["members"] if one.in_part else [])], list(_rows(one)))
-    rows = [
-        [
-            name,
-            ranking.of,
-            str(len(ranking.names)),
-            fixed(ranking.mean, 2),
-            fixed(ranking.std, 2),
-            percent(float(ranking.same_order.min())),
-        ]
-        for name, one in result.properties.items()
-        for ranking in one.rankings
-    ]
-    if rows:
+        show(f"{name}: {whole}, {result.method}", [*header, *(["members"] if one.in_part else [])], row_of_each(one))
+    if found := rows_of_orders(result):
         head = ["property", "order of", "", "Spearman", "± std", "least sure pair keeps it"]
-        show("Members that keep the order of the best fit", head, rows)
-
-
-def _rows(one: PropertyResult) -> Iterator[list[str]]:
-    def count(each: Propagated) -> list[str]:
-        return [str(each.count)] if one.in_part else []
-
-    for name, each in one.scalars.items():
-        yield [name, each.unit, *written(each), *count(each)]
-    for name, each in one.curves.items():
-        digits = decimals(each)
-        yield [
-            f"{name}, curve of {each.value.size}",
-            each.unit,
-            f"{fixed(float(each.value.min()), digits)} to {fixed(float(each.value.max()), digits)}",
-            f"up to {fixed(float(each.std.max()), digits)}",
-            fixed(float(each.low.min()), digits),
-            fixed(float(each.high.max()), digits),
-            *count(each),
-        ]
+        show("Members that keep the order of the best fit", head, found)

@@ -26,7 +26,7 @@ from assay.comparison.result import (
 from assay.comparison.sets import FrameSets
 from assay.comparison.split import Split
 from assay.ensembles.fit import MemberChoice
-from assay.execution.progress import Stage
+from assay.execution.run import Run
 from assay.execution.workers import map_frames
 from assay.frames.frame import FrameError, LabelKeys, Skipped
 from assay.gauge.batch import collect
@@ -39,8 +39,7 @@ from assay.results.batch import Batch
 from assay.results.wording import many
 from assay.scores.protocol import FittedScore
 from assay.scores.registry import Asked
-from assay.sources.capabilities import HasMembers, LinearSource, prepare
-from assay.sources.registry import AnySource, with_members_of_frames
+from assay.sources.capabilities import AnySource, HasMembers, LinearSource, prepare, with_members_of_frames
 from assay.storage.provenance import versions
 
 POSTERIORS = ("pops", "bayesian", "bootstrap")
@@ -80,11 +79,9 @@ def compare(
     seed: int = 0,
     keys: LabelKeys | None = None,
     allow_overlap: bool = False,
-    skip_bad: bool = False,
-    workers: int = 1,
-    stage: Stage | None = None,
+    run: Run = Run(),
 ) -> ComparisonResult:
-    """Which uncertainty to use, of frames that can be read again and again; arguments as in `assay.compare`.
+    """Which uncertainty to use, of frames that can be gone through again and again; arguments as in `assay.compare`.
 
     `settings` tell of the source in the result. Raises `FrameError` and `ValueError` as
     `assay.compare` does.
@@ -98,11 +95,10 @@ def compare(
         raise ValueError(NO_ERRORS)
     if not sets.tests:
         raise ValueError("nothing to judge on: give at least one set of test frames")
-    stage = stage or (lambda name, total: None)
-    stage("reading labels", None)
+    run.stage("reading labels")
     if not allow_overlap:
         sets.require_apart()
-    if not skip_bad:
+    if not run.skip_bad:
         sets.require_species()
     if len(sets.hashes[CALIBRATION]) < 2:
         raise FrameError("one calibration frame: bars are fitted to one half of the frames and judged on the other")
@@ -110,23 +106,23 @@ def compare(
     left_out: dict[str, Skipped] = {name: [*sets.left_out(name)] for name in (TRAINING, *sets.judged)}
     fitted = _fitted(
         sets, source, settings, choice, posteriors, weights=weights or Weights(), seed=seed, keys=keys or LabelKeys(),
-        workers=workers, stage=stage, failed=left_out[TRAINING] if skip_bad else None,
+        run=run, failed=left_out[TRAINING] if run.skip_bad else None,
     )  # fmt: skip
-    stage("timing", None)
+    run.stage("timing")
     methods, source_seconds = timed(fitted.methods, fitted.source, sets.frames(CALIBRATION))
     judges = tuple(each.score for each in methods if each.score is not None)
     gauge = Gauge(fitted.source, judges, r_cut, "", sets.survey.species)
     batches = {}
     for name in sets.judged:
-        batches[name], failed = _evaluated(gauge, sets, name, workers, stage)
-        if failed and not skip_bad:
+        batches[name], failed = _evaluated(gauge, sets, name, run)
+        if failed and not run.skip_bad:
             origin, reason = failed[0]
             raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
         left_out[name] += failed
     splits = {name: _split(batch, resamples, seed, judges) for name, batch in batches.items()}
     methods = [_without_nan(method, batches) for method in methods]
 
-    progress = stage("comparing", len(splits))
+    progress = run.stage("comparing", len(splits))
     figures = {}
     for done, (name, split) in enumerate(splits.items(), 1):
         figures[name] = judge(split, splits[CALIBRATION], methods, choice.calibrators)
@@ -140,7 +136,10 @@ def compare(
         resamples=resamples,
         r_cut=r_cut,
         remarks=(*(sentence for *_, sentence in sets.shared()), *sets.outliers(), *_few(sets)),
-        splits=(_training(sets, left_out[TRAINING]), *(_set(name, of, left_out[name]) for name, of in splits.items())),
+        splits=(
+            _training(sets, left_out[TRAINING]),
+            *(_set(name, of, left_out[name], sets.files(name)) for name, of in splits.items()),
+        ),
         source_cost=_source_cost(fitted, source_seconds),
         methods={each.name: _description(each) for each in (*methods, RANDOM, CONSTANT)},
         ranking={name: each.ranking for name, each in figures.items()},
@@ -161,8 +160,7 @@ def _fitted(
     weights: Weights,
     seed: int,
     keys: LabelKeys,
-    workers: int,
-    stage: Stage,
+    run: Run,
     failed: Skipped | None,
 ) -> Fitted:
     """The potential and its methods; adds the names of recorded members to `settings`."""
@@ -170,22 +168,22 @@ def _fitted(
         return fit_linear_methods(
             sets.training(), sets.survey, source.for_species(sets.survey.species),
             scores=choice.scores, clusters=choice.clusters, posteriors=posteriors,
-            chosen=sets.fitted, weights=weights, seed=seed, workers=workers, stage=stage, failed=failed,
+            chosen=sets.fitted, weights=weights, seed=seed, run=run, failed=failed,
         )  # fmt: skip
     named = with_members_of_frames(source, settings, sets.training, keys)
     return fit_committee_methods(
         named, sets.training, MemberChoice(), scores=choice.scores,
-        clusters=choice.clusters, chosen=sets.fitted, workers=workers, stage=stage, failed=failed,
+        clusters=choice.clusters, chosen=sets.fitted, run=run, failed=failed,
     )  # fmt: skip
 
 
-def _evaluated(gauge: Gauge, sets: FrameSets, name: str, workers: int, stage: Stage) -> tuple[Batch, Skipped]:
+def _evaluated(gauge: Gauge, sets: FrameSets, name: str, run: Run) -> tuple[Batch, Skipped]:
     """What potential and scores say of a set, and the frames that can't be evaluated."""
     frames, total = partial(sets.frames, name), len(sets.hashes[name])
-    prepare(gauge.source, frames, workers=workers, total=total, stage=stage)
-    progress = stage(f"evaluating {name}", total)
+    prepare(gauge.source, frames, workers=run.processes, total=total, stage=run.progress)
+    progress = run.stage(f"evaluating {name}", total)
     scorer = replace(gauge.scorer, bars=tuple(score.name for score in gauge.scores))
-    scored, failed = Gauge.split(map_frames(scorer, frames(), workers=workers, progress=progress))
+    scored, failed = Gauge.split(map_frames(scorer, frames(), workers=run.workers, progress=progress))
     return collect(scored), [*failed]
 
 
@@ -213,10 +211,10 @@ def _few(sets: FrameSets) -> Iterator[str]:
 
 def _training(sets: FrameSets, failed: Skipped) -> SetDescription:
     frames, atoms = int(sets.fitted.sum()), int(sets.survey.natoms[sets.fitted].sum())
-    return SetDescription(TRAINING, TRAINING, frames, atoms, failed=tuple(failed))
+    return SetDescription(TRAINING, TRAINING, frames, atoms, failed=tuple(failed), files=sets.files(TRAINING))
 
 
-def _set(name: str, split: Split, failed: Skipped) -> SetDescription:
+def _set(name: str, split: Split, failed: Skipped, files: Mapping[str, str]) -> SetDescription:
     batch, force_error = split.batch, split.force_error
     return SetDescription(
         name=name,
@@ -230,6 +228,7 @@ def _set(name: str, split: Split, failed: Skipped) -> SetDescription:
         ),
         symmetry_zero_components=int(batch.still.sum()),
         failed=tuple(failed),
+        files=files,
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from assay.comparison.methods import Method, fitted_methods, of_posteriors
 from assay.ensembles.fit import MemberChoice, fit_members
-from assay.execution.progress import Stage
+from assay.execution.run import Run
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, Skipped
 from assay.gauge.members_seen import FeaturesSeen, with_derivatives
@@ -48,8 +48,7 @@ def fit_linear_methods(
     chosen: NDArray[np.bool_],
     weights: Weights,
     seed: int,
-    workers: int,
-    stage: Stage,
+    run: Run,
     failed: Skipped | None,
 ) -> Fitted:
     """A linear potential with the members of several posteriors, and scores of its features.
@@ -65,11 +64,11 @@ def fit_linear_methods(
 
     started = time.perf_counter()
     potential = fit_linear(
-        frames, survey, rows, chosen=chosen, weights=weights, posterior=several, seed=seed, workers=workers,
-        progress=stage("design rows and fit", int(chosen.sum())), on_design=collect, failed=failed,
+        frames, survey, rows, chosen=chosen, weights=weights, posterior=several, seed=seed, workers=run.workers,
+        progress=run.stage("design rows and fit", int(chosen.sum())), on_design=collect, failed=failed,
     )  # fmt: skip
     seconds = time.perf_counter() - started - sum(several.seconds.values())
-    of_members, others = _fitted(wanted, training, FitOptions(clusters), stage)
+    of_members, others = _fitted(wanted, training, FitOptions(clusters), run)
     committees = of_posteriors(of_members, several.slices, several.seconds, len(potential.theta))
     potential = replace(potential, posterior=", ".join(each.name for each in posteriors))
     return Fitted(potential, [*committees, *others], seconds, several.seconds)
@@ -83,8 +82,7 @@ def fit_committee_methods(
     scores: Sequence[Asked] | None,
     clusters: str | None,
     chosen: NDArray[np.bool_],
-    workers: int,
-    stage: Stage,
+    run: Run,
     failed: Skipped | None,
 ) -> Fitted:
     """The scores of members that a source brings along, with the energy references and weights that `build` gives them,
@@ -99,7 +97,7 @@ def fit_committee_methods(
     seen = FeaturesSeen(lambda frame, features: training.append(features, frame.atoms.numbers, frame.config_type))
     started = time.perf_counter()
     fitted = fit_members(
-        source, frames, members, chosen=chosen, workers=workers, stage=stage, failed=failed,
+        source, frames, members, chosen=chosen, workers=run.workers, stage=run.stage, failed=failed,
         on_frame=seen if from_features else None,
     )  # fmt: skip
     seconds = time.perf_counter() - started
@@ -107,18 +105,18 @@ def fit_committee_methods(
         training.energy_errors = seen.energy_errors(fitted, source.member_names)
     if any("derivatives" in score.facts.reads for score in wanted):
         fitted = with_derivatives(fitted)
-    of_members, others = _fitted(wanted, training, FitOptions(clusters, fitted.weights), stage)
+    of_members, others = _fitted(wanted, training, FitOptions(clusters, fitted.weights), run)
     methods = of_posteriors(of_members, {"": slice(0, fitted.count)}, {})
     return Fitted(fitted.source, [*methods, *others], seconds)
 
 
 def _fitted(
-    wanted: Sequence[ScoreClass], training: TrainingFeatures, options: FitOptions, stage: Stage
+    wanted: Sequence[ScoreClass], training: TrainingFeatures, options: FitOptions, run: Run
 ) -> tuple[list[Method], list[Method]]:
     """Scores of members, and the others."""
     of_members = [score for score in wanted if "members" in score.facts.reads]
     others = [score for score in wanted if score not in of_members]
-    progress = stage("fitting scores", len(others)) if others else None
+    progress = run.stage("fitting scores", len(others)) if others else None
     return (
         fitted_methods(of_members, training, options),
         fitted_methods(others, training, options, (lambda done: progress(done, 0)) if progress else None),

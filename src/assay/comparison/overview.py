@@ -50,6 +50,11 @@ class Overview:
         return cls(result, recommended or next(found, ""))
 
     @property
+    def home(self) -> tuple[str, ...]:
+        """The name of the calibration frames, which are like the training frames."""
+        return (CALIBRATION,)
+
+    @property
     def tests(self) -> tuple[str, ...]:
         """The names of the test sets."""
         return self.result.tests

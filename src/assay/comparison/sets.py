@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from assay.comparison.result import CALIBRATION, TRAINING
 from assay.frames.dataset import Survey
-from assay.frames.frame import Frame, FrameError, content_hash
+from assay.frames.frame import Frame, FrameError, Frames, content_hash
 from assay.results.wording import many
 
 KEPT_OUT = 0.2
@@ -30,16 +30,15 @@ class FrameSets:
 
     | field | meaning |
     |---|---|
-    | collections | labelled frames by name of the set, which can be iterated again and again; what a collection left \
-out when it was last iterated, it lists in `skipped`, if it has any |
+    | given | labelled frames by the name of the set |
     """
 
-    collections: Mapping[str, Iterable[Frame]]
+    given: Mapping[str, Frames]
 
     @property
     def tests(self) -> tuple[str, ...]:
         """Names of the test sets."""
-        return tuple(name for name in self.collections if name not in (TRAINING, CALIBRATION))
+        return tuple(name for name in self.given if name not in (TRAINING, CALIBRATION))
 
     @property
     def judged(self) -> tuple[str, ...]:
@@ -54,7 +53,7 @@ out when it was last iterated, it lists in `skipped`, if it has any |
     @cached_property
     def fitted(self) -> NDArray[np.bool_]:
         """Which of the training frames are fitted, `(F,)`."""
-        if CALIBRATION in self.collections:
+        if CALIBRATION in self.given:
             return np.ones(len(self.survey), dtype=bool)
         if len(self.survey) < 2:
             raise FrameError(f"{len(self.survey)} training frame is too few to keep one out; give others with -c")
@@ -69,6 +68,10 @@ out when it was last iterated, it lists in `skipped`, if it has any |
         """The frames of a set that could not be read."""
         return self._training[1] if name == TRAINING else self._judged[name][1]
 
+    def files(self, name: str) -> dict[str, str]:
+        """SHA-256 of each file of a set; none for frames that are kept out of the training frames."""
+        return self.given[name].files if name in self.given else {}
+
     @cached_property
     def hashes(self) -> dict[str, set[str]]:
         """Contents of the frames of each set."""
@@ -76,12 +79,12 @@ out when it was last iterated, it lists in `skipped`, if it has any |
 
     def training(self) -> Iterator[Frame]:
         """All training frames, kept out or not."""
-        yield from self.collections[TRAINING]
+        yield from self.given[TRAINING]
 
     def frames(self, name: str) -> Iterator[Frame]:
         """Calibration or test frames."""
-        if name in self.collections:
-            yield from self.collections[name]
+        if name in self.given:
+            yield from self.given[name]
             return
         for frame, fitted in zip(self.training(), self.fitted, strict=True):
             if not fitted and content_hash(frame.atoms) not in self._fitted_hashes:
@@ -142,4 +145,4 @@ out when it was last iterated, it lists in `skipped`, if it has any |
         return found
 
     def _skipped(self, name: str) -> LeftOut:
-        return tuple(getattr(self.collections.get(name), "skipped", ()))
+        return tuple(self.given[name].skipped) if name in self.given else ()

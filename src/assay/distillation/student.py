@@ -27,9 +27,8 @@ from assay.linear.linear_fit import LinearFit
 from assay.linear.weights import Weights
 from assay.results.arrays import Array
 from assay.scores.protocol import OfActiveSets
-from assay.sources.capabilities import Exports, HasCoefficients, LinearSource
+from assay.sources.capabilities import AnySource, Exports, HasCoefficients, LinearSource
 from assay.sources.frame_files import FrameFiles
-from assay.sources.registry import AnySource
 from assay.storage.provenance import versions
 
 HELD_OUT = 0.1

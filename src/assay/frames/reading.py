@@ -159,6 +159,8 @@ def _frame(structure: Atoms | Frame, origin: str, keys: LabelKeys, labels: Label
     check_structure(atoms, origin)
     frame = structure if isinstance(structure, Frame) else _with_labels(atoms, origin, keys)
     if labels == "needed":
+        if isinstance(structure, Frame) and (frame.energy is None or frame.forces is None):
+            raise FrameError(f"{_place(origin)}: a Frame without energy or forces; both are needed")
         for key, value, option in ((keys.energy, frame.energy, "energy"), (keys.forces, frame.forces, "forces")):
             if value is None:
                 found = sorted({*atoms.info, *atoms.arrays, *_results(atoms)})

@@ -31,8 +31,14 @@ from assay.gauge.training_pass import (
 from assay.linear.linear_fit import LinearFit
 from assay.results.batch import Batch
 from assay.scores.registry import Asked
-from assay.sources.capabilities import HasMembers, LinearSource, OnlyFeatures, prepare
-from assay.sources.registry import AnySource, with_members_of_frames
+from assay.sources.capabilities import (
+    AnySource,
+    HasMembers,
+    LinearSource,
+    OnlyFeatures,
+    prepare,
+    with_members_of_frames,
+)
 
 
 @dataclass(frozen=True)

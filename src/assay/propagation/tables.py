@@ -1,4 +1,4 @@
-"""Tables of a paper: CSV with every number, LaTeX (booktabs) with the numbers that are no curves."""
+"""Tables: rows for people; for a paper CSV with every number, LaTeX (booktabs) with the numbers that are no curves."""
 
 from __future__ import annotations
 
@@ -81,6 +81,43 @@ def write_latex(path: str | Path, result: Propagation, references: References = 
     note = f"% {_latex(result.source)}; {result.members} members, {result.method}. Needs \\usepackage{{booktabs}}."
     data = "\n\n".join([note, *tables, ""]).encode("ascii", "replace")
     write_atomically(path, lambda file: file.write(data))
+
+
+def row_of_each(one: PropertyResult) -> list[list[str]]:
+    """For people, the numbers of a property and then its curves: name, unit, value, std, low, high, and how many
+    members gave it where some did not."""
+    rows = [[name, each.unit, *written(each)] for name, each in one.scalars.items()]
+    for name, each in one.curves.items():
+        digits = decimals(each)
+        rows.append(
+            [
+                f"{name}, curve of {each.value.size}",
+                each.unit,
+                f"{fixed(float(each.value.min()), digits)} to {fixed(float(each.value.max()), digits)}",
+                f"up to {fixed(float(each.std.max()), digits)}",
+                fixed(float(each.low.min()), digits),
+                fixed(float(each.high.max()), digits),
+            ]
+        )
+    counts = [str(each.count) for each in (*one.scalars.values(), *one.curves.values())]
+    return [[*row, count] for row, count in zip(rows, counts, strict=True)] if one.in_part else rows
+
+
+def rows_of_orders(result: Propagation) -> list[list[str]]:
+    """For people, how surely like numbers keep their order: property, what is ordered, how many, Spearman's ρ, its std,
+    and the share of members that keep the least sure pair."""
+    return [
+        [
+            name,
+            ranking.of,
+            str(len(ranking.names)),
+            fixed(ranking.mean, 2),
+            fixed(ranking.std, 2),
+            f"{100 * ranking.same_order.min():.1f} %",
+        ]
+        for name, one in result.properties.items()
+        for ranking in one.rankings
+    ]
 
 
 def _tabular(one: PropertyResult, references: Mapping[str, Array]) -> str:

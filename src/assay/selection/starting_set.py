@@ -21,9 +21,8 @@ from assay.scores.protocol import FittedScore, OfActiveSets
 from assay.scores.registry import SCORES, fit_scores
 from assay.selection.by_volume import Inverses, extended
 from assay.selection.candidates import Candidates, Extends
-from assay.sources.capabilities import LinearSource, OnlyFeatures, Source
+from assay.sources.capabilities import AnySource, LinearSource, OnlyFeatures, Source
 from assay.sources.features.atom_features import atom_features
-from assay.sources.registry import AnySource
 
 DEFAULT_SCORES = ("gamma", "committee_force")
 

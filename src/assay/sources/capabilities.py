@@ -26,8 +26,8 @@ found out by looking at its attributes, so that none of these may raise before t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator
@@ -264,6 +264,10 @@ class HasCoefficients(Runs, Protocol):
         """What the members were drawn from."""
 
 
+AnySource: TypeAlias = Source | LinearSource
+"""What predicts, or has the design rows of what will."""
+
+
 def prepare(
     source: Source,
     frames: Callable[[], Iterable[Frame]],
@@ -275,6 +279,20 @@ def prepare(
     """As `Prepares.prepare`; nothing for a source that has no use for it."""
     if isinstance(source, Prepares):
         source.prepare(frames, workers=workers, total=total, stage=stage)
+
+
+def with_members_of_frames(
+    source: HasMembers, settings: dict[str, Any], frames: Callable[[], Iterator[Frame]], keys: LabelKeys
+) -> HasMembers:
+    """The source, ready for frames like the first one, where that says which members there are.
+
+    Their names are then added to the `settings` that tell of the source. `keys` are those of the labels.
+    """
+    if not isinstance(source, NamedByFrames):
+        return source
+    named = source.for_frame(next(frames()).atoms, keys)
+    settings["models"] = list(named.member_names)
+    return named
 
 
 def running(source: Source) -> int:

@@ -64,7 +64,7 @@ class FrameFiles:
         kept: list[Frame] | None = []
         room = self.memory
         left_out = skipped if self.skip_bad else None
-        for frame in labelled(self.paths, self.members, self.keys, left_out, self.labels, self.species):
+        for frame in _labelled(self.paths, self.members, self.keys, left_out, self.labels, self.species):
             room -= _size(frame)
             if kept is not None and room >= 0:
                 kept.append(_copied(frame))
@@ -119,11 +119,12 @@ def frames_of(
     labels: Labelled = "needed",
     skip_bad: bool = False,
     memory: int = MEMORY,
+    name: str = "atoms",
 ) -> Frames:
     """What a user gives for frames, as frames that can be gone through again and again.
 
     Files are read when they are gone through; objects are copied and checked at once, a one-shot iterator among them.
-    The labels of an `ase.Atoms` are taken as from a file, and its origin is `atoms:INDEX`; a `Frame` has its own. What
+    The labels of an `ase.Atoms` are taken as from a file, and its origin is `NAME:INDEX`; a `Frame` has its own. What
     is such frames already is returned as it is, but that `FrameFiles` whose settings are the defaults get those that
     are asked for here. Parameters as in `FrameFiles`; one members file serves all objects.
 
@@ -147,7 +148,7 @@ def frames_of(
     structures = [each for each in objects if isinstance(each, Atoms | Frame)]
     if strange := next((each for each in objects if not isinstance(each, Atoms | Frame)), None):
         raise TypeError(f"frames are paths, or ase.Atoms and Frames; among those given is {strange!r}")
-    return _objects(structures, listed(members), keys or LabelKeys(), labels, skip_bad)
+    return _objects(structures, listed(members), keys or LabelKeys(), labels, skip_bad, name)
 
 
 def _completed(
@@ -186,12 +187,13 @@ def _objects(
     keys: LabelKeys,
     labels: Labelled,
     skip_bad: bool,
+    name: str,
 ) -> FrameObjects:
     if len(members) > 1:
         raise ValueError(f"{len(members)} members files for frames that are not from files; give one for all")
     skipped: Skipped = []
     left_out = skipped if skip_bad else None
-    named = [(each.origin if isinstance(each, Frame) else f"atoms:{i}", each) for i, each in enumerate(structures)]
+    named = [(each.origin if isinstance(each, Frame) else f"{name}:{i}", each) for i, each in enumerate(structures)]
     if not named:
         raise FrameError("no frames: what was given is empty")
     frames: Iterator[Frame] = checked_frames(named, keys=keys, labels=labels, skipped=left_out)
@@ -212,7 +214,7 @@ def _size(frame: Frame) -> int:
     return OBJECT + labels + sum(int(array.nbytes) for array in frame.atoms.arrays.values())
 
 
-def labelled(
+def _labelled(
     paths: Paths,
     members: Paths | None,
     keys: LabelKeys,

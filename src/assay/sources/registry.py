@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from ase import Atoms
 
-from assay.frames.frame import Frame, LabelKeys
 from assay.sources.ace.rows import Ace
-from assay.sources.capabilities import HasMembers, LinearSource, NamedByFrames, Source
+from assay.sources.capabilities import AnySource, LinearSource, Source
 from assay.sources.committees.committee import AseCommittee
 from assay.sources.corrector import Corrector
 from assay.sources.features.callable import PythonCallable
@@ -19,9 +18,6 @@ from assay.sources.features.file import Features
 from assay.sources.features.soap import Soap
 from assay.sources.recorded.recorded import Recorded
 from assay.sources.snap.rows import Snap
-
-AnySource = Source | LinearSource
-"""What predicts, or has the design rows of what will."""
 
 
 class SourceKind(Protocol):
@@ -157,17 +153,3 @@ def given_source(given: GivenSource, allow_import: Sequence[str] = ()) -> tuple[
         )
     function = PythonCallable.of(given)
     return function, {"source": function.kind, "function": function.function}
-
-
-def with_members_of_frames(
-    source: HasMembers, settings: dict[str, Any], frames: Callable[[], Iterator[Frame]], keys: LabelKeys
-) -> HasMembers:
-    """The source, ready for frames like the first one, where that says which members there are.
-
-    Their names are then added to the `settings` that tell of the source. `keys` are those of the labels.
-    """
-    if not isinstance(source, NamedByFrames):
-        return source
-    named = source.for_frame(next(frames()).atoms, keys)
-    settings["models"] = list(named.member_names)
-    return named

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
+
+from ase import Atoms
 
 from assay.comparison.compare import CALIBRATED_BY, POSTERIORS, MethodChoice
 from assay.comparison.compare import compare as compare_frames
+from assay.comparison.overview import Cell, Overview
+from assay.comparison.reasons import two
 from assay.comparison.result import CALIBRATION, TRAINING, ComparisonResult
 from assay.comparison.sets import FrameSets
-from assay.execution.progress import Stage
-from assay.frames.frame import LabelKeys, file_hash
+from assay.execution.run import Run
+from assay.frames.frame import Frame, LabelKeys
 from assay.linear.weights import Weights
 from assay.report.kit.plotting import require_plotting
 from assay.scores.registry import Asked
-from assay.sources.frame_files import Paths, listed
+from assay.sources.frame_files import FrameFiles, FrameObjects, Given, frames_of
 from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import require_folders, write_json
-from assay.verbs.given_frames import Given, Stored, are_paths, given_frames, stored
+
+__all__ = ["CALIBRATED_BY", "POSTERIORS", "Cell", "Overview", "by_name", "compare", "set_name", "two"]
 
 
 def compare(
@@ -29,9 +34,6 @@ def compare(
     *,
     source: GivenSource,
     calibration: Given | None = None,
-    train_members: Paths | None = None,
-    calibration_members: Paths | None = None,
-    tests_members: Mapping[str, Paths] | Paths | None = None,
     scores: Sequence[Asked] | None = None,
     posteriors: Sequence[str] = POSTERIORS,
     calibrators: Sequence[str] = CALIBRATED_BY,
@@ -41,14 +43,11 @@ def compare(
     ensemble_size: int | None = None,
     resamples: int = 200,
     seed: int = 0,
-    workers: int = 1,
     allow_overlap: bool = False,
-    skip_bad: bool = False,
     keys: LabelKeys | None = None,
     report: str | Path | None = None,
     json_file: str | Path | None = None,
-    allow_import: tuple[str, ...] = (),
-    stage: Stage | None = None,
+    run: Run = Run(),
     command: str | None = None,
 ) -> ComparisonResult:
     """Which uncertainty to use for a potential and its data: rankings, detection, error bars and cost of every method.
@@ -59,15 +58,14 @@ def compare(
     Parameters
     ----------
     train, calibration
-        labelled frames: files, or `ase.Atoms` or `Frame` objects, which are kept in memory. Without `calibration`, a
-        fifth of the training frames is kept out of the fit, in contiguous blocks of file order within each config_type
+        labelled frames: `ase.Atoms`, several of them, or files; `assay.FrameFiles` are files with members files of the
+        `recorded` source, or with label keys of their own. Without `calibration`, a fifth of the training frames is
+        kept out of the fit, in contiguous blocks of file order within each config_type
     tests
         sets of labelled frames to judge on, by the name of the set; or files that give their names, a set each; or
-        structures of one set, `test`
+        frames of one set, `test`
     source
         as in `assay.build`: a linear potential (all methods), or a committee or recorded members (the spread of those)
-    train_members, calibration_members, tests_members
-        members files of the `recorded` source, one for each frames file; those of tests in the form of `tests`
     scores
         names of scores, or classes with the contract of `assay.scores.protocol.ScoreClass`; by default all that the
         source supports
@@ -80,6 +78,8 @@ def compare(
         of the frames, for intervals
     allow_overlap
         judge on frames that are also trained or calibrated on: errors there are too small
+    run
+        how work is done; without `skip_bad` a frame that can't be used raises
 
     Returns what `docs/compare.md` describes; its `summary()` is the JSON. Raises `FrameError` for frames that can't be
     used and sets that share frames, `ValueError` for unknown names or settings and a source without predictions.
@@ -88,23 +88,17 @@ def compare(
     if report is not None:
         with require_plotting():
             import_module("assay.report.comparison.page")
-    asked, settings = given_source(source, allow_import)
+    asked, settings = given_source(source, run.allow_import)
     keys = keys or LabelKeys()
-    test_sets = by_name(tests)
-    given: dict[str, Stored] = {TRAINING: stored(train), **test_sets}
-    if calibration is not None:
-        given[CALIBRATION] = stored(calibration)
-    members = {TRAINING: train_members, CALIBRATION: calibration_members, **_members(tests_members, test_sets)}
+    given = {TRAINING: train, **by_name(tests)} | ({} if calibration is None else {CALIBRATION: calibration})
     result = compare_frames(
-        FrameSets({name: given_frames(of, members.get(name), keys, skip_bad, name) for name, of in given.items()}),
+        FrameSets({name: frames_of(of, keys=keys, skip_bad=run.skip_bad, name=name) for name, of in given.items()}),
         asked,
         settings,
         MethodChoice(scores, posteriors, ensemble_size, calibrators, clusters),
-        weights=weights, r_cut=r_cut, resamples=resamples, seed=seed, keys=keys, allow_overlap=allow_overlap,
-        skip_bad=skip_bad, workers=workers, stage=stage,
+        weights=weights, r_cut=r_cut, resamples=resamples, seed=seed, keys=keys, allow_overlap=allow_overlap, run=run,
     )  # fmt: skip
-    splits = tuple(replace(split, files=_hashes(given.get(split.name, ()))) for split in result.splits)
-    result = replace(result, splits=splits, command=command or result.command)
+    result = replace(result, command=command or result.command)
     if json_file is not None:
         write_json(json_file, result.summary())
     if report is not None:
@@ -114,35 +108,27 @@ def compare(
     return result
 
 
-def by_name(given: Mapping[str, Given] | Given) -> dict[str, Stored]:
-    """Test sets by name: files name themselves, those of equal names are counted, and structures are `test`."""
+def by_name(given: Mapping[str, Given] | Given) -> dict[str, Given]:
+    """Test sets by name: files name themselves, those of equal names are counted, and other frames are `test`."""
     if isinstance(given, Mapping):
         if reserved := {TRAINING, CALIBRATION} & given.keys():
             raise ValueError(f"a test set can't have the name {', '.join(sorted(reserved))}")
-        return {name: stored(each) for name, each in given.items()}
-    files = stored(given)
-    if not are_paths(files):
-        return {"test": files}
-    found: dict[str, Stored] = {}
-    for path in listed(files):
-        stem = name = Path(path).name.partition(".")[0]
-        numbers = count(2)
-        while name in found or name in (TRAINING, CALIBRATION):
-            name = f"{stem}-{next(numbers)}"
-        found[name] = path
+        return dict(given)
+    if isinstance(given, Atoms | Frame | FrameFiles | FrameObjects):
+        return {"test": given}
+    each = [given] if isinstance(given, str | Path) else list(given)
+    paths = [path for path in each if isinstance(path, str | Path)]
+    if len(paths) < len(each):
+        return {"test": each}
+    found: dict[str, Given] = {}
+    for path in paths:
+        found[set_name(path, found)] = path
     return found
 
 
-def _hashes(given: Stored) -> dict[str, str]:
-    return {str(path): file_hash(path) for path in listed(given)} if are_paths(given) else {}
-
-
-def _members(given: Mapping[str, Paths] | Paths | None, tests: Mapping[str, object]) -> dict[str, Paths]:
-    """Members files of test sets by name, or in their order."""
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        given = dict(zip(tests, listed(given), strict=True))
-    if unknown := given.keys() - tests.keys():
-        raise ValueError(f"members of {', '.join(sorted(unknown))}, but the test sets are {', '.join(tests)}")
-    return dict(given)
+def set_name(path: str | Path, taken: Collection[str]) -> str:
+    """The name that a file gives its test set: its stem, with a number where other sets have that name."""
+    name = Path(path).name
+    stem = name.partition(".")[0] or name
+    numbered = chain([stem], (f"{stem}-{number}" for number in count(2)))
+    return next(each for each in numbered if each not in taken and each not in (TRAINING, CALIBRATION))

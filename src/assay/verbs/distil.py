@@ -16,9 +16,9 @@ from assay.distillation.teachers import TeacherLabel
 from assay.execution.run import Run
 from assay.frames.frame import FrameError, LabelKeys
 from assay.linear.linear_fit import LinearFit
-from assay.sources.capabilities import HasMembers
+from assay.sources.capabilities import HasMembers, with_members_of_frames
 from assay.sources.frame_files import Given, frames_of
-from assay.sources.registry import GivenSource, given_source, with_members_of_frames
+from assay.sources.registry import GivenSource, given_source
 from assay.storage.provenance import versions
 
 

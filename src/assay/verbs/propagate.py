@@ -17,14 +17,15 @@ from assay.propagation.propagate import Asked, Trajectory, propagate_gauge
 from assay.propagation.properties.registry import NAMES as PROPERTIES
 from assay.propagation.references import References, as_references, matching, read_references
 from assay.propagation.result import Propagation
-from assay.propagation.tables import write_csv, write_latex
+from assay.propagation.tables import row_of_each, rows_of_orders, write_csv, write_latex
 from assay.report.kit.plotting import require_plotting
 from assay.report.provenance import provenance
 from assay.sources.frame_files import Given, frames_of
 from assay.storage.files import require_folders, write_json
 from assay.verbs.loading import loaded
 
-__all__ = ["ESTIMATORS", "METHODS", "OBSERVABLES", "PROPERTIES", "UnknownReference", "propagate"]
+__all__ = ["ESTIMATORS", "METHODS", "OBSERVABLES", "PROPERTIES", "Propagation", "UnknownReference", "propagate",
+           "row_of_each", "rows_of_orders"]  # fmt: skip
 
 METHODS: tuple[str, ...] = get_args(Method)
 ESTIMATORS: tuple[str, ...] = get_args(Estimator)

@@ -13,7 +13,7 @@ from assay.comparison.figures import BARRED, RankingFigure, Target
 from assay.comparison.overview import Cell, Overview
 from assay.comparison.reasons import number
 from assay.comparison.recommended import Alternative, Recommendation, RecommendedRanking
-from assay.comparison.result import CALIBRATION, ComparisonResult, SourceCost
+from assay.comparison.result import ComparisonResult, SourceCost
 from assay.report.comparison import figures as figures
 from assay.report.comparison import tables as tables
 from assay.report.comparison.figures import NAMED, Point
@@ -124,7 +124,7 @@ def _forests(overview: Overview) -> list[Panel]:
 
 def _panels(overview: Overview) -> list[Panel]:
     """Home against away, and cost against quality; what has no two numbers is left out."""
-    home, tests = [CALIBRATION], overview.tests
+    home, tests = overview.home, overview.tests
     away = tests[0] if len(tests) == 1 else "worst test set"
     bar = f"Force bars by {overview.calibrator}"
     found = []

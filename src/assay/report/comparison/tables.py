@@ -9,7 +9,7 @@ from assay.comparison.figures import BARRED, Estimate, RankingFigure, Target
 from assay.comparison.overview import Cell as Found
 from assay.comparison.overview import Overview, bars_of, mark_of
 from assay.comparison.reasons import UNITS, two
-from assay.comparison.result import CALIBRATION, ComparisonResult, SetErrors
+from assay.comparison.result import ComparisonResult, SetErrors
 from assay.report.kit.parts import NONE, Cell, Column, Table, counts, number, numbers, shares, texts
 from assay.results.per_quantity import Quantity
 
@@ -58,7 +58,7 @@ def splits(result: ComparisonResult) -> Table:
 def at_a_glance(overview: Overview) -> Table:
     """A row a method: rankings, detection, error bars, cost."""
     names, of = overview.methods(), overview.result.methods
-    home, tests = (CALIBRATION,), overview.tests
+    home, tests = overview.home, overview.tests
     away = tests[0] if len(tests) == 1 else "worst test"
 
     def pair(head: str, cell: Callable[[str, Sequence[str]], Found], write: Callable[[float], str]) -> list[Column]:
