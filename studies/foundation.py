@@ -29,11 +29,11 @@ from typing import Any
 
 import numpy as np
 from ase.io import read, write
+from assay.evaluation.summary import evaluation
 from result import write_result
 
 import assay
 from assay.calibration.scale import Scale
-from assay.evaluation.summary import evaluation
 from assay.frames.frame import file_hash
 from assay.gauge.batch import collect
 from assay.gauge.spreads import force_spread, proportional_to_errors

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from assay.evaluation.summary import evaluation
+
 from assay.results.arrays import Array
 from assay.results.assessment import Assessment
 from assay.results.batch import Batch, Labels

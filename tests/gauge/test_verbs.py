@@ -14,10 +14,10 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from assay.evaluation.summary import evaluation
 from copper import COMMITTEE, SOURCE, Files, columns, copper, labelled
 
 from assay import Built, FrameError, Gauge, Run, Weights, build, calibrate, evaluate, export, info, predict, read_frames
-from assay.evaluation.summary import evaluation
 from assay.frames.frame import content_hash
 from assay.regions.neighbourhoods import coordination
 from assay.results.per_quantity import PerQuantity

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
-
 from assay.evaluation.summary import evaluation
+
 from assay.report.evaluation.quantities import atom_force_bar, riskiest_frame
 from assay.results.assessment import Assessment
 from assay.results.batch import Batch, Labels

@@ -11,9 +11,9 @@ from assay import LabelKeys, Run, Weights
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import envelope, errors_and_bars, flagged, listed, members, note
-from assay.evaluation.summary import evaluation
 from assay.sources.capabilities import keeps_forces
 from assay.verbs.build import build as verb
+from assay.verbs.evaluate import evaluated
 
 FEW = 50
 """Labels per coefficient below which POPS was seen to bound fewer of the errors: docs/perez2025.md."""
@@ -147,7 +147,7 @@ def build(
     if told := gauge.provenance.get("members"):
         members(told)
     if gauge.bar and built.held_out:
-        found = evaluation(gauge.assessment(built.held_out), gauge.constant_bar)
+        found = evaluated(gauge.assessment(built.held_out), gauge.constant_bar)
         errors_and_bars(found, "Held-out frames, which the error bars were fitted to")
         envelope(found)
     else:

@@ -96,7 +96,7 @@ def predict(
     seconds = time.monotonic() - started
     summary = risk_summary(assessment)
     listed("frames left out", assessment.failed)
-    global_bars(summary)
+    global_bars(assessment.global_bars)
     if not printed_json(json_file, summary):
         show_risk(summary, symbols(assessment))
         show_ranges(summary)
