@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from assay.comparison.result import ComparisonResult
     from assay.distillation.result import Distilled
     from assay.ensembles.collect import Members
+    from assay.evaluation.result import EvaluationResult
     from assay.evaluation.transferability import Transferability
     from assay.execution.run import Run
     from assay.frames.frame import Frame, FrameError, LabelKeys
@@ -54,6 +55,7 @@ _HOMES = {
     "CrossConformal": "assay.linear.cross_conformal",
     "Distilled": "assay.distillation.result",
     "Ensemble": "assay.results.error_bars",
+    "EvaluationResult": "assay.evaluation.result",
     "Frame": "assay.frames.frame",
     "FrameError": "assay.frames.frame",
     "Gauge": "assay.gauge.gauge",
@@ -98,6 +100,7 @@ __all__ = [
     "CrossConformal",
     "Distilled",
     "Ensemble",
+    "EvaluationResult",
     "Frame",
     "FrameError",
     "Gauge",
