@@ -70,7 +70,7 @@ def test_energies_are_shifted_onto_the_labels(paths: dict[str, Path], tmp_path: 
     loaded = Gauge.load(tmp_path / "x.gauge")
     result = assay.evaluate(loaded, paths["test"])
     assert result.errors.energy.rmse < 15
-    assert info(loaded)["provenance"]["members"] == info(gauge)["provenance"]["members"]
+    assert info(loaded).provenance["members"] == info(gauge).provenance["members"]
 
 
 def test_references_onto_a_member_or_none(paths: dict[str, Path]):
