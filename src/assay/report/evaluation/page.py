@@ -10,6 +10,8 @@ from ase.data import chemical_symbols
 
 from assay.evaluation.result import EvaluationResult
 from assay.report.evaluation import sections
+from assay.report.evaluation.bars import bars
+from assay.report.evaluation.envelope import envelope
 from assay.report.evaluation.quantities import FORCE_BAR, atom_key
 from assay.report.evaluation.strata import strata
 from assay.report.evaluation.verdict import verdict
@@ -44,9 +46,9 @@ def render(
             judged=_judged(assessment),
             verdict=verdict(assessment, evaluation),
             sections=_full_first(
-                sections.bars(assessment, evaluation),
+                bars(assessment, evaluation),
                 *strata(evaluation),
-                *sections.envelope(evaluation),
+                *envelope(evaluation),
                 sections.ranking(assessment, evaluation),
                 sections.distributions(assessment, training),
                 sections.riskiest(assessment, evaluation, worst),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.evaluation.barred import Barred, barred, width
+from assay.evaluation.result import EvaluationResult
 from assay.results.arrays import Array
 from assay.results.assessment import Assessment
 from assay.results.batch import Labels
@@ -41,6 +42,11 @@ def shown(assessment: Assessment, labels: Labels) -> tuple[Barred, ...]:
 def energy_error(assessment: Assessment, labels: Labels) -> Array:
     """Errors of the energies, meV/atom, `(F,)`."""
     return 1e3 * assessment.batch.energy_error(labels)
+
+
+def labels_of(evaluation: EvaluationResult | None) -> Labels | None:
+    """The references that errors are against; `None` without an evaluation."""
+    return None if evaluation is None else evaluation.assessment.batch.labels
 
 
 def atom_force_bar(assessment: Assessment) -> Array | None:
