@@ -95,13 +95,13 @@ def test_the_diagonal_is_an_evaluation(frames: Path, tmp_path: Path) -> None:
     wanted = assay.evaluate(gauge, tmp_path / "test.extxyz")
     found = assay.transferability(frames, source="recorded", scores=["committee_force"])
     cell = {name: table[0, 0] for name, table in found.tables.items()}
-    bar = wanted["error_bars"]["force"]
-    assert cell["force_rmse_eV_per_A"] == pytest.approx(wanted["errors"]["force_rmse_eV_per_A"], rel=1e-6)
-    assert cell["energy_rmse_meV_per_atom"] == pytest.approx(wanted["errors"]["energy_rmse_meV_per_atom"], rel=1e-6)
-    assert cell["force_coverage_68"] == pytest.approx(bar["coverage"]["0.68"])
-    assert cell["energy_coverage_95"] == pytest.approx(wanted["error_bars"]["energy"]["coverage"]["0.95"])
-    assert cell["force_ence"] == pytest.approx(bar["ence"], rel=1e-4)
-    assert cell["flagged"] == wanted["scores"]["committee_force"]["frame"]["flagged"]
+    bar = wanted.bars.force.figures
+    assert cell["force_rmse_eV_per_A"] == pytest.approx(wanted.errors.force.rmse, rel=1e-6)
+    assert cell["energy_rmse_meV_per_atom"] == pytest.approx(wanted.errors.energy.rmse, rel=1e-6)
+    assert cell["force_coverage_68"] == pytest.approx(bar.coverage[0.68])
+    assert cell["energy_coverage_95"] == pytest.approx(wanted.bars.energy.figures.coverage[0.95])
+    assert cell["force_ence"] == pytest.approx(bar.ence, rel=1e-4)
+    assert cell["flagged"] == wanted.scores["committee_force"].frame.flagged
 
 
 def test_groups_that_are_too_small_are_judged_only(tmp_path: Path) -> None:

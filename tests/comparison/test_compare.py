@@ -162,18 +162,18 @@ def test_the_figures_are_those_of_a_gauge(silicon: Mapping[str, Path], bar: str)
     ).gauge
     theirs = assay.evaluate(gauge, silicon["ood"])
     name = f"{score}[pops]" if score.startswith(("committee", "heterogeneous")) else score
-    expected = theirs["scores"][score]["frame"]["spearman_without_symmetry_zeros"]
+    expected = theirs.scores[score].frame.spearman_without_symmetry_zeros
     if not score.startswith("committee_energy"):  # which evaluate ranks by errors of energies
         assert ours.ranking["ood"].force_frame[name].spearman.value == pytest.approx(expected)
     for quantity in ("force", "energy"):
-        found, expected = ours.bar("ood", quantity, name, calibrator), theirs["error_bars"][quantity]
+        found, expected = ours.bar("ood", quantity, name, calibrator), theirs.bars[quantity]
         if quantity == "force" and score == "committee_energy":
             assert found is None  # it says nothing of single forces
             continue
         for level in (0.5, 0.68, 0.9, 0.95):
-            assert found.coverage[level].value == pytest.approx(expected["coverage"][str(level)])
-        assert found.mean_width == pytest.approx(expected["mean_width"])
-        assert (found.crps, found.nll) == pytest.approx((expected["crps"], expected["nll"]))
+            assert found.coverage[level].value == pytest.approx(expected.figures.coverage[level])
+        assert found.mean_width == pytest.approx(expected.figures.mean_width)
+        assert (found.crps, found.nll) == pytest.approx((expected.figures.crps, expected.figures.nll))
 
 
 @pytest.mark.snap

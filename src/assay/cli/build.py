@@ -12,9 +12,9 @@ from assay import Built, FrameFiles, LabelKeys, LinearFit, MemberChoice, Run, Sc
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import envelope, errors_and_bars, flagged, listed, members, note
-from assay.evaluation.summary import evaluation
 from assay.sources.capabilities import keeps_forces
 from assay.verbs.build import build as verb
+from assay.verbs.evaluate import evaluated
 
 FEW = 50
 """Labels per coefficient below which POPS was seen to bound fewer of the errors: docs/perez2025.md."""
@@ -180,7 +180,7 @@ def show(built: Built, out: Path) -> None:
     if told := gauge.provenance.get("members"):
         members(told)
     if gauge.bar and built.held_out:
-        found = evaluation(gauge.assessment(built.held_out), gauge.constant_bar)
+        found = evaluated(gauge.assessment(built.held_out), gauge.constant_bar)
         errors_and_bars(found, "Held-out frames, which the error bars were fitted to")
         envelope(found)
     else:
