@@ -51,7 +51,7 @@ define pinned
 	rm -rf .venv-pins
 	$(PYTHON) -m venv .venv-pins
 	env -u PIP_CONSTRAINT -u PIP_BUILD_CONSTRAINT .venv-pins/bin/python -m pip install -q $(2)
-	{ sed -n '/^#/p' $(1); .venv-pins/bin/python -m pip freeze --exclude assay | sed 's/+cpu$$//' | sort -f; } > .venv-pins/$(1)
+	{ sed -n '/^#/p' $(1); .venv-pins/bin/python -m pip freeze --all --exclude assay --exclude pip | sed 's/+cpu$$//' | sort -f; } > .venv-pins/$(1)
 	mv .venv-pins/$(1) $(1)
 endef
 

@@ -16,18 +16,19 @@ import assay
 
 SOURCE = Path(assay.__file__).parent
 STAGES = ("results", "storage", "metrics", "calibration", "regions", "frames", "execution", "sources", "scores")
-FITTED = (*STAGES, "linear", "ensembles")
+FITTED = (*STAGES, "plugins", "linear", "ensembles")
 ACTIONS = (*FITTED, "gauge")
 MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
+    "plugins": (),
     "results": (),
     "storage": (),
     "metrics": ("results",),
-    "calibration": ("results", "metrics"),
+    "calibration": ("plugins", "results", "metrics"),
     "regions": ("results", "metrics"),
     "frames": ("results", "storage", "regions"),
     "execution": ("frames",),
-    "sources": ("results", "frames", "regions", "execution", "storage"),
-    "scores": ("results", "execution"),
+    "sources": ("plugins", "results", "frames", "regions", "execution", "storage"),
+    "scores": ("plugins", "results", "execution"),
     "linear": STAGES,
     "ensembles": STAGES,
     "gauge": FITTED,
@@ -39,7 +40,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "report": ("results", "evaluation", "comparison", "selection", "propagation", "distillation", "storage"),
     "testing": ACTIONS,
     "verbs": (*ACTIONS, "evaluation", "comparison", "selection", "propagation", "distillation", "report"),
-    "cli": ("verbs", "results"),
+    "cli": ("verbs", "results", "storage"),
 }
 """By folder: the other folders that it may import."""
 PUBLIC = "assay"

@@ -18,7 +18,7 @@ from assay.frames.reading import read_frames
 from assay.gauge.batch import collect
 from assay.gauge.score_choice import Readable
 from assay.gauge.spreads import bar_spreads, sampled
-from assay.results.per_quantity import QUANTITIES
+from assay.results.per_quantity import QUANTITIES, PerQuantity
 from assay.results.prediction import Prediction
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.members.committee import CommitteeForce
@@ -52,11 +52,11 @@ def test_a_leverage_by_another_name_makes_the_same_bars() -> None:
     (leverage,) = gauge.scores
     assert isinstance(leverage, Leverage)
     mine = MyLeverage(leverage.factors, leverage.scales)
-    renamed = replace(gauge, scores=(mine,), bar="my_leverage:scale", calibrators={}, constant={})
+    renamed = replace(gauge, scores=(mine,), bar="my_leverage:scale", calibrators=PerQuantity(), constant=PerQuantity())
     scored, failed = renamed.split(renamed.stream(read_frames(calibration)))
     assert not failed
     calibrated = renamed.calibrated(collect(scored))
-    assert gauge.calibrators["force"].alpha == pytest.approx(28.6, abs=0.1)
+    assert gauge.calibrators.force.alpha == pytest.approx(28.6, abs=0.1)
     assert calibrated.calibrators == gauge.calibrators
 
 

@@ -25,7 +25,7 @@ from assay.scores.members.heterogeneous import (
     HeterogeneousForce,
 )
 from assay.scores.protocol import FitOptions, FittedScore
-from assay.scores.registry import SCORES, fit_scores, score_from_state
+from assay.scores.registry import SCORES, fit_scores, score_from_state, score_state
 from assay.storage.archive import load_state, save_state
 
 OF_WEIGHTED_MEMBERS = (Heterogeneous, HeterogeneousForce, HeterogeneousEnergy)
@@ -120,8 +120,8 @@ def test_laws(score: FittedScore, ensemble: Prediction, tmp_path: Path):
     twice = replace(ensemble, forces_members=np.tile(members, (1, 2, 1)), energy_members=2 * energies)
     after = score.values(twice, np.tile(numbers, 2))
     np.testing.assert_allclose(after, np.tile(before, 2) if score.home == "atom" else before, rtol=1e-12)
-    save_state(tmp_path / "score", score.state())
-    assert score_from_state(score.name, load_state(tmp_path / "score")) == score
+    save_state(tmp_path / "score", score_state(score))
+    assert score_from_state(load_state(tmp_path / "score")) == score
 
 
 @every

@@ -11,7 +11,7 @@ from assay.scores.d_optimality.maxvol import active_set
 from assay.scores.d_optimality.partition import partition
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import FitOptions
-from assay.scores.registry import fit_scores, score_from_state
+from assay.scores.registry import fit_scores, score_from_state, score_state
 
 W, MO = 74, 42
 
@@ -115,7 +115,7 @@ def test_species_have_clusters_of_their_own_and_unknown_ones_are_infinitely_far(
     gamma, cluster = local.grades(np.array([[10.0, 0.0], [10.0, 0.0], [0.0, 10.0]]), np.array([W, 29, MO]))
     assert gamma[1] == np.inf
     assert cluster.tolist() == [0, -1, 1]
-    again = score_from_state("gamma_local", local.state())
+    again = score_from_state(score_state(local))
     np.testing.assert_array_equal(again.grades(np.array([[1.0, 2.0]]), np.array([W]))[0],
                                   local.grades(np.array([[1.0, 2.0]]), np.array([W]))[0])  # fmt: skip
 

@@ -22,11 +22,12 @@ from assay.calibration.mondrian import Mondrian
 from assay.calibration.ratio import Ratio
 from assay.calibration.scale import Scale
 from assay.calibration.simultaneous_conformal import SimultaneousConformal
+from assay.plugins.kinds import Kinds
 from assay.results.arrays import Array
 from assay.results.error_bars import ErrorBar
 from assay.results.residuals import Residuals
 
-__all__ = ["CALIBRATORS", "Calibrator", "Residuals", "fit_calibrator"]
+__all__ = ["CALIBRATORS", "Calibrator", "CalibratorClass", "Residuals", "calibrator_kind", "fit_calibrator"]
 
 
 class Calibrator(Protocol):
@@ -36,6 +37,7 @@ class Calibrator(Protocol):
     |---|---|
     | name | as in an error bar's `SCORE:CALIBRATOR` |
     | of_groups | it treats groups of values apart, and needs `Residuals.group` |
+    | by_order | only the order of the spreads counts: they may have any sign |
     | groups | names of the groups that have a calibration of their own; all others have the global one |
     """
 
@@ -44,6 +46,9 @@ class Calibrator(Protocol):
 
     @property
     def of_groups(self) -> bool: ...
+
+    @property
+    def by_order(self) -> bool: ...
 
     @property
     def groups(self) -> tuple[str, ...]: ...
@@ -55,7 +60,26 @@ class Calibrator(Protocol):
         """A tree of JSON values and arrays."""
 
 
-CALIBRATORS: Mapping[str, Any] = {
+class CalibratorClass(Protocol):
+    """A calibrator before it is fitted: a class, such as `assay.calibration.scale.Scale`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def of_groups(self) -> bool: ...
+
+    @property
+    def by_order(self) -> bool: ...
+
+    def fit(self, held_out: Residuals) -> Calibrator:
+        """Learn from held-out values with positive finite spreads, or, `by_order`, any finite ones."""
+
+    def from_state(self, state: Mapping[str, Any]) -> Calibrator:
+        """The fitted calibrator that `state()` described."""
+
+
+CALIBRATORS: Mapping[str, CalibratorClass] = {
     c.name: c
     for c in (
         Scale,
@@ -69,22 +93,39 @@ CALIBRATORS: Mapping[str, Any] = {
         Mondrian,
     )
 }
+KINDS: Kinds[CalibratorClass] = Kinds("calibrator", "assay.calibrators", CALIBRATORS)
+"""Calibrators by name, those of other packages included."""
+BY_ORDER = tuple(name for name, each in CALIBRATORS.items() if each.by_order)
+"""Assay's calibrators to which only the order of the scores counts."""
+CONTRACT = ("name", "of_groups", "by_order", "fit", "bar", "state", "from_state")
 
 
-BY_ORDER = (Isotonic.name,)
-"""Calibrators to which only the order of the scores counts: they may have any sign."""
+def calibrator_kind(given: str | CalibratorClass) -> CalibratorClass:
+    """The calibrator of this name, of Assay or of another package, or the class itself.
 
-
-def fit_calibrator(name: str, held_out: Residuals) -> Calibrator:
-    """Fit the calibrator called `name` to the values with a positive finite spread, or, `BY_ORDER`, any finite one.
-
-    Raises `ValueError` for an unknown name, no such spread, scores below zero that would have to be multiplied, and a
-    calibrator of groups without a grouping.
+    Raises `ValueError` for a name that is not known, a class that has the name of another one, and what lacks a part of
+    the contract; as `assay.plugins.kinds.Kinds.find` for a package that can't be imported.
     """
-    if name not in CALIBRATORS:
-        raise ValueError(f"unknown calibrator {name!r}; there are {', '.join(CALIBRATORS)}")
-    kind = CALIBRATORS[name]
+    kind = KINDS.find(given) if isinstance(given, str) else given
+    if kind is None:
+        raise ValueError(f"unknown calibrator {given!r}; there are {', '.join(KINDS.names())}")
+    if lacking := [part for part in CONTRACT if not hasattr(kind, part)]:
+        raise ValueError(
+            f"{kind!r} is not a calibrator: it lacks {', '.join(lacking)}. Give a name, or a class with "
+            f"{', '.join(CONTRACT)} (docs/plugins.md)"
+        )
+    if CALIBRATORS.get(kind.name, kind) is not kind:
+        raise ValueError(f"two calibrators are called {kind.name}: give {kind!r} a name of its own")
+    return kind
+
+
+def fit_calibrator(given: str | CalibratorClass, held_out: Residuals) -> Calibrator:
+    """Fit a calibrator, by name or class, to the values with a positive finite spread, or, `by_order`, any finite one.
+
+    Raises as `calibrator_kind`, and `ValueError` for no such spread, scores below zero that would have to be
+    multiplied, and a calibrator of groups without a grouping.
+    """
+    kind = calibrator_kind(given)
     if kind.of_groups and held_out.group is None:
-        raise ValueError(f"{name} calibrates groups of values: give the group of each held-out value")
-    fitted: Calibrator = kind.fit(held_out.usable(name in BY_ORDER))
-    return fitted
+        raise ValueError(f"{kind.name} calibrates groups of values: give the group of each held-out value")
+    return kind.fit(held_out.usable(kind.by_order))

@@ -45,6 +45,7 @@ class Binned:
     alphas: Array
     name: ClassVar[str] = "binned"
     of_groups: ClassVar[bool] = False
+    by_order: ClassVar[bool] = False
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

@@ -34,6 +34,7 @@ the shift makes it: `assay evaluate` |
     ratios: Array
     name: ClassVar[str] = "conformal"
     of_groups: ClassVar[bool] = False
+    by_order: ClassVar[bool] = False
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

@@ -46,6 +46,7 @@ distribution, any dependence within a frame, and any numbers of atoms |
     masses: Array
     name: ClassVar[str] = "frame_conformal"
     of_groups: ClassVar[bool] = False
+    by_order: ClassVar[bool] = False
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

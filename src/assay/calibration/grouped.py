@@ -41,6 +41,7 @@ class Grouped:
     of_all: Scale
     name: ClassVar[str] = "grouped"
     of_groups: ClassVar[bool] = True
+    by_order: ClassVar[bool] = False
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class Isotonic:
     squares: Array
     name: ClassVar[str] = "isotonic"
     of_groups: ClassVar[bool] = False
+    by_order: ClassVar[bool] = True
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

@@ -45,6 +45,7 @@ probability at least p: for each g, not only on average |
     of_all: FrameConformal
     name: ClassVar[str] = "mondrian"
     of_groups: ClassVar[bool] = True
+    by_order: ClassVar[bool] = False
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ far outside |
     alpha: float
     name: ClassVar[str] = "ratio"
     of_groups: ClassVar[bool] = False
+    by_order: ClassVar[bool] = False
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

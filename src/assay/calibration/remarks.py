@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from assay.calibration import BY_ORDER, Calibrator
+from assay.calibration import BY_ORDER, Calibrator, CalibratorClass, calibrator_kind
 from assay.calibration.binned import Binned
 from assay.calibration.conformal import Conformal
 from assay.calibration.frame_conformal import FrameConformal
@@ -47,9 +47,10 @@ def outlier_share(held_out: Residuals) -> float:
     return float(np.partition(squares, -top)[-top:].sum() / total) if total > 0 else 0.0
 
 
-def remarks(name: str, held_out: Residuals) -> Iterator[str]:
-    """What to know of the calibrator called `name` on these values, a sentence each; nothing where all is well."""
-    used = held_out.usable(name in BY_ORDER)
+def remarks(given: str | CalibratorClass, held_out: Residuals) -> Iterator[str]:
+    """What to know of a calibrator, by name or class, on these values, a sentence each; nothing where all is well."""
+    kind = calibrator_kind(given)
+    name, used = kind.name, held_out.usable(kind.by_order)
     n, frames = len(used.error), len(np.unique(used.frame))
     if frames > 1 and np.ptp(used.spread) == 0:
         more = {Isotonic.name: ", as there is nothing to be monotone in", Binned.name: ", as there are no bins of it"}
@@ -89,7 +90,7 @@ def too_wide(score: str, calibrator: Calibrator, constant: Calibrator, held_out:
     A score that is out by orders of magnitude on a few of them takes the others along where bars are multiples of it:
     a leverage where training frames span little, or two members that happen to agree.
     """
-    used = held_out.usable(calibrator.name in BY_ORDER)
+    used = held_out.usable(calibrator.by_order)
     zero, one = np.zeros(len(used.error)), np.ones(len(used.error))
     width = float(np.median(calibrator.bar(zero, used.spread, "", used.group).half_width(0.68)))
     usual = float(np.median(constant.bar(zero, one, "", used.group).half_width(0.68)))

@@ -39,6 +39,7 @@ says so; `Ratio` and conformal intervals are swayed less) |
     alpha: float
     name: ClassVar[str] = "scale"
     of_groups: ClassVar[bool] = False
+    by_order: ClassVar[bool] = False
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

@@ -37,6 +37,7 @@ p + 1/(F + 1) without ties), for any distribution and any dependence within a fr
     ratios: Array
     name: ClassVar[str] = "simultaneous_conformal"
     of_groups: ClassVar[bool] = False
+    by_order: ClassVar[bool] = False
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

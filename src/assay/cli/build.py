@@ -12,7 +12,6 @@ from assay import Built, FrameFiles, LabelKeys, LinearFit, MemberChoice, Run, Sc
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import envelope, errors_and_bars, flagged, listed, members, note
-from assay.sources.capabilities import keeps_forces
 from assay.verbs.build import build as verb
 from assay.verbs.evaluate import evaluated
 
@@ -194,7 +193,7 @@ def show(built: Built, out: Path) -> None:
             f"{labels} labels for {coefficients} coefficients: below about {FEW} each, members spread less than the "
             "errors, and error bars of properties are too small. Give more frames, or fewer coefficients"
         )
-    if keeps_forces(gauge.source):
+    if built.energies_alone:
         note(
             "forces are those of the universal potential, and no member differs in them: their error bars are those of "
             f"{gauge.bar}, scaled to force errors. For bars of each atom take leverage:scale, or build with forces=true"

@@ -32,7 +32,10 @@ def _count(_context: click.Context, _option: click.Parameter, value: str) -> int
     metavar="[N|all]",
     help="Also every member of the ensemble (or the first N) as a potential of its own: STEM-000 and so on.",
 )
-def export(gauge: Path, out: Path, file_format: str | None, members: int | Literal["all"]) -> None:
+@options.allow_import
+def export(
+    gauge: Path, out: Path, file_format: str | None, members: int | Literal["all"], allow_import: tuple[str, ...]
+) -> None:
     """Write the potential in files that LAMMPS runs, and a guard that stops a run where γ is too large."""
-    for path in run(gauge, out, file_format=file_format, members=members):
+    for path in run(gauge, out, file_format=file_format, members=members, allow_import=allow_import):
         click.echo(path)

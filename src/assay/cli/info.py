@@ -17,10 +17,11 @@ SPELT_OUT = 20
 
 @click.command()
 @click.argument("gauge", type=options.INPUT)
+@options.allow_import
 @options.json_option
-def info(gauge: Path, json_file: Path | None) -> None:
+def info(gauge: Path, allow_import: tuple[str, ...], json_file: Path | None) -> None:
     """What a gauge is: source, scores, thresholds, error bars, provenance."""
-    result = run(gauge)
+    result = run(gauge, allow_import=allow_import)
     summary = result.summary()
     if emit_json(json_file, summary):
         return

@@ -29,7 +29,10 @@ json_option = click.option(
 )
 report = click.option("--report", type=OUTPUT, metavar="R.html", help="Write a self-contained HTML report.")
 allow_import = click.option(
-    "--allow-import", multiple=True, metavar="MODULE", help="Module that calculators may be imported from."
+    "--allow-import",
+    multiple=True,
+    metavar="MODULE",
+    help="Module that classes, functions and calculators may be imported from.",
 )
 species = click.option("--species", metavar="W,Mo,…", help="Species of LAMMPS's atom types, in their order.")
 error_bar = click.option(

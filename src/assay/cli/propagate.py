@@ -17,18 +17,26 @@ from assay.verbs.propagate import (
     ESTIMATORS,
     METHODS,
     OBSERVABLES,
-    PROPERTIES,
     Propagation,
     UnknownReference,
+    property_names,
     row_of_each,
     rows_of_orders,
 )
 from assay.verbs.propagate import propagate as verb
 
-EPILOG = f"Names of properties: {', '.join(PROPERTIES)}. With --method reweight: {', '.join(OBSERVABLES)}."
+
+class WithNames(click.Command):
+    """Ends its help with the names of properties, those of other packages included: these are looked up only here."""
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        names = f"Names of properties: {', '.join(property_names())}. With --method reweight: {', '.join(OBSERVABLES)}."
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(names)
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=WithNames)
 @click.argument("gauge", type=options.INPUT)
 @click.argument("properties", nargs=-1, required=True, metavar="PROPERTY...")
 @click.option("--members", type=click.IntRange(2), metavar="M", help="The first M members; all by default.")

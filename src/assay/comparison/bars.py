@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from assay.calibration import BY_ORDER, fit_calibrator
+from assay.calibration import calibrator_kind, fit_calibrator
 from assay.calibration.remarks import remarks
 from assay.comparison.estimate import Resampled
 from assay.comparison.figures import BarFigures
@@ -111,7 +111,7 @@ def bars(
     if spread is None or at_home is None:
         raise NotApplicable(f"no spread of the {quantity}")
     facts, (name, _, grouping) = NO_FACTS if method.score is None else method.score.facts, calibrator.partition(":")
-    if facts.kind == "order" and name not in BY_ORDER:
+    if facts.kind == "order" and not calibrator_kind(name).by_order:
         raise NotApplicable("no error is a multiple of a logarithm")
     error = split.quantities[quantity].error
     fitted_to = calibration.halves(quantity) if split is calibration else np.ones(len(at_home), dtype=bool)

@@ -15,6 +15,7 @@ from assay.frames.frame import Frame
 from assay.results.prediction import Prediction
 from assay.sources.capabilities import HasDerivatives, HasMembers, IsRecorded, Runs, prepare, running
 from assay.sources.frame_calculator import FrameCalculator
+from assay.sources.registry import source_state
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Referenced:
         return replace(self, source=self.source.with_derivatives())
 
     def state(self) -> dict[str, Any]:
-        return {"source": {"kind": self.source.kind, **self.source.state()}, "references": self.references.state()}
+        return {"source": source_state(self.source), "references": self.references.state()}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], source: HasMembers) -> Referenced:

@@ -24,7 +24,7 @@ class Run:
 potentials take theirs from their arguments |
     | progress | called when a stage begins, with its name and number of frames; returns a callback or `None` |
     | skip_bad | leave out frames that can't be used, and list them, instead of stopping at the first |
-    | allow_import | modules that calculators and functions may be imported from |
+    | allow_import | modules that scores, sources, calibrators, functions and calculators may be imported from |
 
     Raises `ValueError` for an executor that is neither.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assay.calibration.bar_name import BarName
+from assay.calibration.bar_name import AskedBar, BarName
 from assay.gauge.gauge import require_multiples
 from assay.gauge.score_choice import CLUSTERED, has_clusters
 from assay.results.batch import NO_PREDICTIONS
@@ -13,23 +13,22 @@ from assay.sources.capabilities import HasMembers, LinearSource, OnlyFeatures, k
 
 
 def chosen_bar(
-    source: LinearSource | HasMembers | OnlyFeatures, asked: str | None, scores: Sequence[Asked] | None
-) -> str:
-    """`SCORE:CALIBRATOR[:GROUPING]` that is asked for, or that of `default_bar`; `""` for features without predictions.
+    source: LinearSource | HasMembers | OnlyFeatures, asked: AskedBar | None, scores: Sequence[Asked] | None
+) -> BarName | None:
+    """The error bar that is asked for, or that of `default_bar`; `None` for features without predictions.
 
     Raises `ValueError` for one that there can't be with this source, or with these scores.
     """
     if isinstance(source, OnlyFeatures):
         if asked:
             raise ValueError(f"no error bar {asked!r}: {NO_PREDICTIONS}")
-        return ""
-    bar = asked or default_bar(source)
-    named = BarName.parse(bar)
+        return None
+    named = BarName.of(asked or default_bar(source))
     every = resolved([*(scores or ()), named.score])
     require_multiples(named, next(score for score in every if score.name == named.score))
     if named.grouping == "cluster" and scores and not has_clusters(every):
-        raise ValueError(f"error bar {bar!r}: its clusters are those of {CLUSTERED}, which is not asked for")
-    return bar
+        raise ValueError(f"error bar {str(named)!r}: its clusters are those of {CLUSTERED}, which is not asked for")
+    return named
 
 
 def default_bar(source: LinearSource | HasMembers) -> str:

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.calibration import BY_ORDER, Calibrator, fit_calibrator
+from assay.calibration import Calibrator, fit_calibrator
 from assay.calibration.bar_name import BarName
 from assay.calibration.remarks import remarks, too_wide
 from assay.frames.compositions import foreign_zero
@@ -38,7 +38,7 @@ def fitted(
     given = residuals(batch, batch.labels, spreads, facts, group)
     usable = _usable(given, batch, bar)
     for quantity, values in usable.items():
-        for remark in remarks(bar.calibrator, values):
+        for remark in remarks(bar.kind, values):
             _warn(quantity, remark)
     if usable.energy is not None and foreign_zero(batch.fractions, usable.energy.error):
         _warn(
@@ -47,8 +47,8 @@ def fitted(
             "mean), and the bars contain that offset. Shift energies onto the labels (--references labels), or take "
             "bars of forces alone",
         )
-    calibrators = usable.map(lambda values: fit_calibrator(bar.calibrator, values))
-    constant = usable.map(lambda values: fit_calibrator(bar.calibrator, values.without_score()))
+    calibrators = usable.map(lambda values: fit_calibrator(bar.kind, values))
+    constant = usable.map(lambda values: fit_calibrator(bar.kind, values.without_score()))
     for quantity, own, one, values in together(calibrators, constant, usable):
         for remark in too_wide(bar.score, own, one, values):
             _warn(quantity, remark)
@@ -82,7 +82,7 @@ def residuals(
 
 def _usable(given: PerQuantity[Residuals], batch: Batch, bar: BarName) -> PerQuantity[Residuals]:
     """The quantities with something to calibrate on; warns of the others, and raises `ValueError` without any."""
-    least = -np.inf if bar.calibrator in BY_ORDER else 0.0
+    least = -np.inf if bar.kind.by_order else 0.0
 
     def if_usable(values: Residuals) -> Residuals | None:
         return values if np.any(np.isfinite(values.spread) & (values.spread > least)) else None

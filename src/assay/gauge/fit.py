@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from assay.calibration.bar_name import BarName
+from assay.calibration.bar_name import AskedBar
 from assay.ensembles.fit import MemberChoice
 from assay.execution.run import Run
 from assay.execution.workers import Progress
@@ -36,6 +36,7 @@ from assay.sources.capabilities import (
     HasMembers,
     LinearSource,
     OnlyFeatures,
+    keeps_forces,
     prepare,
     with_members_of_frames,
 )
@@ -63,6 +64,11 @@ class Built:
     training: Batch
     held_out: Batch | None
 
+    @property
+    def energies_alone(self) -> bool:
+        """Whether energies alone were fitted, and forces are those of another potential."""
+        return keeps_forces(self.gauge.source)
+
 
 def fit_gauge(
     train: Frames,
@@ -70,7 +76,7 @@ def fit_gauge(
     *,
     calibration: Frames | None = None,
     scores: Sequence[Asked] | None = None,
-    error_bar: str | None = None,
+    error_bar: AskedBar | None = None,
     linear_fit: LinearFit = LinearFit(),
     members: MemberChoice = MemberChoice(),
     score_fit: ScoreFit = ScoreFit(),
@@ -103,7 +109,7 @@ def fit_gauge(
     skipped = [*train.skipped, *(calibration.skipped if calibration is not None else ())]
     training_pass = TrainingPass(train, survey, division.fitted, run, skipped)
 
-    wanted = Wanted(None if scores is None else tuple(scores), BarName.parse(bar).score if bar else "", score_fit)
+    wanted = Wanted(None if scores is None else tuple(scores), bar.score if bar else "", score_fit)
     if isinstance(source, OnlyFeatures):
         fitted = fit_features(training_pass, source, wanted)
     elif isinstance(source, LinearSource):
@@ -112,7 +118,9 @@ def fit_gauge(
         source = with_members_of_frames(source, told, training_pass.all, keys)
         fitted = fit_committee(training_pass, source, wanted, members)
 
-    gauge = Gauge(fitted.source, fitted.scores, r_cut, bar, survey.species)
+    gauge = Gauge(
+        fitted.source, fitted.scores, r_cut, str(bar or ""), survey.species, calibrator=bar.own if bar else None
+    )
     seen = _Seen(training_pass, division, run)
     training, held_out = seen.training(gauge, "training errors"), seen.held_out(gauge, "held-out errors")
     if score_fit.cluster_thresholds:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from assay.calibration import BY_ORDER, Calibrator
+from assay.calibration import BY_ORDER, Calibrator, CalibratorClass
 from assay.calibration.bar_name import BarName
 from assay.execution.workers import Failure, Progress, Workers, map_frames
 from assay.frames.frame import Frame, FrameError
@@ -49,6 +49,7 @@ class Gauge:
     | constant | the same calibrators fitted to a spread of one everywhere: the bar to beat |
     | training | by (score, level): 512 quantiles over training frames, for figures |
     | provenance | versions, data hashes, settings, counts |
+    | calibrator | class of the calibrator of the bar, where that is none of Assay's |
     """
 
     source: Source
@@ -61,11 +62,12 @@ class Gauge:
     constant: PerQuantity[Calibrator] = field(default_factory=PerQuantity)
     training: Mapping[Key, Array] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    calibrator: CalibratorClass | None = None
 
     def __post_init__(self) -> None:
         if not self.bar:
             return
-        bar, names = BarName.parse(self.bar), [each.name for each in self.scores]
+        bar, names = self.bar_name, [each.name for each in self.scores]
         if bar.score not in names:
             raise ValueError(f"error bar {self.bar!r}: no score {bar.score!r} in this gauge; it has {', '.join(names)}")
         require_multiples(bar, self.scores[names.index(bar.score)])
@@ -73,9 +75,14 @@ class Gauge:
             require_clusters(self.scores)
 
     @property
+    def bar_name(self) -> BarName:
+        """The parts of `bar`; raises `ValueError` where there is none."""
+        return BarName.parse(self.bar, self.calibrator)
+
+    @property
     def scorer(self) -> FrameScorer:
         """The part that runs on one frame, in any process."""
-        bars = (BarName.parse(self.bar).score,) if self.bar else ()
+        bars = (self.bar_name.score,) if self.bar else ()
         return FrameScorer(self.source, self.scores, self.r_cut, bars, self.bound_to)
 
     @property
@@ -149,11 +156,11 @@ class Gauge:
 
     def _spreads(self, batch: Batch) -> PerQuantity[Array]:
         """What the error bars are made of; nothing where there are none, or not of all frames."""
-        return batch.spreads.get(BarName.parse(self.bar).score, PerQuantity()) if self.bar else PerQuantity()
+        return batch.spreads.get(self.bar_name.score, PerQuantity()) if self.bar else PerQuantity()
 
     def _groups(self, batch: Batch) -> PerQuantity[Groups]:
         """The group of each value by quantity; empty where the error bar has no grouping."""
-        grouping = BarName.parse(self.bar).grouping if self.bar else ""
+        grouping = self.bar_name.grouping if self.bar else ""
         return groups(batch, grouping, self.scores) if grouping else PerQuantity()
 
     def constant_bar(self, quantity: Quantity, mean: Array) -> ErrorBar | None:
@@ -166,27 +173,34 @@ class Gauge:
 
         Raises `ValueError` without labels or predictions. Warns of what makes the bars doubtful.
         """
-        bar = BarName.parse(self.bar)
+        bar = self.bar_name
         facts = next(score.facts for score in self.scores if score.name == bar.score)
         calibrators, constant = fitted(batch, self._spreads(batch), bar, facts, self._groups(batch))
         return replace(self, calibrators=calibrators, constant=constant)
 
     def save(self, path: str | Path) -> None:
-        """Write `NAME.gauge`, whole or not at all."""
+        """Write `NAME.gauge`, whole or not at all.
+
+        Raises `ValueError` for a source, a score or a calibrator that could not be loaded again: neither Assay's, nor
+        of a package with entry points, nor of a module that can be imported.
+        """
         state.save(path, vars(self))
 
     @classmethod
     def load(cls, path: str | Path, *, allow_import: tuple[str, ...] = ()) -> Gauge:
-        """Read a gauge. Nothing is imported or run by it; `allow_import` names modules that it may import later.
+        """Read a gauge; what it names of packages that have entry points is imported, and else nothing.
 
-        Raises `assay.storage.archive.GaugeFileError` for a file that is not a gauge, is damaged or too new.
+        `allow_import` names modules that further scores, sources and calibrators may be imported from, and functions
+        and calculators later. Raises `assay.storage.archive.GaugeFileError` for a file that is not a gauge, is damaged
+        or too new; `PermissionError` for a class of another module; `ModuleNotFoundError` for one of a package that is
+        not installed.
         """
         return cls(**state.load(path, allow_import))
 
 
 def require_multiples(bar: BarName, score: Declared) -> None:
     """Raises `ValueError` where an error bar of this score would be a multiple of what has an order alone."""
-    if score.facts.kind == "order" and bar.calibrator not in BY_ORDER:
+    if score.facts.kind == "order" and not bar.kind.by_order:
         raise ValueError(
             f"error bar {bar.score}:{bar.calibrator}: {bar.score} is a logarithm, and no error is a multiple of it; "
             f"calibrate it by its order, {bar.score}:{BY_ORDER[0]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from assay.calibration.bar_name import AskedBar, BarName
 from assay.execution.run import Run
 from assay.frames.frame import FrameError, Frames, content_hash
 from assay.gauge.batch import collect
@@ -12,7 +13,7 @@ from assay.results.batch import NO_PREDICTIONS
 from assay.sources.capabilities import prepare
 
 
-def recalibrated(gauge: Gauge, frames: Frames, run: Run, *, error_bar: str = "", command: str = "") -> Gauge:
+def recalibrated(gauge: Gauge, frames: Frames, run: Run, *, error_bar: AskedBar = "", command: str = "") -> Gauge:
     """The gauge with error bars fitted to labelled frames, and what they were in its provenance.
 
     `error_bar` changes what makes the bar. Raises `ValueError` for a gauge without predictions, and `FrameError` where
@@ -20,7 +21,9 @@ def recalibrated(gauge: Gauge, frames: Frames, run: Run, *, error_bar: str = "",
     """
     if not gauge.bar:
         raise ValueError(NO_PREDICTIONS)
-    gauge = replace(gauge, bar=error_bar or gauge.bar)
+    if error_bar:
+        named = BarName.of(error_bar)
+        gauge = replace(gauge, bar=str(named), calibrator=named.own)
     prepare(gauge.source, lambda: frames, workers=run.processes, total=None, stage=run.stage)
     stream = gauge.stream(frames, workers=run.workers, progress=run.stage("held-out errors"))
     scored, failed = Gauge.split(stream)

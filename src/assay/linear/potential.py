@@ -13,6 +13,7 @@ from ase.calculators.calculator import Calculator
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.sources.capabilities import LinearSource
+from assay.sources.registry import source_state
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class LinearPotential:
 
     def state(self) -> dict[str, Any]:
         return {
-            "rows": {"kind": self.rows.kind, **self.rows.state()},
+            "rows": source_state(self.rows),
             "theta": self.theta,
             "members": self.members,
             "ridge": self.ridge,

@@ -107,4 +107,11 @@ def _reweighted(gauge: Gauge, asked: Sequence[Asked], members: int, trajectory: 
 def _property(asked: Asked, species: Sequence[str], allow_import: Sequence[str], element: str | None) -> Property:
     if isinstance(asked, str):
         return property_from_spec(asked, species, allow_import, element=element)
-    return Function.of(asked) if callable(asked) else asked
+    if callable(asked):
+        return Function.of(asked)
+    if lacking := [part for part in ("name", "start", "quantities") if not hasattr(asked, part)]:
+        raise ValueError(
+            f"{asked!r} is not a property: it lacks {', '.join(lacking)}. Give NAME[:WORD,…,key=value,…], a function "
+            "of an ASE calculator, or an object as docs/plugins.md says"
+        )
+    return asked

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from assay.plugins.kinds import PLUGIN, Kinds
 from assay.scores.d_optimality.cluster_wise import ClusterWiseForce, ClusterWiseGrade
 from assay.scores.d_optimality.grade import ExtrapolationGrade
 from assay.scores.d_optimality.local import LocalGrade
@@ -52,6 +53,10 @@ SCORES: tuple[ScoreClass, ...] = (
 """Every score that can be asked for, in the order in which they are told of. Each declares all else by its `facts`."""
 BY_CLUSTER = (ClusterWiseForce, ClusterWiseGrade)
 """Scores that are made of another one and thresholds, after frames were scored by it: nobody asks for them by name."""
+KINDS: Kinds[ScoreClass] = Kinds(
+    "score", "assay.scores", {each.name: each for each in SCORES}, in_files={each.name: each for each in BY_CLUSTER}
+)
+"""Scores by name, those of other packages included."""
 
 Asked = str | ScoreClass
 """The name of a score, or a class (or object) with the contract of `assay.scores.protocol.ScoreClass`."""
@@ -59,26 +64,33 @@ CONTRACT = ("name", "home", "facts", "fit", "values", "state", "from_state")
 
 
 def resolved(asked: Iterable[Asked]) -> tuple[ScoreClass, ...]:
-    """The scores, once each, in order; a name may be that of a class beside it.
+    """The scores, once each, in order; a name may be that of a class beside it, or of another package.
 
-    Raises `ValueError` for a name that is not known, two scores of one name, and what lacks a part of the contract.
+    Raises `ValueError` for a name that is not known, two scores of one name, and what lacks a part of the contract; as
+    `assay.plugins.kinds.Kinds.find` for a package that can't be imported.
     """
     asked = list(asked)
-    known: dict[str, ScoreClass] = {score.name: score for score in SCORES}
+    known: dict[str, ScoreClass] = dict(KINDS.built_in)
     for given in asked:
-        if isinstance(given, str):
-            continue
-        if lacking := [part for part in CONTRACT if not hasattr(given, part)]:
-            raise ValueError(
-                f"{given!r} is not a score: it lacks {', '.join(lacking)}. Give a name, or a class with "
-                f"{', '.join(CONTRACT)} (docs/compare.md)"
-            )
-        if known.setdefault(given.name, given) is not given:
+        if not isinstance(given, str) and known.setdefault(_checked(given).name, given) is not given:
             raise ValueError(f"two scores are called {given.name}: give {given!r} a name of its own")
-    names = [given if isinstance(given, str) else given.name for given in asked]
+    names = dict.fromkeys(given if isinstance(given, str) else given.name for given in asked)
+    for name in names:
+        if name not in known and (plugged := KINDS.find(name)) is not None:
+            known[name] = _checked(plugged)
     if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"unknown score {', '.join(unknown)}; there are {', '.join(known)}")
-    return tuple(known[name] for name in dict.fromkeys(names))
+        there_are = dict.fromkeys([*known, *KINDS.names()])
+        raise ValueError(f"unknown score {', '.join(unknown)}; there are {', '.join(there_are)}")
+    return tuple(known[name] for name in names)
+
+
+def _checked(given: ScoreClass) -> ScoreClass:
+    if lacking := [part for part in CONTRACT if not hasattr(given, part)]:
+        raise ValueError(
+            f"{given!r} is not a score: it lacks {', '.join(lacking)}. Give a name, or a class with "
+            f"{', '.join(CONTRACT)} (docs/plugins.md)"
+        )
+    return given
 
 
 def fit_scores(
@@ -88,10 +100,12 @@ def fit_scores(
     return tuple(score.fit(training, options) for score in resolved(asked))
 
 
-def score_from_state(name: str, state: Mapping[str, Any]) -> FittedScore:
-    """The fitted score that `state()` described; raises `KeyError` for a name that is not known."""
-    loaders: dict[str, Callable[[Mapping[str, Any]], FittedScore]] = {
-        **{score.name: score.from_state for score in SCORES},
-        **{score.name: score.from_state for score in BY_CLUSTER},
-    }
-    return loaders[name](state)
+def score_state(score: FittedScore) -> dict[str, Any]:
+    """What a gauge file holds of a score; raises `ValueError` where it could not be loaded again."""
+    origin = KINDS.require_origin(score.name, type(score))
+    return {"name": score.name, "state": score.state(), **({PLUGIN: origin} if origin else {})}
+
+
+def score_from_state(state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> FittedScore:
+    """The fitted score that `score_state` described; raises as `assay.plugins.kinds.Kinds.of_file`."""
+    return KINDS.of_file(state["name"], state.get(PLUGIN, {}), allow_import).from_state(state["state"])

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from ase import Atoms
 
+from assay.plugins.kinds import PLUGIN, Kinds
 from assay.sources.ace.rows import Ace
 from assay.sources.capabilities import AnySource, LinearSource, Source
 from assay.sources.committees.committee import AseCommittee
@@ -58,13 +59,20 @@ SOURCES: tuple[type[SourceKind], ...] = (
 )
 
 
+KINDS: Kinds[type[SourceKind]] = Kinds("source", "assay.sources", {each.kind: each for each in SOURCES}, named="kind")
+"""Sources by name, those of other packages included."""
+
+
 def source_kind(name: Any, where: str) -> type[SourceKind]:
-    """The sources of this name; raises `ValueError` where there are none. `where` it was read is for the message."""
-    for each in SOURCES:
-        if each.kind == name:
-            return each
-    known = ", ".join(each.kind for each in SOURCES)
-    raise ValueError(f"unknown source {name!r} in {where}; there are {known}")
+    """The sources of this name, of Assay or of another package. `where` it was read is for the message.
+
+    Raises `ValueError` where there are none, and as `assay.plugins.kinds.Kinds.find` for a package that can't be
+    imported.
+    """
+    found = KINDS.find(name) if isinstance(name, str) else None
+    if found is None:
+        raise ValueError(f"unknown source {name!r} in {where}; there are {', '.join(KINDS.names())}")
+    return found
 
 
 def parse_spec(spec: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -127,13 +135,19 @@ def source_from_settings(settings: Mapping[str, Any], allow_import: Sequence[str
     return source_kind(settings["source"], "the settings").from_settings(own, allow_import)
 
 
-def source_from_state(state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> AnySource:
-    """The source of a gauge file, of the `kind` that it says. Nothing is imported for it until it evaluates a frame.
+def source_state(source: AnySource) -> dict[str, Any]:
+    """What a gauge file holds of a source, its `kind` and what it says of itself."""
+    origin = KINDS.origin(source.kind, type(source))
+    return {"kind": source.kind, **source.state(), **({PLUGIN: origin} if origin else {})}
 
-    Raises `ValueError` for an unknown kind, or settings that it does not have.
+
+def source_from_state(state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> AnySource:
+    """The source of a gauge file, of the `kind` that it says. Assay's own import nothing until they evaluate a frame.
+
+    Raises as `assay.plugins.kinds.Kinds.of_file`, and `ValueError` for settings that the source does not have.
     """
-    own = {key: value for key, value in state.items() if key != "kind"}
-    return source_kind(state["kind"], "the gauge file").from_state(own, allow_import)
+    own = {key: value for key, value in state.items() if key not in ("kind", PLUGIN)}
+    return KINDS.of_file(state["kind"], state.get(PLUGIN, {}), allow_import).from_state(own, allow_import)
 
 
 GivenSource = str | Mapping[str, Any] | Callable[[Atoms], Any] | AnySource

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from assay.calibration.bar_name import AskedBar, BarName
 from assay.ensembles.fit import MemberChoice
 from assay.execution.run import Run
 from assay.frames.frame import LabelKeys, Labelled
 from assay.gauge.fit import Built, fit_gauge
 from assay.gauge.score_fit import ScoreFit
+from assay.gauge.state import require_loadable
 from assay.linear.linear_fit import LinearFit
-from assay.scores.registry import Asked
+from assay.scores.registry import Asked, resolved
 from assay.sources.capabilities import ByOrder, OnlyFeatures
 from assay.sources.frame_files import FrameFiles, Given, frames_of
 from assay.sources.registry import GivenSource, given_source
@@ -26,7 +28,7 @@ def build(
     source: GivenSource,
     calibration: Given | None = None,
     scores: Sequence[Asked] | None = None,
-    error_bar: str | None = None,
+    error_bar: AskedBar | None = None,
     linear_fit: LinearFit = LinearFit(),
     members: MemberChoice = MemberChoice(),
     score_fit: ScoreFit = ScoreFit(),
@@ -58,7 +60,8 @@ def build(
         names of scores, or classes with the contract of `assay.scores.protocol.ScoreClass`; by default all that the
         source supports, but for those on request (docs/scores.md)
     error_bar
-        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md). By default `committee_force:scale` of a linear potential's
+        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md), or `(SCORE, MyCalibrator)` with a class of the contract of
+        `assay.calibration.CalibratorClass`. By default `committee_force:scale` of a linear potential's
         posterior (`committee_energy:scale` of a corrector of energies), `heterogeneous_force:scale` of unlike members,
         `leverage:scale` of one potential with features, and none without predictions
     linear_fit
@@ -93,6 +96,9 @@ def build(
     given, settings = given_source(source, run.allow_import)
     if out is not None and isinstance(given, OnlyFeatures):
         given.state()  # raises ValueError, before anything long is run, for a function that a file can't name
+    if out is not None:
+        own = BarName.of(error_bar).own if error_bar else None
+        require_loadable(source=given, scores=resolved(scores or ()), calibrator=own)
     by_order, given = given.detached() if isinstance(given, ByOrder) else ("", given)
     labels: Labelled = "if present" if isinstance(given, OnlyFeatures) else "needed"
     read = partial(frames_of, keys=keys, labels=labels, skip_bad=run.skip_bad)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.calibration.bar_name import AskedBar
 from assay.execution.run import Run
 from assay.frames.frame import LabelKeys
 from assay.gauge.gauge import Gauge
@@ -18,7 +19,7 @@ def calibrate(
     frames: Given,
     *,
     members: Paths | None = None,
-    error_bar: str | None = None,
+    error_bar: AskedBar | None = None,
     out: str | Path | None = None,
     keys: LabelKeys | None = None,
     run: Run = Run(),
@@ -27,7 +28,9 @@ def calibrate(
     """A gauge with error bars fitted to `frames`; potential, scores and thresholds stay.
 
     `frames` are labelled `ase.Atoms`, several of them, or files. `error_bar`, `SCORE:CALIBRATOR[:GROUPING]`
-    (docs/calibration.md), changes what makes the bar. Raises `FrameError` where a frame was trained on: errors of
+    (docs/calibration.md) or `(SCORE, MyCalibrator)`, changes what makes the bar.
+
+    Raises `FrameError` where a frame was trained on: errors of
     training frames are too small to calibrate with. Raises `ValueError` for a gauge with features and no predictions.
     Warns of what makes the bars doubtful: see `assay.calibration.remarks`.
     """

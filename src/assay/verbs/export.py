@@ -18,6 +18,7 @@ def export(
     *,
     file_format: str | None = None,
     members: int | Literal["all"] = 0,
+    allow_import: tuple[str, ...] = (),
 ) -> list[Path]:
     """Write a fitted potential, and γ if the gauge has it, in files for LAMMPS.
 
@@ -27,12 +28,12 @@ def export(
     | pace | `OUT.yaml`, `OUT.yace`, the LAMMPS input `OUT.pace`; `OUT.asi` is pacemaker's active set |
 
     The format is the potential's own. `members`: so many of the M members as well, the first ones, each a potential
-    like the best fit in files of its own: `OUT-000.snapcoeff` and so on.
+    like the best fit in files of its own: `OUT-000.snapcoeff` and so on. `allow_import`: as of `assay.Gauge.load`.
 
     Returns the paths written. Raises `ValueError` for another format, more members than there are, or a source that
     is not a fitted SNAP or ACE potential.
     """
-    gauge = loaded(gauge)
+    gauge = loaded(gauge, allow_import)
     source = gauge.source
     if not (isinstance(source, HasCoefficients) and isinstance(source.rows, Exports)):
         raise ValueError(f"only a fitted SNAP or ACE potential can be exported; this gauge has {source.label}")

@@ -56,9 +56,9 @@ class GaugeInfo:
         }
 
 
-def info(gauge: Gauge | str | Path) -> GaugeInfo:
-    """Source, scores with thresholds, error bars and provenance of a gauge."""
-    gauge = loaded(gauge)
+def info(gauge: Gauge | str | Path, *, allow_import: tuple[str, ...] = ()) -> GaugeInfo:
+    """Source, scores with thresholds, error bars and provenance of a gauge; `allow_import` as of `assay.Gauge.load`."""
+    gauge = loaded(gauge, allow_import)
     return GaugeInfo(
         source=gauge.source.label,
         species=tuple(gauge.species),

@@ -14,7 +14,7 @@ from assay.propagation.methods.choice import Method
 from assay.propagation.methods.observables import NAMES as OBSERVABLES
 from assay.propagation.methods.reweighting import Estimator
 from assay.propagation.propagate import Asked, Trajectory, propagate_gauge
-from assay.propagation.properties.registry import NAMES as PROPERTIES
+from assay.propagation.properties.registry import names as property_names
 from assay.propagation.references import References, as_references, matching, read_references
 from assay.propagation.result import Propagation
 from assay.propagation.tables import row_of_each, rows_of_orders, write_csv, write_latex
@@ -24,8 +24,17 @@ from assay.sources.frame_files import Given, frames_of
 from assay.storage.files import require_folders, write_json
 from assay.verbs.loading import loaded
 
-__all__ = ["ESTIMATORS", "METHODS", "OBSERVABLES", "PROPERTIES", "Propagation", "UnknownReference", "propagate",
-           "row_of_each", "rows_of_orders"]  # fmt: skip
+__all__ = [
+    "ESTIMATORS",
+    "METHODS",
+    "OBSERVABLES",
+    "Propagation",
+    "UnknownReference",
+    "propagate",
+    "property_names",
+    "row_of_each",
+    "rows_of_orders",
+]
 
 METHODS: tuple[str, ...] = get_args(Method)
 ESTIMATORS: tuple[str, ...] = get_args(Estimator)

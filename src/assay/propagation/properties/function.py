@@ -6,12 +6,12 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
 from ase.calculators.calculator import Calculator
 
+from assay.plugins.importing import import_allowed
 from assay.propagation.property import Quantities, Quantity, Structures
 
 
@@ -101,27 +101,10 @@ class Function:
     def _function(self) -> Callable[[Calculator], Any]:
         if self.given is not None:
             return self.given
-        module, _, name = self.path.rpartition(".")
-        self._require_allowed(module)
-        try:
-            found = getattr(import_module(module), name)
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"{self.path} needs the module {error.name}, which is not installed or not on PYTHONPATH"
-            ) from error
-        except AttributeError as error:
-            raise ValueError(f"function: {error}") from error
-        self._require_allowed(getattr(found, "__module__", None) or "")  # not what the module merely imported
+        found = import_allowed("function", self.path, self.allow_import)
         if not callable(found):
             raise ValueError(f"function: {self.path} is a {type(found).__name__}, not a function")
         return found  # type: ignore[no-any-return]
-
-    def _require_allowed(self, module: str) -> None:
-        if not any(module == allowed or module.startswith(f"{allowed}.") for allowed in self.allow_import):
-            raise PermissionError(
-                f"function: {self.path} is code of {module or 'no module'}, which is not allowed. If you trust it: "
-                f"--allow-import {module.partition('.')[0]}"
-            )
 
     def __getstate__(self) -> dict[str, Any]:
         """Other processes import the function: it must have an importable name, and what was given is allowed."""

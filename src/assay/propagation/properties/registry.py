@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Protocol
 
+from assay.plugins.kinds import Kinds
 from assay.propagation.properties.function import Function
 from assay.propagation.properties.options import spelled
 from assay.propagation.property import Property
@@ -25,6 +26,7 @@ KINDS: Mapping[str, str] = {
 """Name → module of this package and class; a module, and what it needs, is imported when its property is asked for."""
 FUNCTION = "function"
 NAMES = (*KINDS, FUNCTION)
+"""Assay's own."""
 
 
 class Kind(Protocol):
@@ -32,6 +34,15 @@ class Kind(Protocol):
 
     def from_words(self, words: Sequence[str], options: Mapping[str, str], species: Sequence[str]) -> Property:
         """The property; raises `ValueError` for a word or an option that it does not know."""
+
+
+PLUGGED: Kinds[Kind | None] = Kinds("property", "assay.properties", dict.fromkeys(NAMES), named="")
+"""Classes of other packages, by the name of the property."""
+
+
+def names() -> tuple[str, ...]:
+    """All properties that can be asked for, those of other packages included."""
+    return PLUGGED.names()
 
 
 def property_from_spec(
@@ -46,23 +57,31 @@ def property_from_spec(
     | element | of prototypes, where the spec has no `element=` |
 
     Raises ValueError for a name, word or option that is not known; PermissionError for a function of a module that is
-    not allowed.
+    not allowed; as `assay.plugins.kinds.Kinds.find` for a package that can't be imported.
     """
     name, _, rest = spec.partition(":")
     words, options = split(rest, spec)
-    if name not in NAMES:
-        raise ValueError(f"unknown property {name!r} in {spec!r}; there are {', '.join(NAMES)}")
+    if name == FUNCTION:
+        kind = None
+    elif (kind := _kind(name)) is None:
+        raise ValueError(f"unknown property {name!r} in {spec!r}; there are {', '.join(names())}")
     try:
-        if name == FUNCTION:
+        if kind is None:
             return Function.from_words(words, options, species, allow_import)
-        module, _, attribute = KINDS[name].partition(":")
-        kind: Kind = getattr(import_module(f"assay.propagation.properties.{module}"), attribute)
         if element is None or "element" in options or not has_prototypes(name, words):
             return kind.from_words(words, options, species)
         found = kind.from_words(words, {**options, "element": element}, species)
         return replace(found, name=spelled(name, words, options))  # type: ignore[type-var]
     except ValueError as error:
         raise ValueError(f"property {spec!r}: {error}") from error
+
+
+def _kind(name: str) -> Kind | None:
+    if name not in KINDS:
+        return PLUGGED.find(name)
+    module, _, attribute = KINDS[name].partition(":")
+    found: Kind = getattr(import_module(f"assay.propagation.properties.{module}"), attribute)
+    return found
 
 
 def has_prototypes(name: str, words: Sequence[str]) -> bool:

@@ -7,19 +7,20 @@ allows, and only when a frame is evaluated.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
 from typing import Any, ClassVar
 
 from ase import Atoms
 
+from assay.plugins.importing import import_allowed, import_path
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.sources.features.file import checked_features
 from assay.sources.settings import Kinds, checked_settings
+
+FUNCTION = r"\w+(\.\w+)*:\w+"
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,14 @@ class PythonCallable:
     given: Callable[[Atoms], Any] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.function and not re.fullmatch(r"\w+(\.\w+)*:\w+", self.function):
+        if self.function and not re.fullmatch(FUNCTION, self.function):
             raise ValueError(f"callable: function is package.module:name, got {self.function!r}")
 
     @classmethod
     def of(cls, function: Callable[[Atoms], Any]) -> PythonCallable:
         """A function at hand; its attribute `cutoff` counts if it has one."""
-        module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
-        importable = module != "__main__" and getattr(sys.modules.get(module or ""), name or "", None) is function
-        path = f"{module}:{name}" if importable else ""
+        found = import_path(function)
+        path = found if re.fullmatch(FUNCTION, found) else ""
         return cls(path, cutoff=getattr(function, "cutoff", None), given=function)
 
     @property
@@ -91,27 +91,10 @@ class PythonCallable:
     def _function(self) -> Callable[[Atoms], Any]:
         if self.given is not None:
             return self.given
-        module, _, name = self.function.partition(":")
-        self._require_allowed(module)
-        try:
-            found = getattr(import_module(module), name)
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"callable: {self.function} needs the module {error.name}, which is not installed or not on PYTHONPATH"
-            ) from error
-        except AttributeError as error:
-            raise ValueError(f"callable: {error}") from error
-        self._require_allowed(getattr(found, "__module__", None) or "")  # not what the module merely imported
+        found = import_allowed(self.kind, self.function, self.allow_import)
         if not callable(found):
             raise ValueError(f"callable: {self.function} is a {type(found).__name__}, not a function")
         return found  # type: ignore[no-any-return]
-
-    def _require_allowed(self, module: str) -> None:
-        if not any(module == allowed or module.startswith(f"{allowed}.") for allowed in self.allow_import):
-            raise PermissionError(
-                f"callable: {self.function} is code of {module or 'no module'}, which is not allowed. If you trust it: "
-                f"--allow-import {module.partition('.')[0]}"
-            )
 
     def __getstate__(self) -> dict[str, Any]:
         """Other processes import the function: it must have a name, and what was given as an object is allowed."""
