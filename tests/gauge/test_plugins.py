@@ -140,7 +140,8 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def built(files: Files, example: Any, **more: Any) -> Gauge:
     asked = {"scores": ["leverage", example.Score], "error_bar": ("example", example.Calibrator), **more}
-    return assay.build(files.train, source=example.Source(), heldout=files.held_out, ensemble_size=8, **asked).gauge
+    given = {"calibration": files.held_out, "linear_fit": assay.LinearFit(ensemble_size=8)}
+    return assay.build(files.train, source=example.Source(), **given, **asked).gauge
 
 
 def test_objects_are_built_saved_and_loaded_where_the_user_allows_it(
@@ -368,7 +369,7 @@ def test_what_is_no_calibrator_and_no_property(committee: Gauge) -> None:
 def test_a_committee_needs_no_plugin(files: Files) -> None:
     """A bar by a class of Assay's own is the bar by its name."""
     one, other = (
-        assay.build(files.train, source=COMMITTEE, heldout=files.held_out, error_bar=bar).gauge
+        assay.build(files.train, source=COMMITTEE, calibration=files.held_out, error_bar=bar).gauge
         for bar in ("committee_force:scale", ("committee_force", Scale))
     )
     assert one.bar == other.bar

@@ -15,7 +15,7 @@ from assay.scores.protocol import ScoreClass
 from assay.scores.registry import KINDS as SCORES
 from assay.scores.registry import score_from_state, score_state
 from assay.sources import registry
-from assay.sources.capabilities import HasMembers, LinearSource, Source
+from assay.sources.capabilities import AnySource, HasMembers, LinearSource, OnlyFeatures, Source
 from assay.storage.archive import GaugeFileError, load_state, save_state
 
 PLUGIN = "calibrator_plugin"
@@ -27,8 +27,8 @@ def save(path: str | Path, fields: Mapping[str, Any]) -> None:
 
     Raises `ValueError` for what could not be loaded again.
     """
-    require_loadable(source=fields["source"])
     calibrator: CalibratorClass | None = fields["calibrator"]
+    require_loadable(fields["source"], calibrator=calibrator)
     origin = CALIBRATORS.require_origin(calibrator.name, calibrator) if calibrator else {}
     save_state(
         path,
@@ -68,10 +68,7 @@ def load(path: str | Path, allow_import: tuple[str, ...] = ()) -> dict[str, Any]
 
 
 def require_loadable(
-    *,
-    source: Source | LinearSource | None = None,
-    scores: Iterable[ScoreClass] = (),
-    calibrator: CalibratorClass | None = None,
+    source: AnySource, scores: Iterable[ScoreClass] = (), calibrator: CalibratorClass | None = None
 ) -> None:
     """Raises `ValueError` for a source, the class of a score or that of a calibrator which no file could name."""
     for score in scores:
@@ -83,8 +80,9 @@ def require_loadable(
         source = source.rows
     elif isinstance(source, Referenced):
         source = source.source
-    if source is not None:
-        registry.KINDS.require_origin(source.kind, type(source))
+    registry.KINDS.require_origin(source.kind, type(source))
+    if isinstance(source, OnlyFeatures):
+        source.state()  # raises for a function that has no name
 
 
 def source_state(source: Source) -> dict[str, Any]:

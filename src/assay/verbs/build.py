@@ -61,8 +61,8 @@ def build(
         source supports, but for those on request (docs/scores.md)
     error_bar
         `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md), or `(SCORE, MyCalibrator)` with a class of the contract of
-        `assay.calibration.CalibratorClass`. By default `committee_force:scale` of a linear potential's
-        posterior (`committee_energy:scale` of a corrector of energies), `heterogeneous_force:scale` of unlike members,
+        `assay.calibration.CalibratorClass`. By default `committee_force:scale` of a linear potential's posterior
+        (`committee_energy:scale` of a corrector of energies), `heterogeneous_force:scale` of unlike members,
         `leverage:scale` of one potential with features, and none without predictions
     linear_fit
         of a linear potential (`snap`, `ace`, `corrector`): weights of its labels, posterior, size and seed of its
@@ -94,11 +94,8 @@ def build(
     if heldout is not None:
         calibration = _renamed(heldout, calibration)
     given, settings = given_source(source, run.allow_import)
-    if out is not None and isinstance(given, OnlyFeatures):
-        given.state()  # raises ValueError, before anything long is run, for a function that a file can't name
-    if out is not None:
-        own = BarName.of(error_bar).own if error_bar else None
-        require_loadable(source=given, scores=resolved(scores or ()), calibrator=own)
+    if out is not None:  # what a file could not name is refused before anything long is run
+        require_loadable(given, resolved(scores or ()), BarName.of(error_bar).own if error_bar else None)
     by_order, given = given.detached() if isinstance(given, ByOrder) else ("", given)
     labels: Labelled = "if present" if isinstance(given, OnlyFeatures) else "needed"
     read = partial(frames_of, keys=keys, labels=labels, skip_bad=run.skip_bad)

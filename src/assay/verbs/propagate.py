@@ -24,17 +24,8 @@ from assay.sources.frame_files import Given, frames_of
 from assay.storage.files import require_folders, write_json
 from assay.verbs.loading import loaded
 
-__all__ = [
-    "ESTIMATORS",
-    "METHODS",
-    "OBSERVABLES",
-    "Propagation",
-    "UnknownReference",
-    "propagate",
-    "property_names",
-    "row_of_each",
-    "rows_of_orders",
-]
+__all__ = ["ESTIMATORS", "METHODS", "OBSERVABLES", "Propagation", "UnknownReference", "propagate", "property_names",
+           "row_of_each", "rows_of_orders"]  # fmt: skip
 
 METHODS: tuple[str, ...] = get_args(Method)
 ESTIMATORS: tuple[str, ...] = get_args(Estimator)
