@@ -20,6 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 import assay
+from assay.evaluation.figures import BarFigures, Part
+from assay.evaluation.result import EvaluationResult
 from assay.metrics import coverage
 from assay.results.assessment import Assessment
 from assay.results.error_bars import ErrorBar
@@ -97,26 +99,26 @@ def forces(assessment: Assessment) -> tuple[ErrorBar, Any, Any]:
 
 def table(demo: Demo) -> str:
     """Errors, widths and coverage of both sets of frames, of each kind in the second."""
-    kinds = {f"– {kind}": part for kind, part in demo.ood["by_config_type"].items()}
+    kinds = {f"– {kind}": part for kind, part in demo.ood.by_config_type.items()}
     parts = {NAMES["test"]: demo.test, NAMES["ood"]: demo.ood, **kinds}
-    columns: dict[str, Callable[[dict[str, Any]], str]] = {
-        "frames": lambda part: str(part["frames"]),
-        "force RMSE, eV/Å": lambda part: f"{part['errors']['force_rmse_eV_per_A']:.3g}",
-        "68 % bars, mean width": lambda part: f"{part['error_bars']['force']['mean_width']:.3g}",
-        "forces in 68 %": lambda part: share(part["error_bars"]["force"], "0.68"),
-        "in 95 %": lambda part: share(part["error_bars"]["force"], "0.95"),
-        "in 95 % of one bar for all": lambda part: share(part["error_bars"]["force"]["constant_bar"], "0.95"),
-        "energy RMSE, meV/atom": lambda part: f"{part['errors']['energy_rmse_meV_per_atom']:.3g}",
-        "energies in 95 %": lambda part: share(part["error_bars"]["energy"], "0.95"),
-        "atoms with γ > 1": lambda part: f"{100 * part['scores']['gamma']['atom']['flagged']:.0f} %",
+    columns: dict[str, Callable[[EvaluationResult | Part], str]] = {
+        "frames": lambda part: str(part.frames),
+        "force RMSE, eV/Å": lambda part: f"{part.errors.force.rmse:.3g}",
+        "68 % bars, mean width": lambda part: f"{part.bars.force.figures.mean_width:.3g}",
+        "forces in 68 %": lambda part: share(part.bars.force.figures, 0.68),
+        "in 95 %": lambda part: share(part.bars.force.figures, 0.95),
+        "in 95 % of one bar for all": lambda part: share(part.bars.force.constant, 0.95),
+        "energy RMSE, meV/atom": lambda part: f"{part.errors.energy.rmse:.3g}",
+        "energies in 95 %": lambda part: share(part.bars.energy.figures, 0.95),
+        "atoms with γ > 1": lambda part: f"{100 * part.scores['gamma'].atom.flagged:.0f} %",
     }
     rows = [["", *columns], ["---"] + ["---:"] * len(columns)]
     rows += [[name, *(column(part) for column in columns.values())] for name, part in parts.items()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def share(figures: dict[str, Any], level: str) -> str:
-    return f"{100 * figures['coverage'][level]:.0f} %"
+def share(figures: BarFigures, level: float) -> str:
+    return f"{100 * figures.coverage[level]:.0f} %"
 
 
 def sentence(demo: Demo) -> str:

@@ -17,10 +17,10 @@ built = assay.build(
 print(built.gauge.source.label)
 for name in ("test", "ood"):
     result = assay.evaluate(built.gauge, demo_data(name))
-    force, ranking = result["error_bars"]["force"], result["scores"]["committee_force"]["neighbourhood"]
+    force, ranking = result.bars.force, result.scores["committee_force"].neighbourhood
     print(
-        f"{name:4}: force RMSE {result['errors']['force_rmse_eV_per_A']:.2f} eV/Å, "
-        f"95 % intervals hold {100 * force['coverage']['0.95']:.0f} % of the errors "
-        f"(one width for all: {100 * force['constant_bar']['coverage']['0.95']:.0f} %), "
-        f"rank correlation of neighbourhoods {ranking['spearman']:.2f}"
+        f"{name:4}: force RMSE {result.errors.force.rmse:.2f} eV/Å, "
+        f"95 % intervals hold {100 * force.figures.coverage[0.95]:.0f} % of the errors "
+        f"(one width for all: {100 * force.constant.coverage[0.95]:.0f} %), "
+        f"rank correlation of neighbourhoods {ranking.spearman:.2f}"
     )

@@ -33,13 +33,14 @@ from result import write_result
 
 import assay
 from assay.calibration.scale import Scale
-from assay.evaluation.summary import evaluation
+from assay.evaluation.evaluate import evaluated
 from assay.frames.frame import file_hash
 from assay.gauge.batch import collect
 from assay.gauge.spreads import force_spread, proportional_to_errors
 from assay.metrics import rmse
 from assay.results.batch import Batch
 from assay.results.per_quantity import PerQuantity
+from assay.results.plain import plain
 from assay.sources.frame_files import FrameFiles
 
 # ruff: noqa: E501 (the lines of LAMMPS below)
@@ -105,8 +106,10 @@ def build(train: list[Path] | FrameFiles, source: str, workers: int) -> tuple[as
 def judged(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
     """Figures of a batch, after and before calibration (α = 1)."""
     raw = replace(gauge, calibrators=gauge.calibrators.map(lambda _: Scale(1.0)))
-    after = evaluation(gauge.assessment(batch), gauge.constant_bar)
-    before = evaluation(raw.assessment(batch), gauge.constant_bar)
+    after = evaluated(gauge.assessment(batch), gauge.constant_bar).summary()
+    before = evaluated(raw.assessment(batch), gauge.constant_bar).summary()
+    for added in ("training_overlap", "calibration_overlap", "global_bars", "failed"):  # not of a batch
+        after.pop(added)
     after.pop("by_element")
     after["by_config_type"] = {k: v["errors"] for k, v in after["by_config_type"].items()}
     for quantity, bar in after["error_bars"].items():
@@ -135,7 +138,7 @@ def other_bars(gauge: assay.Gauge, held_out: Batch, test: Batch) -> dict[str, An
 
         other = other.calibrated(spread(held_out))
         found[bar] = {
-            part: evaluation(other.assessment(spread(batch)), other.constant_bar)["error_bars"]["force"]
+            part: evaluated(other.assessment(spread(batch)), other.constant_bar).summary()["error_bars"]["force"]
             for part, batch in (("held_out", held_out), ("test", test))
         }
     return found
@@ -178,16 +181,16 @@ def cross_fitted(gauge: assay.Gauge, held_out: Batch) -> list[dict[str, Any]]:
     for fitted in (even, ~even):
         half = gauge.calibrated(part(held_out, fitted))
         judged_on = part(held_out, ~fitted)
-        bar = evaluation(half.assessment(judged_on), half.constant_bar)["error_bars"]["force"]
-        found.append({key: bar[key] for key in ("coverage", "mean_width", "ence")})
+        bar = evaluated(half.assessment(judged_on), half.constant_bar).bars.force.figures
+        found.append({"coverage": plain(bar.coverage), "mean_width": bar.mean_width, "ence": bar.ence})
     return found
 
 
 def with_symmetry_zeros(gauge: assay.Gauge, batch: Batch) -> dict[str, Any]:
     """Force coverage with the components that vanish by symmetry counted as any other."""
     everything = replace(batch, still=np.zeros_like(batch.still))
-    bar = evaluation(gauge.assessment(everything), gauge.constant_bar)["error_bars"]["force"]
-    return {"components": int(batch.still.sum()), "coverage": bar["coverage"], "ence": bar["ence"]}
+    bar = evaluated(gauge.assessment(everything), gauge.constant_bar).bars.force.figures
+    return {"components": int(batch.still.sum()), "coverage": plain(bar.coverage), "ence": bar.ence}
 
 
 def score(gauge: assay.Gauge, files: list[Path], workers: int) -> Batch:

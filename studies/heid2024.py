@@ -189,7 +189,7 @@ def linear(data: str, source: Snap, train: Sequence[Frame], test: Sequence[Frame
     structures, new = [frame.atoms for frame in test], [frame.config_type not in kinds for frame in test]
 
     def told(coefficients: Array) -> Array:
-        each = [rows[content_hash(frame.atoms)].predictions(coefficients).forces for frame in test]
+        each = [rows[content_hash(frame.atoms)].predictions(coefficients).forces_members for frame in test]
         return np.concatenate(each, axis=1)
 
     posteriors: tuple[Posterior, ...] = (Bootstrap(MEMBERS), Pops(MEMBERS))

@@ -76,7 +76,7 @@ class _Evaluated:
             assert features is not None
             return features, None
         told = self.source.rows.predictions(frame.atoms, self.coefficients)  # type: ignore[attr-defined]
-        return told.features, told.forces
+        return told.features, told.forces_members
 
 
 @dataclass(frozen=True)

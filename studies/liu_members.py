@@ -33,6 +33,8 @@ import assay
 from assay.ensembles.choice import choose_members
 from assay.ensembles.references import ReferenceFold
 from assay.ensembles.weights import weights_of_rmse
+from assay.evaluation.figures import Part
+from assay.evaluation.result import EvaluationResult
 from assay.frames.frame import Frame, content_hash, file_hash
 from assay.frames.splits import contiguous_blocks
 from assay.metrics import rmse, roc_auc, spearman, worst_decile
@@ -218,21 +220,21 @@ def bars(
     return found
 
 
-def figures(judged: dict[str, Any]) -> dict[str, Any]:
+def figures(judged: EvaluationResult) -> dict[str, Any]:
     """Coverage of force and energy bars, in all and by config_type."""
 
-    def of(part: dict[str, Any]) -> dict[str, Any]:
-        told: dict[str, Any] = {"frames": part["frames"], "force_rmse_eV_per_A": part["errors"]["force_rmse_eV_per_A"]}
-        told["energy_rmse_meV_per_atom"] = part["errors"]["energy_rmse_meV_per_atom"]
+    def of(part: EvaluationResult | Part) -> dict[str, Any]:
+        told: dict[str, Any] = {"frames": part.frames, "force_rmse_eV_per_A": part.errors.force.rmse}
+        told["energy_rmse_meV_per_atom"] = part.errors.energy.rmse
         for quantity in ("force", "energy"):
-            if (bar := part["error_bars"][quantity]) is not None:
-                told[quantity] = {str(level): bar["coverage"][str(level)] for level in LEVELS}
-                told[quantity] |= {"mean_width": bar["mean_width"]}
-                if bar["constant_bar"] is not None:
-                    told[quantity]["constant_0.95"] = bar["constant_bar"]["coverage"]["0.95"]
+            if (bar := part.bars[quantity]) is not None:
+                told[quantity] = {str(level): bar.figures.coverage[level] for level in LEVELS}
+                told[quantity] |= {"mean_width": bar.figures.mean_width}
+                if bar.constant is not None:
+                    told[quantity]["constant_0.95"] = bar.constant.coverage[0.95]
         return told
 
-    return of(judged) | {"by_config_type": {kind: of(part) for kind, part in judged["by_config_type"].items()}}
+    return of(judged) | {"by_config_type": {kind: of(part) for kind, part in judged.by_config_type.items()}}
 
 
 def calibrated_u(

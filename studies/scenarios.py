@@ -25,7 +25,7 @@ from assay.frames.frame import file_hash
 from assay.frames.reading import read_frames
 from assay.scores.features.training import TrainingFeatures
 from assay.selection.starting_set import source_of_features
-from assay.sources.registry import parse_spec
+from assay.sources.registry import given_source
 
 FILES = {
     "silicon": ("silicon/training", "silicon/test"),
@@ -66,7 +66,8 @@ def featured(data: Path, name: str, spec: str) -> tuple[list[np.ndarray], list[n
     """Features, atomic numbers and kind of each frame."""
     frames = list(read_frames([data / f"{path}.extxyz.gz" for path in FILES[name]]))
     species = sorted({symbol for frame in frames for symbol in frame.atoms.symbols})
-    source = source_of_features(parse_spec(spec), species)
+    given, _ = given_source(spec)
+    source = source_of_features(given, species)
     features = [source.predict(frame.atoms).features for frame in frames]
     return features, [frame.atoms.numbers for frame in frames], np.array([frame.config_type for frame in frames])
 

@@ -22,7 +22,7 @@ from assay.frames.frame import Frame
 from assay.frames.reading import read_frames
 from assay.frames.writing import frames_out
 from assay.gauge.gauge import Gauge
-from assay.gauge.risk import risk_summary
+from assay.gauge.risk import risks
 from assay.gauge.scorer import FrameScorer
 from assay.gauge.tiled_scorer import Blocks, score_in_blocks
 from assay.linear.potential import LinearPotential
@@ -324,9 +324,9 @@ def test_large_frames_among_small_ones(gauge: Gauge, dump: Path, tmp_path: Path,
     assert {"numbers", "positions", "id", "type"} | columns == set(found.arrays)
     for name in columns:
         np.testing.assert_allclose(found.arrays[name], expected.arrays[name], rtol=1e-6, atol=1e-8)
-    riskiest = risk_summary(assessment)["by_risk"][0]
+    riskiest = risks(assessment).by_risk[0]
     risk = np.linalg.norm(assessment.bars.force.half_width(0.68), axis=1) if forces else gamma
-    assert riskiest["frame"] == assessment.batch.names[assessment.batch.frame_of_atom[risk.argmax()]]
+    assert riskiest.frame == assessment.batch.names[assessment.batch.frame_of_atom[risk.argmax()]]
 
 
 @pytest.mark.snap

@@ -40,7 +40,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "report": ("results", "evaluation", "comparison", "selection", "propagation", "distillation", "storage"),
     "testing": ACTIONS,
     "verbs": (*ACTIONS, "evaluation", "comparison", "selection", "propagation", "distillation", "report"),
-    "cli": ("verbs", "results"),
+    "cli": ("verbs", "results", "storage"),
 }
 """By folder: the other folders that it may import."""
 PUBLIC = "assay"

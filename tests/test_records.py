@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from assay.results.assessment import Assessment
 from assay.results.design import Design
 from assay.results.envelope import Envelope
 from assay.results.per_quantity import QUANTITIES, PerQuantity, together
+from assay.results.plain import plain
 from assay.results.residuals import Residuals, enveloped
 
 
@@ -133,3 +135,18 @@ def test_one_thing_each_for_the_quantities() -> None:
     assert list(together(some, PerQuantity(1, 2, 3))) == [("energy", 0, 1), ("stress", 2, 3)]
     with pytest.raises(TypeError, match="forces"):
         PerQuantity.of({"forces": 1})
+
+
+def test_people_are_told_of_forces_first() -> None:
+    some = PerQuantity(energy=1, stress=3)
+    assert list(some.forces_first()) == [("energy", 1), ("stress", 3)]
+    assert [name for name, _ in replace(some, force=2).forces_first()] == ["force", "energy", "stress"]
+
+
+def test_records_are_plain_in_json() -> None:
+    score = Score("gamma", "atom", np.array([1.0, 2.0]), 1.5)
+    told = plain({0.68: (score, None)})
+    assert list(told) == ["0.68"]
+    assert told["0.68"][1] is None
+    assert told["0.68"][0]["values"] == [1.0, 2.0]
+    assert json.loads(json.dumps(told)) == told

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.io import write
+from ase.io import read, write
 
 import assay
 from assay.evaluation.transferability import EVERYTHING, TABLES, group_of
@@ -41,6 +41,14 @@ def frames(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     write(tmp_path / "frames.extxyz", [frame(rng, kind) for kind in FACTOR for _ in range(EACH)])
     return tmp_path / "frames.extxyz"
+
+
+def test_structures_are_judged_as_their_file(frames: Path) -> None:
+    found, again = (
+        assay.transferability(given, source="recorded", scores=["committee_force"]).summary()
+        for given in (frames, read(frames, ":"))
+    )
+    assert found == again
 
 
 def test_bars_transfer_by_the_ratio_of_the_factors(frames: Path, tmp_path: Path) -> None:
@@ -87,13 +95,13 @@ def test_the_diagonal_is_an_evaluation(frames: Path, tmp_path: Path) -> None:
     wanted = assay.evaluate(gauge, tmp_path / "test.extxyz")
     found = assay.transferability(frames, source="recorded", scores=["committee_force"])
     cell = {name: table[0, 0] for name, table in found.tables.items()}
-    bar = wanted["error_bars"]["force"]
-    assert cell["force_rmse_eV_per_A"] == pytest.approx(wanted["errors"]["force_rmse_eV_per_A"], rel=1e-6)
-    assert cell["energy_rmse_meV_per_atom"] == pytest.approx(wanted["errors"]["energy_rmse_meV_per_atom"], rel=1e-6)
-    assert cell["force_coverage_68"] == pytest.approx(bar["coverage"]["0.68"])
-    assert cell["energy_coverage_95"] == pytest.approx(wanted["error_bars"]["energy"]["coverage"]["0.95"])
-    assert cell["force_ence"] == pytest.approx(bar["ence"], rel=1e-4)
-    assert cell["flagged"] == wanted["scores"]["committee_force"]["frame"]["flagged"]
+    bar = wanted.bars.force.figures
+    assert cell["force_rmse_eV_per_A"] == pytest.approx(wanted.errors.force.rmse, rel=1e-6)
+    assert cell["energy_rmse_meV_per_atom"] == pytest.approx(wanted.errors.energy.rmse, rel=1e-6)
+    assert cell["force_coverage_68"] == pytest.approx(bar.coverage[0.68])
+    assert cell["energy_coverage_95"] == pytest.approx(wanted.bars.energy.figures.coverage[0.95])
+    assert cell["force_ence"] == pytest.approx(bar.ence, rel=1e-4)
+    assert cell["flagged"] == wanted.scores["committee_force"].frame.flagged
 
 
 def test_groups_that_are_too_small_are_judged_only(tmp_path: Path) -> None:
@@ -163,8 +171,10 @@ def test_one_group(frames: Path) -> None:
 
 
 def test_settings_that_fit_nothing(frames: Path) -> None:
-    with pytest.raises(ValueError, match=r"no group could be fitted; the first: cold: .*unknown source"):
+    with pytest.raises(ValueError, match="unknown source 'no_such_thing'"):
         assay.transferability(frames, source="no_such_thing")
+    with pytest.raises(ValueError, match=r"no group could be fitted; the first: cold: .*is not SCORE:CALIBRATOR"):
+        assay.transferability(frames, source="recorded", error_bar="committee_force")
 
 
 def test_forces_that_vanish_by_symmetry_have_an_error_and_no_bar(tmp_path: Path) -> None:

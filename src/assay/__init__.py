@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from assay.distillation.result import Distilled
     from assay.ensembles.collect import Members
     from assay.ensembles.fit import MemberChoice
+    from assay.evaluation.result import EvaluationResult
     from assay.evaluation.transferability import Transferability
     from assay.execution.run import Run
     from assay.frames.frame import Frame, FrameError, LabelKeys
@@ -59,6 +60,7 @@ _HOMES = {
     "CrossConformal": "assay.linear.cross_conformal",
     "Distilled": "assay.distillation.result",
     "Ensemble": "assay.results.error_bars",
+    "EvaluationResult": "assay.evaluation.result",
     "Frame": "assay.frames.frame",
     "FrameError": "assay.frames.frame",
     "FrameFiles": "assay.sources.frame_files",
@@ -107,6 +109,7 @@ __all__ = [
     "CrossConformal",
     "Distilled",
     "Ensemble",
+    "EvaluationResult",
     "Frame",
     "FrameError",
     "FrameFiles",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError, replace
 from importlib.resources import files
 from pathlib import Path
@@ -30,7 +30,6 @@ from assay.results.score import ScoreFacts
 from assay.scores.features.of_prediction import features_of
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import DEFAULTS, FitOptions
-from assay.sources.frame_files import labelled
 from assay.verbs.compare import by_name
 
 SNAP = "snap:twojmax=2,rcut=4.5"
@@ -163,18 +162,18 @@ def test_the_figures_are_those_of_a_gauge(silicon: Mapping[str, Path], bar: str)
     ).gauge
     theirs = assay.evaluate(gauge, silicon["ood"])
     name = f"{score}[pops]" if score.startswith(("committee", "heterogeneous")) else score
-    expected = theirs["scores"][score]["frame"]["spearman_without_symmetry_zeros"]
+    expected = theirs.scores[score].frame.spearman_without_symmetry_zeros
     if not score.startswith("committee_energy"):  # which evaluate ranks by errors of energies
         assert ours.ranking["ood"].force_frame[name].spearman.value == pytest.approx(expected)
     for quantity in ("force", "energy"):
-        found, expected = ours.bar("ood", quantity, name, calibrator), theirs["error_bars"][quantity]
+        found, expected = ours.bar("ood", quantity, name, calibrator), theirs.bars[quantity]
         if quantity == "force" and score == "committee_energy":
             assert found is None  # it says nothing of single forces
             continue
         for level in (0.5, 0.68, 0.9, 0.95):
-            assert found.coverage[level].value == pytest.approx(expected["coverage"][str(level)])
-        assert found.mean_width == pytest.approx(expected["mean_width"])
-        assert (found.crps, found.nll) == pytest.approx((expected["crps"], expected["nll"]))
+            assert found.coverage[level].value == pytest.approx(expected.figures.coverage[level])
+        assert found.mean_width == pytest.approx(expected.figures.mean_width)
+        assert (found.crps, found.nll) == pytest.approx((expected.figures.crps, expected.figures.nll))
 
 
 @pytest.mark.snap
@@ -270,16 +269,16 @@ def test_structures_in_memory_are_as_good_as_files(silicon: Mapping[str, Path]) 
 def test_files_are_parsed_once(silicon: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[Path] = []
 
-    def counted(paths: Path, *arguments: Any) -> Iterator[Frame]:
-        parsed.append(paths)
-        return labelled(paths, *arguments)
+    def counted(paths: Sequence[Path], **options: Any) -> Iterator[Frame]:
+        parsed.extend(paths)
+        return read_frames(paths, **options)
 
-    monkeypatch.setattr("assay.sources.frame_files.labelled", counted)
+    monkeypatch.setattr("assay.sources.frame_files.read_frames", counted)
     assay.compare(
         silicon["train"], {"test": silicon["test"]}, calibration=silicon["calibration"], source=LENNARD_JONES,
         resamples=20, calibrators=("scale",), run=LOCAL,
     )  # fmt: skip
-    assert parsed == [[silicon[name]] for name in ("train", "calibration", "test")]
+    assert parsed == [silicon[name] for name in ("train", "calibration", "test")]
 
 
 def test_members_files_belong_to_frames_files(silicon: Mapping[str, Path], tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from alloy import TEACHERS, alloy, only_labels, without_labels
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
+from click.testing import CliRunner
 
 import assay
+from assay.cli.main import cli
 from assay.distillation import student
 from assay.distillation.dft_labels import keys_of_labels
 from assay.frames.frame import LabelKeys, content_hash
@@ -239,6 +241,51 @@ def test_given_held_out_frames_calibrate_and_uncertain_labels_weigh_less(files):
     assert not np.allclose(gauges[0].source.theta, gauges[1].source.theta)
     assert plain.students[0]["student"]["bars"].startswith("calibrated on the DFT labels of other frames")
     assert plain.students[0]["key"] != weighted.students[0]["key"]
+
+
+def test_structures_teach_as_their_files_do(files, monkeypatch):
+    fits = []
+    monkeypatch.setattr(student, "fit_gauge", lambda *a, **k: fits.append(a[0].paths.name) or fit_gauge(*a, **k))
+
+    def call(name, how, **more):
+        given = {key: how(files / f"{key}.extxyz") for key in ("pool", "labels", "test")}
+        options = {"dft_fractions": (0.5,), "rmse": RMSE, "linear_fit": FOUR} | more
+        return assay.distil("recorded", given["pool"], STUDENT, files / name, labels=given["labels"],
+                            test=given["test"], calibration=how(files / "test.extxyz"), **options)  # fmt: skip
+
+    write(files / "labels.extxyz", read(files / "labelled.extxyz", ":"))
+    of_files, of_objects = call("paths", str), call("objects", lambda path: read(path, ":"))
+    one, other = of_files.students[0], of_objects.students[0]
+    assert one["student"] == other["student"]
+    assert one["label_errors"] == other["label_errors"]
+    assert [len(each.provenance["files"]) for each in (of_files, of_objects)] == [3, 0]
+    assert len(fits) == 2
+    assert call("objects", lambda path: iter(read(path, ":"))).students == of_objects.students
+    assert len(fits) == 2
+
+    def other_labels(path):
+        frames = read(path, ":")
+        if path.name == "test.extxyz":
+            frames[0].arrays["REF_forces"][0] += 0.1
+        return frames
+
+    assert call("objects", other_labels).students[0]["key"] != other["key"]
+    assert len(fits) == 3
+
+
+def test_held_out_frames_calibrate_by_any_name_on_the_command_line(files):
+    words = ["distil", "--teachers", "recorded", "--pool", files / "pool.extxyz", "--uncertainty-cutoff", "1e9",
+             "--student", STUDENT, "--ensemble-size", "4", "--no-report", "--rmse", "0.1,0.2,0.4"]  # fmt: skip
+    found = {}
+    for name in ("--calibration", "--heldout"):
+        out = files / name.strip("-")
+        done = CliRunner().invoke(
+            cli, [*map(str, words), name, str(files / "test.extxyz"), "-o", str(out)], obj="assay"
+        )
+        assert done.exit_code == 0, done.output
+        found[name] = json.loads((out / "summary.json").read_text(encoding="utf-8"))["students"]
+    assert found["--calibration"] == found["--heldout"]
+    assert found["--heldout"][0]["student"]["bars"].startswith("calibrated on the DFT labels of other frames")
 
 
 def test_a_corrupted_dft_label_is_dropped(files):

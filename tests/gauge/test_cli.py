@@ -42,6 +42,21 @@ def committee_toml(folder: Path) -> Path:
     return path
 
 
+def test_frames_to_calibrate_on_have_their_old_name_too(files: Files, tmp_path: Path) -> None:
+    toml = committee_toml(tmp_path)
+    hashes = []
+    for name in ("-c", "--calibration", "--heldout"):
+        words = ("build", "-t", files.train, name, files.held_out, "--source", toml, "-o", "x.gauge")
+        done = assay(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        hashes.append(Gauge.load(tmp_path / "x.gauge").provenance["held_out_hashes"])
+    assert hashes[0] == hashes[1] == hashes[2]
+    assert len(hashes[0]) == 12
+    told = assay("build", "--help", cwd=tmp_path).stdout
+    assert "--calibration-members" in told
+    assert "heldout" not in told
+
+
 def test_workers_are_an_executor_of_local_processes(gauge_file: Path, files: Files, tmp_path: Path) -> None:
     found = []
     for words in ([], ["-j", "2"], ["--executor", "local:2"]):

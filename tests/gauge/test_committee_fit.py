@@ -69,17 +69,17 @@ def test_energies_are_shifted_onto_the_labels(paths: dict[str, Path], tmp_path: 
     np.testing.assert_allclose([s["Cu"] for s in of_members(gauge, "shift_eV")], -np.array(OFFSETS), atol=0.01)
     loaded = Gauge.load(tmp_path / "x.gauge")
     result = assay.evaluate(loaded, paths["test"])
-    assert result["errors"]["energy_rmse_meV_per_atom"] < 15
-    assert info(loaded)["provenance"]["members"] == info(gauge)["provenance"]["members"]
+    assert result.errors.energy.rmse < 15
+    assert info(loaded).provenance["members"] == info(gauge).provenance["members"]
 
 
 def test_references_onto_a_member_or_none(paths: dict[str, Path]):
     with pytest.warns(UserWarning, match="the energies have another zero than the labels"):
         onto, none = built(paths, members=MemberChoice("middling")), built(paths, members=MemberChoice("none"))
-    errors = [assay.evaluate(gauge, paths["test"])["errors"] for gauge in (onto, none)]
-    energies = [error["energy_rmse_meV_per_atom"] for error in errors]
+    errors = [assay.evaluate(gauge, paths["test"]).errors for gauge in (onto, none)]
+    energies = [error.energy.rmse for error in errors]
     np.testing.assert_allclose(energies, [3000, 1000 * abs(sum(OFFSETS)) / 4], atol=30)
-    assert errors[0]["force_rmse_eV_per_A"] == errors[1]["force_rmse_eV_per_A"]
+    assert errors[0].force.rmse == errors[1].force.rmse
     assert isinstance(none.source, Recorded)
     assert none.provenance["members"]["references"] == "none"
 
@@ -193,10 +193,10 @@ def test_compare_gives_the_bars_of_build(paths: dict[str, Path], score: str):
         resamples=20, calibrators=["scale"],
     )  # fmt: skip
     gauge = built(paths, scores=[score], error_bar=f"{score}:scale")
-    theirs = assay.evaluate(gauge, paths["test"])["error_bars"]["energy"]
+    theirs = assay.evaluate(gauge, paths["test"]).bars.energy.figures
     found = ours.bars["test"].energy[score]["scale"]
-    assert found.mean_width == pytest.approx(theirs["mean_width"])
-    assert found.nll == pytest.approx(theirs["nll"])
+    assert found.mean_width == pytest.approx(theirs.mean_width)
+    assert found.nll == pytest.approx(theirs.nll)
 
 
 def test_a_member_unlike_the_others_is_named(tmp_path: Path):
@@ -226,6 +226,6 @@ def test_elements_that_the_members_know_and_training_frames_do_not(paths: dict[s
     assert new.failed == ()
     np.testing.assert_array_equal(new.batch.forces, old.batch.forces)
     np.testing.assert_array_equal(new.bars.force.half_width(0.68), old.bars.force.half_width(0.68))
-    assert assay.evaluate(gauge, tmp_path / "new.extxyz")["by_element"]["W"]["atoms"] == len(content)
+    assert assay.evaluate(gauge, tmp_path / "new.extxyz").by_element["W"].atoms == len(content)
     with pytest.raises(FrameError, match=r"no reference energy of W.*--references none"):
         built(paths).assess(read_frames(tmp_path / "new.extxyz"))

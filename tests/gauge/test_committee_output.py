@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -18,7 +19,7 @@ from assay.comparison.methods import timed
 from assay.comparison.reasons import cost
 from assay.comparison.result import MethodDescription, SourceCost
 from assay.frames.frame import Frame
-from assay.gauge.risk import risk_summary
+from assay.gauge.risk import risks
 from assay.report.provenance import provenance
 from assay.sources.committees.committee import AseCommittee
 from assay.sources.recorded.recorded import Recorded
@@ -29,19 +30,19 @@ def test_the_table_of_frames_has_u_and_counts_flags(
     committee: Gauge, files: Files, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assessment = assay.predict(committee, files.test)
-    summary = risk_summary(assessment)
-    riskiest, calm, single = ({**row} for row in summary["by_risk"][:3])
-    riskiest |= {"heterogeneous": 1234.5, "flagged_by": ["committee_energy", "heterogeneous", "heterogeneous_force"]}
-    calm |= {"flagged_by": []}
-    single |= {"flagged_by": ["heterogeneous_force"]}
-    summary["by_risk"] = [riskiest, calm, single]
-    show_risk(summary, symbols(assessment))
+    found = risks(assessment)
+    riskiest, calm, single = found.by_risk[:3]
+    flagged_by = ("committee_energy", "heterogeneous", "heterogeneous_force")
+    riskiest = replace(riskiest, scores={**riskiest.scores, "heterogeneous": 1234.5}, flagged_by=flagged_by)
+    calm, single = replace(calm, flagged_by=()), replace(single, flagged_by=("heterogeneous_force",))
+    found = replace(found, by_risk=(riskiest, calm, single))
+    show_risk(found, symbols(assessment))
     printed = capsys.readouterr().out
     heading, first, *_ = printed.split("┡")
     assert re.search(r"U, eV/Å +┃ +force bar, eV/Å +┃ +at atom", heading)
     rows = [line for line in first.splitlines() if line.startswith("│")]
     cells = [[cell.strip() for cell in row.strip("│").split("│")] for row in rows]
-    of_frames = sum("frame" in levels for levels in summary["flagged"].values())
+    of_frames = sum(level == "frame" for _, level in found.flagged)
     assert [row[-1] for row in cells] == [f"3 of {of_frames} scores", "–", f"1 of {of_frames} scores"]
     assert cells[0][3] == "1.23e+03"
 
@@ -55,14 +56,14 @@ def test_a_report_says_how_good_each_member_is(committee: Gauge, files: Files) -
 
 
 def test_info_leaves_out_what_a_committee_has_no_use_for(committee: Gauge) -> None:
-    assert {"posterior", "weights", "fitted_to"} & set(info(committee)["provenance"]) == set()
-    assert "members" in info(committee)["provenance"]
+    assert {"posterior", "weights", "fitted_to"} & set(info(committee).provenance) == set()
+    assert "members" in info(committee).provenance
 
 
 @pytest.mark.snap
 def test_info_keeps_what_a_linear_potential_was_fitted_with(gauge: Gauge) -> None:
-    assert info(gauge)["provenance"]["posterior"] == "pops"
-    assert "weights" in info(gauge)["provenance"]
+    assert info(gauge).provenance["posterior"] == "pops"
+    assert "weights" in info(gauge).provenance
 
 
 def test_many_elements_are_counted() -> None:

@@ -74,9 +74,9 @@ def test_predict_lists_objects_that_can_not_be_used(committee: Gauge, files: Fil
 
 @form
 def test_evaluate(committee: Gauge, files: Files, form: str) -> None:
-    by_path = assay.evaluate(committee, files.test)
-    assert assay.evaluate(committee, FORMS[form](files.test)) == by_path
-    assert assay.evaluate(committee, FORMS[form](files.train))["training_overlap"] == 30
+    by_path = assay.evaluate(committee, files.test).summary()
+    assert assay.evaluate(committee, FORMS[form](files.test)).summary() == by_path
+    assert assay.evaluate(committee, FORMS[form](files.train)).training_overlap == 30
 
 
 @form

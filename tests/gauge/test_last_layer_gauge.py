@@ -198,7 +198,7 @@ def test_compare_judges_the_bars_that_build_makes(files: tuple[Path, Path], tmp_
         )  # fmt: skip
         for score in ("leverage", "last_layer_prediction_rigidity", "last_layer_force"):
             gauge = assay.build(train, calibration=held_out, source=source, error_bar=f"{score}:scale").gauge
-            expected = assay.evaluate(gauge, tmp_path / "test.extxyz")["error_bars"]
+            expected = assay.evaluate(gauge, tmp_path / "test.extxyz").bars
             for quantity in ("force", "energy"):
                 found = result.bars["test"][quantity][score]["scale"].coverage[0.68].value
-                assert found == pytest.approx(expected[quantity]["coverage"]["0.68"]), (score, quantity)
+                assert found == pytest.approx(expected[quantity].figures.coverage[0.68]), (score, quantity)

@@ -103,7 +103,7 @@ def test_rows_are_fitted_and_give_bars_that_hold(files: Files) -> None:
     assert gauge.bar == "committee_force:scale"
     assert gauge.provenance["source"] == {"source": "my_pairs"}
     found = assay.evaluate(gauge, files.test)
-    assert found["errors"]["force_rmse_eV_per_A"] < 0.3
+    assert found.errors.force.rmse < 0.3
     result = assay.propagate(gauge, cell_energy, members=3)
     assert result.members == 3
     assert not result.failed
@@ -113,8 +113,8 @@ def test_members_give_the_numbers_of_the_committee_that_they_are(files: Files, c
     gauge = assay.build(files.train, source=Ensemble(), calibration=files.held_out).gauge
     assert gauge.bar == committee.bar
     theirs, ours = (assay.evaluate(each, files.test) for each in (committee, gauge))
-    assert ours["errors"] == theirs["errors"]
-    assert ours["error_bars"] == theirs["error_bars"]
+    assert ours.errors == theirs.errors
+    assert ours.bars == theirs.bars
 
 
 def test_objects_are_compared(files: Files) -> None:

@@ -32,7 +32,7 @@ from assay import (
     predict,
     read_frames,
 )
-from assay.evaluation.summary import evaluation
+from assay.evaluation.evaluate import evaluated
 from assay.frames.frame import content_hash
 from assay.regions.neighbourhoods import coordination
 from assay.results.per_quantity import PerQuantity
@@ -99,8 +99,8 @@ def test_the_fit_learns_copper(gauge: Gauge, files: Files):
     frames = list(read_frames(files.test))
     forces = np.concatenate([frame.forces for frame in frames])
     per_atom = np.array([frame.energy / len(frame.atoms) for frame in frames])
-    assert result["errors"]["force_rmse_eV_per_A"] < 0.2 * np.sqrt(np.mean(forces**2))
-    assert result["errors"]["energy_rmse_meV_per_atom"] < 1000 * 0.2 * per_atom.std()
+    assert result.errors.force.rmse < 0.2 * np.sqrt(np.mean(forces**2))
+    assert result.errors.energy.rmse < 1000 * 0.2 * per_atom.std()
 
 
 @pytest.mark.snap
@@ -366,12 +366,12 @@ def test_evaluate_counts_the_labels_outside_of_the_members(committee: Gauge, fil
         within = (told.forces_members.min(axis=0) <= frame.forces) & (frame.forces <= told.forces_members.max(axis=0))
         inside[1] += within.sum()
     assert not said.batch.still.any()
-    assert result["members"] == 4
-    assert result["envelope"]["energy"]["violation"] == pytest.approx(1 - inside[0] / 9)
-    assert result["envelope"]["force"]["violation"] == pytest.approx(1 - inside[1] / said.batch.forces.size)
-    assert 0 < result["envelope"]["force"]["violation"] < 1
-    low, high = result["envelope"]["force"]["violation_95"]
-    assert low < result["envelope"]["force"]["violation"] < high
+    assert result.members == 4
+    assert result.envelopes.energy.violation == pytest.approx(1 - inside[0] / 9)
+    assert result.envelopes.force.violation == pytest.approx(1 - inside[1] / said.batch.forces.size)
+    assert 0 < result.envelopes.force.violation < 1
+    low, high = result.envelopes.force.violation_95
+    assert low < result.envelopes.force.violation < high
 
 
 def test_predict_lists_what_it_can_not_and_keeps_the_rest(committee: Gauge, tmp_path: Path):
@@ -420,15 +420,15 @@ def test_evaluate_is_evaluation_of_the_assessment(any_gauge: Gauge, files: Files
     result = evaluate(any_gauge, files.test, json_file=tmp_path / "j.json")
     frames = list(read_frames(files.test))
     neighbours = np.concatenate([coordination(frame.atoms, any_gauge.r_cut) for frame in frames])
-    by_hand = evaluation(any_gauge.assess(frames), any_gauge.constant_bar, neighbours)
-    assert {key: result[key] for key in by_hand} == by_hand
-    assert (result["training_overlap"], result["skipped"], result["failed"]) == (0, 0, [])
-    assert json.loads((tmp_path / "j.json").read_text()) == result
+    by_hand = evaluated(any_gauge.assess(frames), any_gauge.constant_bar, neighbours)
+    assert result.summary() == by_hand.summary()
+    assert (result.training_overlap, result.calibration_overlap, result.failed) == (0, 0, ())
+    assert json.loads((tmp_path / "j.json").read_text()) == result.summary()
 
 
 def test_evaluate_counts_frames_that_were_trained_on(committee: Gauge, files: Files):
     result = evaluate(committee, [files.test, files.train])
-    assert (result["frames"], result["training_overlap"]) == (39, 30)
+    assert (result.frames, result.training_overlap) == (39, 30)
 
 
 def test_evaluate_needs_labels_and_counts_what_it_skips(committee: Gauge, files: Files, rewrite: Rewrite):
@@ -442,9 +442,9 @@ def test_evaluate_needs_labels_and_counts_what_it_skips(committee: Gauge, files:
     with pytest.raises(FrameError, match=r"x\.extxyz, frame 2: no label 'REF_energy'"):
         evaluate(committee, path)
     result = evaluate(committee, path, run=Run(skip_bad=True))
-    assert (result["frames"], result["skipped"]) == (7, 2)
-    assert sorted(row["frame"] for row in result["failed"]) == [f"{path}:2", f"{path}:3"]
-    assert "Ni" not in result["by_element"]
+    assert (result.frames, len(result.failed)) == (7, 2)
+    assert sorted(origin for origin, _ in result.failed) == [f"{path}:2", f"{path}:3"]
+    assert "Ni" not in result.by_element
 
 
 # calibrate
@@ -526,15 +526,15 @@ def test_export_of_what_is_not_snap(committee: Gauge, tmp_path: Path):
 def test_info(any_gauge: Gauge, tmp_path: Path):
     any_gauge.save(tmp_path / "x.gauge")
     told = info(tmp_path / "x.gauge")
-    assert json.loads(json.dumps(told, allow_nan=False)) == told == info(any_gauge)
-    assert told["species"] == ["Cu"]
-    assert told["scores"] == [score.name for score in any_gauge.scores]
-    assert told["error_bar"] == any_gauge.bar
-    assert told["calibrated"] == ["energy", "force", "stress"]
-    assert told["calibration"]["force"] == any_gauge.calibrators["force"].alpha
-    assert told["thresholds"]["committee_force"]["atom"] == any_gauge.thresholds["committee_force", "atom"]
-    assert "training_hashes" not in told["provenance"]
-    assert told["provenance"]["training"] == {"frames": 30, "atoms": 150}
+    assert json.loads(json.dumps(told.summary(), allow_nan=False)) == told.summary() == info(any_gauge).summary()
+    assert told.species == ("Cu",)
+    assert told.scores == tuple(score.name for score in any_gauge.scores)
+    assert told.error_bar == any_gauge.bar
+    assert told.summary()["calibrated"] == ["energy", "force", "stress"]
+    assert told.calibration["force"] == any_gauge.calibrators["force"].alpha
+    assert told.thresholds["committee_force", "atom"] == any_gauge.thresholds["committee_force", "atom"]
+    assert "training_hashes" not in told.provenance
+    assert told.provenance["training"] == {"frames": 30, "atoms": 150}
 
 
 # the recorded source
@@ -567,7 +567,7 @@ def test_recorded_members_are_the_committee(files: Files, recorded: dict[str, Pa
     for name, column in columns(predict(gauge, files.test, members=recorded["test"])).items():
         np.testing.assert_allclose(column, expected[name], rtol=1e-12, atol=1e-12, err_msg=name)
     result, other = evaluate(gauge, files.test, members=recorded["test"]), evaluate(committee, files.test)
-    assert result["errors"] == pytest.approx(other["errors"], rel=1e-12)
+    assert result.summary()["errors"] == pytest.approx(other.summary()["errors"], rel=1e-12)
     assert calibrate(gauge, files.held_out, members=recorded["held_out"]).calibrators["energy"].alpha == pytest.approx(
         gauge.calibrators["energy"].alpha, rel=1e-12
     )
@@ -609,4 +609,4 @@ def test_a_gauge_without_error_bars_can_still_predict(committee: Gauge, files: F
     assert said.bars.force is None
     assert "energy_uncertainty" not in ase.io.read(tmp_path / "o.extxyz", 0).info
     assert "largest_force_error_bar_eV_per_A" not in json.loads((tmp_path / "j.json").read_text())["by_risk"][0]
-    assert evaluate(bare, files.test)["error_bars"] == {"force": None, "energy": None, "stress": None}
+    assert not evaluate(bare, files.test).bars

@@ -9,7 +9,8 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
-from assay.evaluation.summary import evaluation
+from assay.evaluation.evaluate import evaluated
+from assay.evaluation.result import EvaluationResult
 from assay.report.evaluation.quantities import atom_force_bar, riskiest_frame
 from assay.results.assessment import Assessment
 from assay.results.batch import Batch, Labels
@@ -122,14 +123,14 @@ def training(seed: int = 5) -> dict[Any, np.ndarray]:
     }
 
 
-def evaluate(assessment: Assessment, labels: Labels) -> dict[str, Any]:
+def evaluate(assessment: Assessment, labels: Labels) -> EvaluationResult:
     """What `assay.evaluate` gives for these frames."""
 
     def constant(quantity: str, mean: np.ndarray) -> ErrorBar:
         width = {"energy": 5e-3, "force": 0.1, "stress": 1e-3}[quantity]
         return Gaussian(mean, np.full(mean.shape, width), "")
 
-    return evaluation(changed(assessment, labels=labels), constant)
+    return evaluated(changed(assessment, labels=labels), constant)
 
 
 def structure(assessment: Assessment) -> Atoms:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,6 @@ def full(page: Callable[..., str]) -> str:
     assessment, labels = made.make(names=names, failed=((names[0], "x" * 200),))
     return page(
         assessment,
-        labels=labels,
         evaluation=made.evaluate(assessment, labels),
         training=made.training(),
         worst=made.structure(assessment),
@@ -97,13 +97,15 @@ return seen;
 def test_undefined_numbers_sort_last_either_way(page: Callable[..., str], tmp_path: Path) -> None:
     assessment, labels = made.make()
     result = made.evaluate(assessment, labels)
-    result["scores"]["gamma"]["atom"]["spearman"] = None
+    gamma = result.scores["gamma"]
+    gamma = replace(gamma, atom=replace(gamma.atom, spearman=None))
+    result = replace(result, scores={**result.scores, "gamma": gamma})
     script = """
 const button = page.querySelectorAll("#score-table th button")[2];
 const read = () => [...page.querySelectorAll("#score-table tbody tr")].map((row) => row.cells[2].textContent.trim());
 return [0, 1].map(() => { button.click(); return read(); });
 """
-    falling, rising = in_browser(page(assessment, labels=labels, evaluation=result), script, tmp_path)
+    falling, rising = in_browser(page(assessment, evaluation=result), script, tmp_path)
     assert falling[-1] == rising[-1] == "–"
     assert falling[:-1] == rising[-2::-1]
 

@@ -10,10 +10,14 @@ import synthetic_report as made
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from assay.evaluation.barred import barred
+from assay.evaluation.diagrams import SpreadRatios, coverage, ratios, reliability_of, sparsification
+from assay.evaluation.result import Strata
 from assay.report.evaluation import figures, strata_figures
-from assay.report.evaluation.quantities import barred
+from assay.report.evaluation.quantities import shown
 from assay.report.kit.parts import number, percent
 from assay.results.error_bars import Gaussian
+from assay.results.per_quantity import PerQuantity
 from assay.results.residuals import enveloped
 
 
@@ -29,23 +33,23 @@ def line(ax: Axes, label: str) -> np.ndarray:
 @pytest.mark.parametrize("bars", ["gaussian", "interval"])
 def test_calibrated_bars_are_on_the_diagonal_of_coverage(ax: Axes, bars: str) -> None:
     found = barred(*made.make(bars=bars))
-    figures.coverage(ax, found)
+    figures.coverage(ax, found.map(coverage))
     promised, inside = line(ax, "force").T
-    slack = 4 * np.sqrt(0.25 / found[0].error.size) + (0.0 if bars == "gaussian" else 4 * np.sqrt(0.25 / 400))
+    slack = 4 * np.sqrt(0.25 / found.force.error.size) + (0.0 if bars == "gaussian" else 4 * np.sqrt(0.25 / 400))
     assert np.abs(promised - inside).max() < slack
 
 
 def test_calibrated_bars_are_on_the_diagonal_of_rmse_against_rmv(ax: Axes) -> None:
-    force = barred(*made.make())[0]
-    figures.rmse_against_rmv(ax, force)
+    force = barred(*made.make()).force
+    figures.rmse_against_rmv(ax, "force", reliability_of(force))
     rmv, rmse = line(ax, "15 bins of force").T
     assert np.abs(rmse / rmv - 1).max() < 4 / np.sqrt(2 * force.error.size / 15)
 
 
 def test_narrow_bars_are_off_the_diagonals(ax: Axes) -> None:
-    force = barred(*made.make())[0]
+    force = barred(*made.make()).force
     narrow = replace(force, bar=Gaussian(force.bar.mean, 0.5 * force.bar.std, force.bar.unit))
-    figures.coverage(ax, [narrow])
+    figures.coverage(ax, PerQuantity(force=coverage(narrow)))
     promised, inside = line(ax, "force")[10]
     assert inside < promised - 0.2
 
@@ -69,17 +73,17 @@ def test_the_envelope_is_drawn_about_the_prediction(ax: Axes) -> None:
 
 
 def test_errors_of_the_size_of_their_spread_follow_the_normal_curve(ax: Axes) -> None:
-    force = barred(*made.make())[0]
-    ratios = {"bar": (force.error, force.bar.std), "third": (force.error, force.bar.std / 3)}
-    figures.error_over_spread(ax, ratios)
+    force = barred(*made.make()).force
+    third, bar = ratios(force.error, force.bar.std / 3), ratios(force.error, force.bar.std)
+    figures.error_over_spread(ax, SpreadRatios(third, bar))
     normal = line(ax, "normal")[:, 1]
     shares = {patch.get_label(): patch.get_data().values for patch in ax.patches}
-    assert np.abs(shares["bar"] - normal).max() < 4 * np.sqrt(normal.max() / force.error.size)
-    assert shares["third"].max() < 0.5 * normal.max()
+    assert np.abs(shares["error bar"] - normal).max() < 4 * np.sqrt(normal.max() / force.error.size)
+    assert shares["members' deviation"].max() < 0.5 * normal.max()
 
 
 def test_guides_leave_the_stated_shares_below(ax: Axes) -> None:
-    for quantity in barred(*made.make(bars="interval"))[:1]:
+    for quantity in shown(*made.make(bars="interval"))[:1]:
         figures.error_against_bar(ax, quantity)
         width = quantity.bar.half_width(0.68)
         for label, share in (("68 % below", 0.68), ("95 % below", 0.95)):
@@ -90,8 +94,8 @@ def test_guides_leave_the_stated_shares_below(ax: Axes) -> None:
 def test_sparsification_is_between_random_and_oracle(ax: Axes) -> None:
     assessment, labels = made.make()
     error = np.linalg.norm(assessment.batch.forces - labels.forces, axis=1)
-    figures.sparsification(ax, {"bar": assessment.bars.force.std[:, 0]}, error, "eV/Å")
-    ranked, oracle = line(ax, "bar")[:, 1], line(ax, "oracle")[:, 1]
+    figures.sparsification(ax, sparsification(assessment, labels), "eV/Å")
+    ranked, oracle = line(ax, "error bar")[:, 1], line(ax, "oracle")[:, 1]
     assert (oracle <= ranked + 1e-12).all()
     assert ranked[50] < 0.6 * error.mean()
 
@@ -119,14 +123,14 @@ def test_shares_are_percentages() -> None:
     assert percent(None) == "–"
 
 
-def strata_of(bars: str = "gaussian", factor: float = 1.0) -> dict:
+def strata_of(bars: str = "gaussian", factor: float = 1.0) -> Strata:
     """Rows of forces whose surface bars are too small by a factor."""
     assessment, labels = made.make(bars=bars)
     surface = np.repeat([kind == "surface" for kind in assessment.batch.config_types], assessment.batch.natoms)
     forces = (
         np.where(surface[:, None], factor, 1.0) * (labels.forces - assessment.batch.forces) + assessment.batch.forces
     )
-    return made.evaluate(assessment, replace(labels, forces=forces))["strata"]["force"]
+    return made.evaluate(assessment, replace(labels, forces=forces)).strata.force
 
 
 def test_calibrated_bars_are_consistent(ax: Axes) -> None:
@@ -137,7 +141,7 @@ def test_calibrated_bars_are_consistent(ax: Axes) -> None:
     assert np.abs(rmse / bar - 1).max() < 4 / np.sqrt(2 * 720)
     ends = np.array([segment[:, 1] for segment in ax.collections[0].get_segments()])
     assert ((ends[:, 0] <= bar) & (bar <= ends[:, 1])).sum() >= 7
-    assert bar[0] == pytest.approx(1e3 * rows[0]["bar"])
+    assert bar[0] == pytest.approx(1e3 * rows[0].bar)
 
 
 @pytest.mark.parametrize("bars", ["gaussian", "interval"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ def test_full_report_has_every_figure_and_table(page: Callable[..., str]) -> Non
     result = made.evaluate(assessment, labels)
     text = page(
         assessment,
-        labels=labels,
         evaluation=result,
         training=made.training(),
         worst=made.structure(assessment),
@@ -41,7 +40,7 @@ def test_full_report_has_every_figure_and_table(page: Callable[..., str]) -> Non
         *("strata-force", "strata-energy"),
     }
     assert "right size" in read.text["verdict-heading"]
-    assert f"{result['errors']['force_rmse_eV_per_A']:.3f}" in read.text["verdict"]
+    assert f"{result.errors.force.rmse:.3f}" in read.text["verdict"]
     assert "assay evaluate a.xyz" in read.text["made"]
     assert "NaN forces" in read.text["failed"]
     assert made.structure(assessment).info["origin"] in read.text["worst-panel"]
@@ -51,24 +50,23 @@ def test_members_add_a_section(page: Callable[..., str]) -> None:
     assessment, labels = made.make()
     assessment = made.with_members(assessment)
     result = made.evaluate(assessment, labels)
-    text = page(assessment, labels=labels, evaluation=result)
+    text = page(assessment, evaluation=result)
     read = sound(text.replace("\N{NO-BREAK SPACE}", " "))
     added = {f"{kind}-{name}-panel" for kind in ("envelope", "ratio") for name in ("force", "energy", "stress")}
     assert added <= set(read.ids)
-    outside = result["envelope"]["force"]["violation"]
+    outside = result.envelopes.force.violation
     caption = read.text["envelope-force-panel"]
     assert f"{100 * outside:.1f} % of 7,200 references are outside" in caption
     assert "Drawn are 600 values" in caption
     assert read.column("envelope-table", "Outside")[0] == f"{100 * outside:.1f} %"
-    low, high = result["envelope"]["force"]["violation_95"]
+    low, high = result.envelopes.force.violation_95
     assert read.column("envelope-table", "95 % interval")[0] == f"{100 * low:.1f} % – {100 * high:.1f} %"
     assert floats(read.column("envelope-table", "50 %"))[0] == pytest.approx(3 * 0.674, rel=0.05)
     members = assessment.batch.envelopes.force
     widest = (members.high - members.low).max(axis=1)
     ranges = floats(read.column("frames", "Widest force range"))
     assert max(ranges) == pytest.approx(widest.max(), rel=0.01)
-    groups = result["by_config_type"]
-    expected = [f"{100 * part['envelope']['force']['violation']:.1f} %" for part in groups.values()]
+    expected = [f"{100 * part.envelopes.force.violation:.1f} %" for part in result.by_config_type.values()]
     assert read.column("by-config-type", "Forces outside") == expected
 
 
@@ -80,7 +78,7 @@ def test_members_without_references_have_ranges_and_no_section(page: Callable[..
 
 def test_tables_are_sorted_riskiest_first_and_hold_the_real_errors(page: Callable[..., str]) -> None:
     assessment, labels = made.make()
-    read = sound(page(assessment, labels=labels))
+    read = sound(page(assessment, evaluation=made.evaluate(assessment, labels)))
     bar = np.linalg.norm(assessment.bars.force.std, axis=1)
     error = np.linalg.norm(assessment.batch.forces - labels.forces, axis=1)
     order = np.argsort(-bar)[:50]
@@ -110,7 +108,7 @@ def test_predictions_without_labels_say_where_the_risk_is(page: Callable[..., st
 
 def test_scores_without_bars_still_rank(page: Callable[..., str]) -> None:
     assessment, labels = made.make(bars="none")
-    read = sound(page(assessment, labels=labels, evaluation=made.evaluate(assessment, labels)))
+    read = sound(page(assessment, evaluation=made.evaluate(assessment, labels)))
     assert "no error bars to judge" in read.text["verdict"]
     assert "No force diagram: the gauge gives no bars" in read.text["bars"]
     assert "sparsification-panel" in read.ids
@@ -131,7 +129,8 @@ def test_frame_scores_alone_rank_frames(page: Callable[..., str]) -> None:
 
 def test_nothing_to_rank_by(page: Callable[..., str]) -> None:
     assessment, labels = made.make(bars="none")
-    read = sound(page(replace(assessment, scores={}), labels=labels))
+    bare = replace(assessment, scores={})
+    read = sound(page(bare, evaluation=made.evaluate(bare, labels)))
     assert "neither error bars nor scores" in read.text["riskiest"]
     assert "no error bars or scores of atoms" in read.text["ranking"]
     assert "gave no scores" in read.text["scores"]
@@ -139,7 +138,7 @@ def test_nothing_to_rank_by(page: Callable[..., str]) -> None:
 
 def test_intervals_get_coverage_and_a_sentence_instead_of_variances(page: Callable[..., str]) -> None:
     assessment, labels = made.make(bars="interval")
-    read = sound(page(assessment, labels=labels, evaluation=made.evaluate(assessment, labels)))
+    read = sound(page(assessment, evaluation=made.evaluate(assessment, labels)))
     assert "coverage-panel" in read.ids
     assert "rmv-force-panel" not in read.ids
     assert "have no variance" in read.text["bars"]
@@ -150,7 +149,8 @@ def test_intervals_that_promise_nothing(page: Callable[..., str]) -> None:
     """Two calibration errors can't promise 68 %: the bars are infinite, and the page says so."""
     assessment, labels = made.make(bars="interval", frames=4)
     few = Interval(assessment.batch.forces, np.ones_like(assessment.batch.forces), np.array([0.5, 1.0]), "eV/Å")
-    read = sound(page(made.with_bars(assessment, force=few), labels=labels))
+    infinite = made.with_bars(assessment, force=few)
+    read = sound(page(infinite, evaluation=made.evaluate(infinite, labels)))
     assert set(read.column("atoms", "Force bar")) == {"∞"}
     assert "error-force-panel" not in read.ids
 
@@ -159,15 +159,15 @@ def test_intervals_that_promise_nothing(page: Callable[..., str]) -> None:
 @pytest.mark.parametrize("bars", ["gaussian", "interval", "none"])
 def test_one_frame(page: Callable[..., str], atoms: int, bars: Any) -> None:
     assessment, labels = made.make(frames=1, atoms=atoms, bars=bars)
-    read = sound(page(assessment, labels=labels, evaluation=made.evaluate(assessment, labels)))
+    read = sound(page(assessment, evaluation=made.evaluate(assessment, labels)))
     assert "1 frame ·" in page(assessment)
     assert "rests on 1 frame only" in read.text["verdict"]
     assert len(read.tables["atoms"]) == 1 + atoms
 
 
 def test_every_frame_failed(page: Callable[..., str]) -> None:
-    assessment, labels = made.make(frames=0, failed=tuple((f"a.xyz:{i}", "too close") for i in range(60)))
-    read = sound(page(assessment, labels=labels))
+    assessment, _ = made.make(frames=0, failed=tuple((f"a.xyz:{i}", "too close") for i in range(60)))
+    read = sound(page(assessment))
     assert "60 frames were left out" in read.text["made"]
     assert read.text["failed"].count("too close") == 50
 
@@ -180,7 +180,7 @@ def test_still_components_are_left_out_and_counted(page: Callable[..., str]) -> 
     zero[:7] = 0.0
     bar = Gaussian(assessment.batch.forces, zero, "eV/Å")
     assessment = made.with_bars(made.changed(assessment, still=still), force=bar)
-    read = sound(page(assessment, labels=labels, evaluation=made.evaluate(assessment, labels)))
+    read = sound(page(assessment, evaluation=made.evaluate(assessment, labels)))
     assert "21 force components are left out" in read.text["bars"]
     # two scores of atoms, their means, and one of frames
     assert len(read.column("score-table", "Spearman, moving atoms")) == 5
@@ -220,7 +220,7 @@ def test_verdict_on_one_width_for_all_names_shape_and_groups() -> None:
 
 def test_verdict_warns_of_frames_that_were_trained_on() -> None:
     assessment, labels = made.make()
-    found = verdict(assessment, made.evaluate(assessment, labels) | {"training_overlap": 12})
+    found = verdict(assessment, replace(made.evaluate(assessment, labels), training_overlap=12))
     assert "12 frames of these were trained on" in " ".join(found.sentences)
 
 
@@ -235,14 +235,14 @@ def test_verdict_leads_with_the_score_of_the_error_bar() -> None:
         ),
     }
     unlike = replace(assessment, scores=scores, bar="heterogeneous_force:scale")
-    for found in (verdict(unlike, {}), verdict(unlike, made.evaluate(unlike, labels))):
+    for found in (verdict(unlike, None), verdict(unlike, made.evaluate(unlike, labels))):
         assert [sentence for sentence in found.sentences if sentence.startswith("Flagged")] == [
             "Flagged by heterogeneous_force: 0.0 % of atoms (above 1e+09).",
             "Flagged by heterogeneous: 100.0 % of frames (above -1).",
         ]
         assert found.tiles[-1].remark.startswith("heterogeneous_force")
     without = replace(unlike, scores={("gamma", "atom"): atoms, **scores}, bar="constant")
-    assert "Flagged by gamma" in " ".join(verdict(without, {}).sentences)
+    assert "Flagged by gamma" in " ".join(verdict(without, None).sentences)
 
 
 def test_many_elements_are_counted_in_the_headline(page: Callable[..., str]) -> None:
@@ -256,10 +256,16 @@ def test_undefined_numbers_are_dashes(page: Callable[..., str]) -> None:
     assessment, labels = made.make()
 
     def emptied(node: Any) -> Any:
-        return {key: emptied(value) for key, value in node.items()} if isinstance(node, dict) else None
+        if is_dataclass(node):
+            return replace(node, **{each.name: emptied(getattr(node, each.name)) for each in fields(node)})
+        if isinstance(node, dict):
+            return {key: emptied(value) for key, value in node.items()}
+        return node if isinstance(node, str) else None
 
-    result = emptied(made.evaluate(assessment, labels))
-    read = sound(page(assessment, labels=labels, evaluation=result))
+    result = made.evaluate(assessment, labels)
+    shown = ("errors", "scores", "bars", "envelopes", "by_config_type", "by_element")
+    result = replace(result, **{name: emptied(getattr(result, name)) for name in shown})
+    read = sound(page(assessment, evaluation=result))
     assert "not defined on these frames" in read.text["verdict-heading"]
     assert set(read.column("score-table", "Spearman")) == {"–"}
     shown = "".join(read.text[id] for id in ("verdict", "numbers", "ranking"))

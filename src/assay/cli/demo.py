@@ -12,6 +12,7 @@ from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import errors_and_bars, note, percent, show
 from assay.verbs.demo import demo as verb
+from assay.verbs.evaluate import EvaluationResult
 
 
 @click.command()
@@ -25,12 +26,9 @@ def demo(command: str, report: Path | None, run: Run) -> None:
     errors_and_bars(result.test, "Frames like the training frames (test)")
     errors_and_bars(result.ood, "Other frames: liquid, amorphous, surfaces, clusters, compressed (ood)")
     names = ["committee_force", "gamma", "leverage"]
-    rows = [
-        [name, *(percent(part["scores"][name]["atom"]["flagged"]) for part in (result.test, result.ood))]
-        for name in names
-    ]
+    rows = [[name, *(percent(flagged(part, name)) for part in (result.test, result.ood))] for name in names]
     show("Atoms flagged", ["score", "test", "ood"], rows)
-    inside, outside = (part["error_bars"]["force"]["coverage"]["0.95"] for part in (result.test, result.ood))
+    inside, outside = (held(part) for part in (result.test, result.ood))
     note(
         f"95 % force error bars hold {percent(inside)} of the errors on frames like the training frames and "
         f"{percent(outside)} on the others: error bars are calibrated for what they were calibrated on, and the scores "
@@ -38,3 +36,13 @@ def demo(command: str, report: Path | None, run: Run) -> None:
     )
     if report is not None:
         note(f"report: {report}")
+
+
+def flagged(part: EvaluationResult, score: str) -> float | None:
+    """The share of atoms that a score flags."""
+    return None if (figures := part.scores[score].atom) is None else figures.flagged
+
+
+def held(part: EvaluationResult) -> float | None:
+    """The share of force errors inside their 95 % bars."""
+    return None if (bar := part.bars.force) is None else bar.figures.coverage[0.95]

@@ -59,12 +59,12 @@ def evaluate(
             run=replace(run, progress=stage),
             command=command,
         )
-    listed("frames left out", [(row["frame"], row["reason"]) for row in result["failed"]])
-    for part, what in (("training", "trained"), ("calibration", "calibrated")):
-        if count := result[f"{part}_overlap"]:
+    listed("frames left out", result.failed)
+    for count, what in ((result.training_overlap, "trained"), (result.calibration_overlap, "calibrated")):
+        if count:
             note(f"warning: {count} of these frames were {what} on; they say nothing about new ones")
-    global_bars(result)
-    if not printed_json(json_file, result):
+    global_bars(result.global_bars)
+    if not printed_json(json_file, result.summary()):
         errors_and_bars(result, "Evaluation")
         calibration(result)
         strata(result)
@@ -72,6 +72,6 @@ def evaluate(
         ranking(result)
     if report is not None:
         note(f"written to {report}")
-    if result["failed"] and not run.skip_bad:
-        note(f"error: {len(result['failed'])} frames could not be used (--skip-bad accepts that)")
+    if result.failed and not run.skip_bad:
+        note(f"error: {len(result.failed)} frames could not be used (--skip-bad accepts that)")
         sys.exit(1)

@@ -22,23 +22,22 @@ SPELT_OUT = 20
 def info(gauge: Path, allow_import: tuple[str, ...], json_file: Path | None) -> None:
     """What a gauge is: source, scores, thresholds, error bars, provenance."""
     result = run(gauge, allow_import=allow_import)
-    if emit_json(json_file, result):
+    summary = result.summary()
+    if emit_json(json_file, summary):
         return
-    facts = [(k, v) for k, v in result.items() if isinstance(v, str | float | list)]
-    made = [(k, v) for k, v in result["provenance"].items() if not isinstance(v, dict)]
+    facts = [(k, v) for k, v in summary.items() if isinstance(v, str | float | list)]
+    made = [(k, v) for k, v in result.provenance.items() if not isinstance(v, dict)]
     nested = [
         (f"{k}: {name}", v)
-        for k, tree in result["provenance"].items()
+        for k, tree in result.provenance.items()
         if isinstance(tree, dict) and k != "members"
         for name, v in tree.items()
     ]
     rows = [[key, spelt(value) if isinstance(value, list) else str(value)] for key, value in facts + made + nested]
     show(str(gauge), ["", ""], rows)
-    if told := result["provenance"].get("members"):
+    if told := result.provenance.get("members"):
         members(told)
-    thresholds = [
-        [name, level, number(value)] for name, levels in result["thresholds"].items() for level, value in levels.items()
-    ]
+    thresholds = [[name, level, number(value)] for (name, level), value in result.thresholds.items()]
     show("Thresholds", ["score", "level", "flags above"], thresholds)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -18,7 +17,7 @@ from assay.cli.progress import Stages
 from assay.cli.tables import LISTED, global_bars, listed, note, number, on_disk, percent, printed_json, show
 from assay.results.assessment import Assessment
 from assay.results.error_bars import ONE_SIGMA
-from assay.verbs.predict import BAR, BLOCK_ATOMS, QUANTILES, risk_summary
+from assay.verbs.predict import BLOCK_ATOMS, QUANTILES, FrameRisk, Risks, risks
 from assay.verbs.predict import predict as verb
 
 EXCEEDED = 3
@@ -94,15 +93,15 @@ def predict(
             command=command,
         )
     seconds = time.monotonic() - started
-    summary = risk_summary(assessment)
+    found = risks(assessment)
     listed("frames left out", assessment.failed)
-    global_bars(summary)
-    if not printed_json(json_file, summary):
-        show_risk(summary, symbols(assessment))
-        show_ranges(summary)
-        show_atoms(summary)
-    if any("over_atoms" in frame for frame in summary["by_risk"]):
-        note(f"{summary['atoms']} atoms in {seconds:.1f} s: {summary['atoms'] / seconds:.0f} atoms/s")
+    global_bars(assessment.global_bars)
+    if not printed_json(json_file, found.summary()):
+        show_risk(found, symbols(assessment))
+        show_ranges(found)
+        show_atoms(found)
+    if any(frame.over_atoms for frame in found.by_risk):
+        note(f"{found.atoms} atoms in {seconds:.1f} s: {found.atoms / seconds:.0f} atoms/s")
     for path in filter(None, (out, report)):
         note(f"written to {path}")
     if assessment.failed and not run.skip_bad:
@@ -145,80 +144,91 @@ def symbols(assessment: Assessment) -> dict[str, str]:
     return {name: score.facts.symbol for (name, _), score in assessment.scores.items() if score.facts.symbol}
 
 
-def show_risk(summary: dict[str, Any], beside: Mapping[str, str]) -> None:
+def show_risk(found: Risks, beside: Mapping[str, str]) -> None:
     """The riskiest frames, and what share each score flags; `beside` error bars the scores that have a letter."""
-    thresholds = sum(levels.get("frame") is not None for levels in summary["flagged"].values())
+    thresholds = sum(level == "frame" and share is not None for (_, level), share in found.flagged.items())
     rows = [
         [
-            Path(frame["frame"]).name,
-            frame["config_type"],
-            str(frame["atoms"]),
-            *_risks(frame, summary, beside),
-            _flags(frame["flagged_by"], thresholds),
+            Path(frame.frame).name,
+            frame.config_type,
+            str(frame.atoms),
+            *_risks(frame, found, beside),
+            _flags(frame.flagged_by, thresholds),
         ]
-        for frame in summary["by_risk"][:LISTED]
+        for frame in found.by_risk[:LISTED]
     ]
-    risks = ["force bar, eV/Å", "at atom", "energy bar, meV/atom"] if summary["error_bar"] else [*summary["flagged"]]
-    if summary["error_bar"]:
-        risks = [*(f"{letter}, eV/Å" for letter in beside.values()), *risks]
+    if found.assessment.bar:
+        risks = [f"{letter}, eV/Å" for letter in beside.values()]
+        risks += ["force bar, eV/Å", "at atom", "energy bar, meV/atom"]
+    else:
+        risks = _names(found)
     header = ["frame", "config_type", "atoms", *risks, "flagged by"]
-    show(f"Riskiest of {summary['frames']} frames, {summary['atoms']} atoms", header, rows)
-    shares = [
-        [name, level, percent(share)] for name, levels in summary["flagged"].items() for level, share in levels.items()
-    ]
+    show(f"Riskiest of {found.frames} frames, {found.atoms} atoms", header, rows)
+    shares = [[name, level, percent(share)] for (name, level), share in found.flagged.items()]
     show("Flagged", ["score", "level", "share"], shares)
 
 
-def show_atoms(summary: dict[str, Any]) -> None:
+def show_atoms(found: Risks) -> None:
     """How the scores of the atoms of large frames are distributed."""
     rows = [
-        [Path(frame["frame"]).name, name, *(number(over[str(q)]) for q in QUANTILES), number(over["largest"]),
-         str(over["flagged"])]
-        for frame in summary["by_risk"][:LISTED]
-        for name, over in frame.get("over_atoms", {}).items()
-    ]  # fmt: skip
+        [
+            Path(frame.frame).name,
+            name,
+            *(number(over.quantiles[q]) for q in QUANTILES),
+            number(over.largest),
+            str(over.flagged),
+        ]
+        for frame in found.by_risk[:LISTED]
+        for name, over in frame.over_atoms.items()
+    ]
     if rows:
         shares = [f"{100 * q:g} % below" for q in QUANTILES]
         show("Atoms of large frames", ["frame", "score", *shares, "largest", "atoms flagged"], rows)
 
 
-def _risks(frame: dict[str, Any], summary: dict[str, Any], beside: Mapping[str, str]) -> list[str]:
+def _names(found: Risks) -> list[str]:
+    """Of the scores, each once."""
+    return list(dict.fromkeys(name for name, _ in found.flagged))
+
+
+def _risks(frame: FrameRisk, found: Risks, beside: Mapping[str, str]) -> list[str]:
     """The error bars of a frame, U of unlike members before them; where the gauge has no bars, its scores."""
-    if not summary["error_bar"]:
-        return [number(frame.get(name)) for name in summary["flagged"]]
-    bar = frame.get("energy_error_bar_eV_per_atom")
-    spread = [number(frame.get(name)) for name in beside]
-    bars = [number(frame.get(BAR)), str(frame.get("riskiest_atom", "–")), number(None if bar is None else 1000 * bar)]
-    return spread + bars
+    if not found.assessment.bar:
+        return [number(frame.scores.get(name)) for name in _names(found)]
+    return [
+        *(number(frame.scores.get(name)) for name in beside),
+        number(frame.force_bar),
+        "–" if frame.riskiest_atom is None else str(frame.riskiest_atom),
+        number(None if frame.energy_bar is None else 1000 * frame.energy_bar),
+    ]
 
 
-def _flags(flagged_by: list[str], thresholds: int) -> str:
+def _flags(flagged_by: Sequence[str], thresholds: int) -> str:
     """How many of the scores with a threshold flag a frame; of a single one, its name."""
     if not flagged_by:
         return "–"
     return f"{len(flagged_by)} of {thresholds} scores" if thresholds > 1 else flagged_by[0]
 
 
-def show_ranges(summary: dict[str, Any]) -> None:
+def show_ranges(found: Risks) -> None:
     """What the members span of the riskiest frames: energies from the prediction, the widest force and stress."""
     rows = []
-    for frame in summary["by_risk"][:LISTED]:
-        if frame.get("energy_std_eV") is None or "energy_eV" not in frame:
+    for frame in found.by_risk[:LISTED]:
+        span, force, stress = frame.energy_span, frame.force_span, frame.stress_span
+        if frame.energy is None or span is None or span.std is None or span.low is None or span.high is None:
             continue
-        milli = 1000 / frame["atoms"]
-        low, high = ((frame[f"energy_{end}_eV"] - frame["energy_eV"]) * milli for end in ("min", "max"))
-        stress = frame.get("largest_stress_range_eV_per_A3")
+        milli = 1000 / frame.atoms
         rows.append(
             [
-                Path(frame["frame"]).name,
-                number(milli * frame["energy_std_eV"]),
-                f"{low:+.3g} … {high:+.3g}",
-                number(frame.get("largest_force_std_eV_per_A")),
-                number(frame.get("largest_force_range_eV_per_A")),
-                number(None if stress is None else 1000 * stress),
+                Path(frame.frame).name,
+                number(milli * span.std),
+                f"{(span.low - frame.energy) * milli:+.3g} … {(span.high - frame.energy) * milli:+.3g}",
+                number(None if force is None else force.std),
+                number(None if force is None else force.range),
+                number(None if stress is None or stress.range is None else 1000 * stress.range),
             ]
         )
     if rows:
-        energy, force = ("energy std, meV/atom", "energy min … max"), ("force std, eV/Å", "force range")
-        header = ["frame", *energy, *force, "stress range, meV/Å³"]
+        energy, forces = ("energy std, meV/atom", "energy min … max"), ("force std, eV/Å", "force range")
+        header = ["frame", *energy, *forces, "stress range, meV/Å³"]
         show("What the members span, not calibrated", header, rows)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from assay import Run, Selection
+from assay import FrameFiles, Run, Selection
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import listed, note, number, on_disk, printed_json, show
@@ -61,8 +61,7 @@ def select(
             pool,
             count,
             source=source,
-            train=train or None,
-            train_members=train_members or None,
+            train=FrameFiles(train, train_members) if train else None,
             members=members or None,
             species=species.split(",") if species else None,
             json_file=on_disk(json_file),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from assay.results.arrays import Array, Level
+from assay.results.per_quantity import PerQuantity, Quantity
 from assay.storage.files import write_json
+from assay.verbs.evaluate import BarFigures, EvaluationResult, Stratum
 
 LISTED = 10
 """Frames listed one by one before the rest is counted."""
@@ -55,10 +57,10 @@ def listed(what: str, pairs: Sequence[tuple[str, str]]) -> None:
             note(f"  … and {len(pairs) - LISTED} more")
 
 
-def global_bars(result: Mapping[str, Any]) -> None:
+def global_bars(counts: PerQuantity[int]) -> None:
     """Say how many values have the error bar of all, on stderr."""
-    if counts := [f"{count} of the {quantity}" for quantity, count in result["global_bars"].items() if count]:
-        note(f"error bars of all, as their group was not calibrated: {', '.join(counts)}")
+    if told := [f"{count} of the {quantity}" for quantity, count in counts.items() if count]:
+        note(f"error bars of all, as their group was not calibrated: {', '.join(told)}")
 
 
 def on_disk(path: Path | None) -> Path | None:
@@ -82,55 +84,58 @@ def emit_json(path: Path | None, content: Mapping[str, Any]) -> bool:
     return False
 
 
-def errors_and_bars(result: Mapping[str, Any], title: str) -> None:
+def errors_and_bars(result: EvaluationResult, title: str) -> None:
     """Errors and error bars of `evaluate`, with the constant bar beside them."""
-    errors = result["errors"]
+    errors = PerQuantity(result.errors.energy, result.errors.force, result.errors.stress)
     rows = []
-    names = {
-        "force": ("force component", "force_rmse_eV_per_A", "eV/Å", 1.0),
-        "energy": ("energy per atom", "energy_rmse_meV_per_atom", "meV", 1000.0),
-        "stress": ("stress component", "stress_rmse_meV_per_A3", "meV/Å³", 1000.0),
-    }
-    for quantity, bar in result["error_bars"].items():
-        if bar is None:
-            continue
-        name, key, unit, factor = names[quantity]
-        for label, figures in ((bar["bar"], bar), ("constant", bar["constant_bar"])):
-            if figures is None:
-                continue
-            covered = figures["coverage"]
-            width = figures["mean_width"]
-            rows.append(
-                [
-                    f"{name}, {unit}",
-                    label,
-                    number(errors.get(key)),
-                    number(None if width is None else factor * width),
-                    percent(covered["0.68"]),
-                    percent(covered["0.95"]),
-                    number(figures["nll"]),
-                ]
-            )
+    for quantity, label, figures in _figures(result):
+        name, unit, factor = _SHOWN[quantity]
+        of, width = errors[quantity], figures.mean_width
+        rows.append(
+            [
+                f"{name}, {unit}",
+                label,
+                number(None if of is None else of.rmse),
+                number(None if width is None else factor * width),
+                percent(figures.coverage[0.68]),
+                percent(figures.coverage[0.95]),
+                number(figures.nll),
+            ]
+        )
     show(
-        f"{title}: {result['frames']} frames, {result['atoms']} atoms",
+        f"{title}: {result.frames} frames, {result.atoms} atoms",
         ["quantity", "error bar", "RMSE", "width of 68 %", "in 68 %", "in 95 %", "NLL"],
         rows,
     )
 
 
-def calibration(result: Mapping[str, Any]) -> None:
+_SHOWN: Mapping[Quantity, tuple[str, str, float]] = {
+    "force": ("force component", "eV/Å", 1.0),
+    "energy": ("energy per atom", "meV", 1000.0),
+    "stress": ("stress component", "meV/Å³", 1000.0),
+}
+"""What a quantity is called, the unit it is shown in, and how many of it one of Assay's is."""
+
+
+def _figures(result: EvaluationResult) -> Iterator[tuple[Quantity, str, BarFigures]]:
+    """Every error bar, and the constant one beside it."""
+    for quantity, bar in result.bars.forces_first():
+        yield quantity, bar.name, bar.figures
+        if bar.constant is not None:
+            yield quantity, "constant", bar.constant
+
+
+def calibration(result: EvaluationResult) -> None:
     """Whether bars have the size of the errors at every width, beside what chance gives, and which way they err."""
     rows = [
         [
-            *(quantity, label, number(figures["ence"])),
-            "–" if figures["ence_95"] is None else " – ".join(number(end) for end in figures["ence_95"]),
-            "–" if figures["ence_by_chance"] is None else number(figures["ence_by_chance"][1]),
-            *("–" if figures[key] is None else form.format(figures[key]) for key, form in _AREAS.items()),
+            *(quantity, label, number(figures.ence)),
+            "–" if figures.ence_95 is None else " – ".join(number(end) for end in figures.ence_95),
+            "–" if figures.ence_by_chance is None else number(figures.ence_by_chance[1]),
+            "–" if figures.miscalibration_area is None else f"{figures.miscalibration_area:.3f}",
+            "–" if figures.signed_area is None else f"{figures.signed_area:+.3f}",
         ]
-        for quantity, bar in result["error_bars"].items()
-        if bar is not None
-        for label, figures in ((bar["bar"], bar), ("constant", bar["constant_bar"]))
-        if figures is not None
+        for quantity, label, figures in _figures(result)
     ]
     if rows:
         header = [
@@ -145,25 +150,22 @@ def calibration(result: Mapping[str, Any]) -> None:
         show("Calibration of the error bars", header, rows)
 
 
-_AREAS = {"miscalibration_area": "{:.3f}", "signed_area": "{:+.3f}"}
-
-
-def strata(result: Mapping[str, Any]) -> None:
+def strata(result: EvaluationResult) -> None:
     """The strata of each kind whose bars are the smallest and the largest beside the errors."""
     rows = []
-    for quantity, divisions in result["strata"].items():
-        for division, found in (divisions or {}).items():
+    for quantity, divisions in result.strata.forces_first():
+        for division, found in divisions.items():
             if len(found) < 2 or division == "bar_log":
                 continue
             by_fit = sorted(found, key=_too_small)
             for row in (by_fit[-1], by_fit[0]):
-                ends = row["z_mean_square_95"]
+                ends = row.z_mean_square_95
                 rows.append(
                     [
-                        *(quantity, division.replace("_", " "), row["stratum"], str(row["frames"])),
-                        number(row["z_mean_square"]),
+                        *(quantity, division.replace("_", " "), row.stratum, str(row.frames)),
+                        number(row.z_mean_square),
                         "–" if ends is None else " – ".join(number(end) for end in ends),
-                        *(percent(row["coverage"][level]) for level in ("0.68", "0.95")),
+                        *(percent(row.coverage[level]) for level in (0.68, 0.95)),
                     ]
                 )
     if rows:
@@ -171,30 +173,29 @@ def strata(result: Mapping[str, Any]) -> None:
         show("Where bars are too small and too large (1 is right)", header, rows)
 
 
-def _too_small(row: Mapping[str, Any]) -> tuple[float, float]:
-    z = row["z_mean_square"]
-    return (-1.0 if z is None else z), -row["coverage"]["0.95"]
+def _too_small(row: Stratum) -> tuple[float, float]:
+    z = row.z_mean_square
+    return (-1.0 if z is None else z), -row.coverage[0.95]
 
 
-def envelope(result: Mapping[str, Any]) -> None:
+def envelope(result: EvaluationResult) -> None:
     """How many labels are outside what the members span, and errors beside the members' standard deviation."""
-    units = {"force": ("force component, eV/Å", 1.0), "energy": ("energy per atom, meV", 1000.0),
-             "stress": ("stress component, meV/Å³", 1000.0)}  # fmt: skip
-    rows = [
-        [
-            units[quantity][0],
-            percent(found["violation"]),
-            "–" if found["violation_95"] is None else " – ".join(percent(end) for end in found["violation_95"]),
-            number(units[quantity][1] * found["mean_range"]),
-            number(units[quantity][1] * found["mean_std"]),
-            *(number(found["error_over_std"][level]) for level in ("0.5", "0.95")),
-        ]
-        for quantity, found in result["envelope"].items()
-        if found is not None
-    ]
+    rows = []
+    for quantity, found in result.envelopes.forces_first():
+        name, unit, factor = _SHOWN[quantity]
+        rows.append(
+            [
+                f"{name}, {unit}",
+                percent(found.violation),
+                "–" if found.violation_95 is None else " – ".join(percent(end) for end in found.violation_95),
+                number(factor * found.mean_range),
+                number(factor * found.mean_std),
+                *(number(found.error_over_std[level]) for level in (0.5, 0.95)),
+            ]
+        )
     if rows:
         header = ["quantity", "labels outside", "95 % interval", "range", "std", "|error|/std: 50 %", "95 %"]
-        show(f"Envelope of {result['members']} members, not calibrated", header, rows)
+        show(f"Envelope of {result.members} members, not calibrated", header, rows)
 
 
 def members(told: Mapping[str, Any]) -> None:
@@ -251,11 +252,11 @@ def flagged(
     show("Scores, and what they flag", ["score", "level", "flags above", "of training", "of held-out"], rows)
 
 
-def ranking(result: Mapping[str, Any]) -> None:
+def ranking(result: EvaluationResult) -> None:
     """How well each score ranks the errors, and what it flags."""
     rows = [
-        [name, level, number(figures["spearman"]), number(figures["auroc"]), percent(figures["flagged"])]
-        for name, levels in result["scores"].items()
+        [name, level, number(figures.spearman), number(figures.auroc), percent(figures.flagged)]
+        for name, levels in result.scores.items()
         for level, figures in levels.items()
     ]
     show("Scores against errors", ["score", "level", "Spearman", "AUROC worst decile", "flagged"], rows)

@@ -13,11 +13,12 @@ import numpy as np
 from assay.distillation.errors import errors, worse_than
 from assay.distillation.labels import Mixed
 from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
-from assay.evaluation.summary import evaluation
+from assay.evaluation.evaluate import evaluated
 from assay.execution.run import Run
 from assay.frames.frame import Frame, FrameError, Frames, content_hash
 from assay.gauge.gauge import Gauge
 from assay.results.arrays import Array
+from assay.results.plain import plain
 from assay.sources.capabilities import HasMembers, prepare
 
 COMPARED = {"force": "force_rmse_eV_per_A", "energy": "energy_shifted_rmse_meV_per_atom"}
@@ -52,8 +53,10 @@ class StudentTest:
         assert assessment.batch.energy is not None
         assert assessment.batch.forces is not None
         predicted = PoolLabels(assessment.batch.energy, assessment.batch.forces, np.full((len(self.frames), 6), np.nan))
-        bar = evaluation(assessment, gauge.constant_bar)["error_bars"]["force"]
-        coverage = None if bar is None else {"coverage": bar["coverage"], "mean_width": bar["mean_width"]}
+        bar = evaluated(assessment, gauge.constant_bar).bars.force
+        coverage = None
+        if bar is not None:
+            coverage = {"coverage": plain(bar.figures.coverage), "mean_width": bar.figures.mean_width}
         return {"test": errors(self.frames, predicted, self.known), "force_bars": coverage}
 
     def of_teachers(self, mixed: Mixed, weights: Array, which: TeacherLabel, student: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from assay.evaluation.defined import ends, finite
+from assay.evaluation.figures import Stratum
 from assay.metrics import FrameBootstrap, equal_count, mean_by
 from assay.results.arrays import Array
 from assay.results.batch import Batch
@@ -41,8 +43,8 @@ def of_frames(batch: Batch) -> dict[str, Division]:
 
 def by_strata(
     bar: ErrorBar, error: Array, here: NDArray[np.bool_], frame: NDArray[np.int64], divisions: Mapping[str, Division]
-) -> dict[str, list[dict[str, Any]]]:
-    """Rows of figures by division: `bar` (equal counts), `bar_log` (equal ranges of ln σ), and those of the input.
+) -> dict[str, tuple[Stratum, ...]]:
+    """The strata of each division: `bar` (equal counts), `bar_log` (equal ranges of ln σ), and those of the input.
 
     | argument | meaning | shape |
     |---|---|---|
@@ -51,10 +53,7 @@ def by_strata(
     | frame | of each value | `(...)` |
     | divisions | stratum of each value, of `error.shape` less its last axes | `(F,)` or `(A,)` |
 
-    A row has `stratum` (its name), `values`, `frames`, `rmse`, `z_mean_square` ⟨(e/σ)²⟩ (`None` for intervals, which
-    have no σ) and `coverage` at 68 and 95 %, each with its 95 % interval by resampling frames (`…_95`, `None` with one
-    frame); `bar` is the root mean variance, or the mean half width at 68 % for intervals. What divides nothing is left
-    out.
+    Coverage is at 68 and 95 %; intervals are of 95 %, by resampling frames. What divides nothing is left out.
     """
     e, frame = error[here], frame[here]
     size = bar.std[here] if isinstance(bar, Gaussian) else bar.half_width(0.68)[here]
@@ -84,7 +83,7 @@ def _rows(
     frame: NDArray[np.int64],
     division: Division,
     resampled: FrameBootstrap,
-) -> list[dict[str, Any]]:
+) -> tuple[Stratum, ...]:
     k, names = division
     count = np.bincount(k, minlength=len(names))
     frames = np.bincount(np.unique(np.stack([k, frame]), axis=1)[0], minlength=len(names))
@@ -96,21 +95,21 @@ def _rows(
         known = np.bincount(k, ~np.isfinite(z2)) == 0
         z, z_95 = mean_by(np.where(np.isfinite(z2), z2, 0.0), k, resampled)
         z[~known], z_95[~known] = np.nan, np.nan
-    return [
-        {
-            "stratum": name,
-            "values": int(count[i]),
-            "frames": int(frames[i]),
-            "bar": _finite(width[i]),
-            "rmse": float(np.sqrt(mse[i])),
-            "rmse_95": _ends(np.sqrt(mse_95[i])),
-            "z_mean_square": _finite(z[i]),
-            "z_mean_square_95": _ends(z_95[i]),
-            "coverage": {str(level): float(share[i]) for level, (share, _) in inside.items()},
-            "coverage_95": {str(level): _ends(ends[i]) for level, (_, ends) in inside.items()},
-        }
+    return tuple(
+        Stratum(
+            stratum=name,
+            values=int(count[i]),
+            frames=int(frames[i]),
+            bar=finite(width[i]),
+            rmse=float(np.sqrt(mse[i])),
+            rmse_95=ends(np.sqrt(mse_95[i])),
+            z_mean_square=finite(z[i]),
+            z_mean_square_95=ends(z_95[i]),
+            coverage={level: float(share[i]) for level, (share, _) in inside.items()},
+            coverage_95={level: ends(of[i]) for level, (_, of) in inside.items()},
+        )
         for i, name in enumerate(names)
-    ]
+    )
 
 
 def _kinds(values: Any) -> Division:
@@ -137,13 +136,5 @@ def _decades(values: Array, parts: int) -> Division:
 def _named(values: NDArray[Any], stratum: NDArray[np.int64]) -> Division:
     order = np.argsort(stratum, kind="stable")
     starts = np.flatnonzero(np.diff(stratum[order], prepend=-1))
-    ends = zip(np.minimum.reduceat(values[order], starts), np.maximum.reduceat(values[order], starts), strict=True)
-    return stratum, [f"{low:.3g}" if low == high else f"{low:.3g} – {high:.3g}" for low, high in ends]
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _ends(interval: Array) -> list[float] | None:
-    return interval.tolist() if np.isfinite(interval).all() else None
+    reach = zip(np.minimum.reduceat(values[order], starts), np.maximum.reduceat(values[order], starts), strict=True)
+    return stratum, [f"{low:.3g}" if low == high else f"{low:.3g} – {high:.3g}" for low, high in reach]

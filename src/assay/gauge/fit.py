@@ -36,6 +36,7 @@ from assay.sources.capabilities import (
     HasMembers,
     LinearSource,
     OnlyFeatures,
+    keeps_forces,
     prepare,
     with_members_of_frames,
 )
@@ -62,6 +63,11 @@ class Built:
     outliers: list[tuple[str, str]]
     training: Batch
     held_out: Batch | None
+
+    @property
+    def energies_alone(self) -> bool:
+        """Whether energies alone were fitted, and forces are those of another potential."""
+        return keeps_forces(self.gauge.source)
 
 
 def fit_gauge(

@@ -12,7 +12,6 @@ from ase.calculators.calculator import Calculator
 from assay.execution.run import Run
 from assay.frames.frame import Frames
 from assay.gauge.gauge import Gauge
-from assay.linear.potential import LinearPotential
 from assay.propagation.methods.averages import averages
 from assay.propagation.methods.choice import Method, member_count, propagated, require_once, require_resampling
 from assay.propagation.methods.observables import observable_from_spec
@@ -23,6 +22,7 @@ from assay.propagation.properties.registry import property_from_spec
 from assay.propagation.property import Property
 from assay.propagation.references import References, require_asked
 from assay.propagation.result import Propagation
+from assay.sources.capabilities import HasCoefficients
 
 Asked = str | Property | Callable[[Calculator], Any]
 """A property: its spec, an object, or a function of an ASE calculator."""
@@ -93,7 +93,7 @@ def _reweighted(gauge: Gauge, asked: Sequence[Asked], members: int, trajectory: 
     source, frames, temperature = gauge.source, trajectory.frames, trajectory.temperature
     if frames is None or temperature is None:
         raise ValueError("the method reweight needs a trajectory of the best fit and its temperature")
-    if not isinstance(source, LinearPotential):
+    if not isinstance(source, HasCoefficients):
         raise ValueError(f"the method reweight needs a linear potential, and this is none: {source.label}")
     if other := [str(each) for each in asked if not isinstance(each, str)]:
         raise ValueError(f"the method reweight takes observables by name, not {', '.join(other)}")

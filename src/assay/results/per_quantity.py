@@ -11,6 +11,8 @@ from assay.results.arrays import freeze
 Quantity = Literal["energy", "force", "stress"]
 """Energy per atom of a frame (eV), a component of a force (eV/Å), a component of the stress (eV/Å³)."""
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+FORCES_FIRST: tuple[Quantity, ...] = ("force", "energy", "stress")
+"""The order of tables and pages."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,6 +41,12 @@ class PerQuantity(Generic[T]):
     def items(self) -> Iterator[tuple[Quantity, T]]:
         """The quantities that have one, with what they have."""
         for quantity in QUANTITIES:
+            if (value := self[quantity]) is not None:
+                yield quantity, value
+
+    def forces_first(self) -> Iterator[tuple[Quantity, T]]:
+        """As `items`, in the order in which people are told of them: force, energy, stress."""
+        for quantity in FORCES_FIRST:
             if (value := self[quantity]) is not None:
                 yield quantity, value
 

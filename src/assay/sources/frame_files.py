@@ -64,7 +64,7 @@ class FrameFiles:
         kept: list[Frame] | None = []
         room = self.memory
         left_out = skipped if self.skip_bad else None
-        for frame in labelled(self.paths, self.members, self.keys, left_out, self.labels, self.species):
+        for frame in _labelled(self.paths, self.members, self.keys, left_out, self.labels, self.species):
             room -= _size(frame)
             if kept is not None and room >= 0:
                 kept.append(_copied(frame))
@@ -214,7 +214,7 @@ def _size(frame: Frame) -> int:
     return OBJECT + labels + sum(int(array.nbytes) for array in frame.atoms.arrays.values())
 
 
-def labelled(
+def _labelled(
     paths: Paths,
     members: Paths | None,
     keys: LabelKeys,

@@ -60,9 +60,9 @@ def build(
         names of scores, or classes with the contract of `assay.scores.protocol.ScoreClass`; by default all that the
         source supports, but for those on request (docs/scores.md)
     error_bar
-        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md), or `(SCORE, MyCalibrator)` with a class that has the
-        contract of `assay.calibration.CalibratorClass`. By default `committee_force:scale` of a linear potential's
-        posterior (`committee_energy:scale` of a corrector of energies), `heterogeneous_force:scale` of unlike members,
+        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md), or `(SCORE, MyCalibrator)` with a class of the contract of
+        `assay.calibration.CalibratorClass`. By default `committee_force:scale` of a linear potential's posterior
+        (`committee_energy:scale` of a corrector of energies), `heterogeneous_force:scale` of unlike members,
         `leverage:scale` of one potential with features, and none without predictions
     linear_fit
         of a linear potential (`snap`, `ace`, `corrector`): weights of its labels, posterior, size and seed of its

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
+from assay.evaluation.result import EvaluationResult
 from assay.execution.run import Run
 from assay.gauge.gauge import Gauge
 from assay.verbs.build import build
@@ -20,8 +20,8 @@ class Demo:
     """A gauge for silicon, and how it does on frames like its training frames and on others."""
 
     gauge: Gauge
-    test: dict[str, Any]
-    ood: dict[str, Any]
+    test: EvaluationResult
+    ood: EvaluationResult
 
 
 def demo_data(name: str) -> Path:

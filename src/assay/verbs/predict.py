@@ -11,7 +11,7 @@ from assay.frames.writing import frames_out
 from assay.gauge.annotate import annotated
 from assay.gauge.assess import assess
 from assay.gauge.gauge import Gauge
-from assay.gauge.risk import BAR, QUANTILES, risk_summary
+from assay.gauge.risk import QUANTILES, FrameRisk, Risks, risks
 from assay.gauge.tiled_scorer import Blocks
 from assay.report.provenance import provenance
 from assay.results.assessment import Assessment
@@ -19,7 +19,7 @@ from assay.sources.frame_files import Given, Paths, frames_of
 from assay.storage.files import require_folders, write_json
 from assay.verbs.loading import loaded
 
-__all__ = ["BAR", "BLOCK_ATOMS", "QUANTILES", "predict", "risk_summary"]
+__all__ = ["BLOCK_ATOMS", "QUANTILES", "FrameRisk", "Risks", "predict", "risks"]
 
 BLOCK_ATOMS = Blocks.most
 
@@ -74,7 +74,7 @@ def predict(
             on_frame=None if out is None else lambda frame, scored: write(annotated(gauge, frame, scored)),
         )  # fmt: skip
     if json_file is not None:
-        write_json(json_file, risk_summary(assessment))
+        write_json(json_file, risks(assessment).summary())
     if report is not None:
         from assay.report import write_report
 

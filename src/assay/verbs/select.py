@@ -33,7 +33,6 @@ def select(
     source: GivenSource | None = None,
     train: Given | None = None,
     members: Paths | None = None,
-    train_members: Paths | None = None,
     species: Sequence[str] | None = None,
     out: str | Path | None = None,
     json_file: str | Path | None = None,
@@ -63,9 +62,10 @@ def select(
     source
         `name:key=value,…`, a TOML file, a dictionary with the key `source`, or a function of `ase.Atoms`
     train
-        training frames; with a gauge, in addition to those that it was fitted to
-    members, train_members
-        features or members files of the pool and of `train`, one for each
+        training frames; with a gauge, in addition to those that it was fitted to; `assay.FrameFiles(paths, members=…)`
+        for files with members or features files
+    members
+        features or members files of the pool, one for each file
     species
         chemical symbols of LAMMPS's atom types in the pool, in their order, where its files don't name them
     out
@@ -96,7 +96,7 @@ def select(
     asked = frames_of(
         pool, members=members, keys=UNLABELLED, species=species, labels="if present", skip_bad=True
     )  # fmt: skip
-    training = _training(gauge, source, asked, train, train_members, run)
+    training = _training(gauge, source, asked, train, run)
     selection = choose(training, Pool(asked, training.hashes), n, by=by, score=score, atoms=atoms, seed=seed)
     if out is not None:
         with frames_out(out) as append:
@@ -112,21 +112,20 @@ def _training(
     source: GivenSource | None,
     pool: Frames,
     train: Given | None,
-    train_members: Paths | None,
     run: Run,
 ) -> TrainingSet:
     if (gauge is None) == (source is None):
         raise ValueError("give either a gauge or a source")
     make: Callable[[Sequence[str]], Source] | None = None
+    by_order = ""
     if source is not None:
         given, _ = given_source(source, run.allow_import)
         if isinstance(given, ByOrder):
             by_order, given = given.detached()
-            train_members = train_members or by_order or None
         make = partial(source_of_features, given)
     frames = None
     if train is not None:
-        frames = partial(iter, frames_of(train, members=train_members, keys=UNLABELLED, labels="if present"))
+        frames = partial(iter, frames_of(train, members=by_order or None, keys=UNLABELLED, labels="if present"))
     if make is None:
         assert gauge is not None
         return TrainingSet.of_gauge(loaded(gauge, run.allow_import), frames, run.workers, run.stage)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -12,20 +10,19 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 from numpy.typing import NDArray
 
-from assay.evaluation.summary import RATIO_EDGES
-from assay.metrics import coverage_curve, coverages, error_ratio_histogram, reliability, sparsification_curve
-from assay.report.evaluation.quantities import Barred, width, width_name
+from assay.evaluation.barred import Barred, width
+from assay.evaluation.diagrams import CoverageCurve, Reliability, Sparsification, SpreadRatios
+from assay.report.evaluation.quantities import DISPLAYED, width_name
 from assay.report.kit.theme import ALERT, INK, MUTED, PAGE, SERIES, colour_scale, density_map
 from assay.results.arrays import Array
 from assay.results.error_bars import Gaussian
+from assay.results.per_quantity import PerQuantity, Quantity
 from assay.results.residuals import Enveloped
 from assay.results.score import Score
 from assay.results.wording import many
 
 FEW = 600
 """Up to this many points are drawn one by one, more as a density."""
-LEVELS = np.linspace(0.05, 0.95, 19)
-"""Coverages at which intervals are held against errors; Gaussian bars have the same and 0 and 1."""
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)))
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -59,12 +56,11 @@ def drawable(quantity: Barred) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(bar) & (bar > 0) & (quantity.error != 0))
 
 
-def coverage(ax: Axes, found: Sequence[Barred]) -> Axes:
+def coverage(ax: Axes, curves: PerQuantity[CoverageCurve]) -> Axes:
     """Share of errors inside the bars against the share promised, one line a quantity, with the diagonal."""
     ax.plot([0, 1], [0, 1], color=MUTED, lw=1.2, label="as promised")
-    for i, quantity in enumerate(found):
-        promised, inside = _coverage(quantity)
-        ax.plot(promised, inside, marker="osD"[i], ms=3.5, ls=_STYLES[i], color=SERIES[i], label=quantity.name)
+    for i, (name, curve) in enumerate(curves.forces_first()):
+        ax.plot(curve.promised, curve.inside, marker="osD"[i], ms=3.5, ls=_STYLES[i], color=SERIES[i], label=name)
     ax.text(0.04, 0.94, "bars too wide", color=MUTED, va="top")
     ax.text(0.96, 0.06, "bars too narrow", color=MUTED, ha="right")
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="share promised", ylabel="share of errors inside")
@@ -73,11 +69,10 @@ def coverage(ax: Axes, found: Sequence[Barred]) -> Axes:
     return legend_above(ax)
 
 
-def rmse_against_rmv(ax: Axes, quantity: Barred) -> Axes:
-    """RMSE against the root mean variance of bins of equal count, log-log, with the diagonal; Gaussian bars only."""
-    assert isinstance(quantity.bar, Gaussian)
-    bins = int(np.clip(len(quantity.error) // 10, 1, 15))
-    rmv, rmse, _ = reliability(quantity.error, quantity.bar.std, bins)
+def rmse_against_rmv(ax: Axes, name: Quantity, bins: Reliability) -> Axes:
+    """RMSE against the root mean variance of bins of equal count, log-log, with the diagonal."""
+    unit, factor = DISPLAYED[name]
+    rmv, rmse = factor * bins.rmv, factor * bins.rmse
     shown = (rmv > 0) & (rmse > 0)
     limits = span(np.append(rmv[shown], rmse[shown]))
     ax.plot(limits, limits, color=MUTED, lw=1.2, label="as promised")
@@ -88,23 +83,22 @@ def rmse_against_rmv(ax: Axes, quantity: Barred) -> Axes:
         ms=4,
         lw=1,
         color=SERIES[0],
-        label=f"{many(shown.sum(), 'bin')} of {quantity.name}",
+        label=f"{many(shown.sum(), 'bin')} of {name}",
     )
     ax.set(xscale="log", yscale="log", xlim=limits, ylim=limits)
-    ax.set_xlabel(f"error predicted: root mean variance ({quantity.bar.unit})")
-    ax.set_ylabel(f"error found: RMSE ({quantity.bar.unit})")
+    ax.set_xlabel(f"error predicted: root mean variance ({unit})")
+    ax.set_ylabel(f"error found: RMSE ({unit})")
     plain_decades(ax.xaxis)
     plain_decades(ax.yaxis)
     return legend_above(ax)
 
 
-def sparsification(ax: Axes, rankings: Mapping[str, Array], error: Array, unit: str) -> Axes:
-    """Mean |error| of what is left as the riskiest are taken out: by each ranking `(N,)`, by the error, at random."""
-    for i, (name, ranking) in enumerate(rankings.items()):
-        ax.plot(*sparsification_curve(ranking, error), ls=_STYLES[i], lw=1.6, color=SERIES[i], label=name)
-    removed, oracle = sparsification_curve(np.abs(error), error)
-    ax.plot(removed, oracle, color=INK, lw=1.2, label="oracle")
-    ax.axhline(oracle[0], color=MUTED, lw=1.2, label="random")
+def sparsification(ax: Axes, curves: Sparsification, unit: str) -> Axes:
+    """Mean |error| of what is left as the riskiest are taken out: by each ranking, by the error, at random."""
+    for i, (name, left) in enumerate(curves.left.items()):
+        ax.plot(curves.removed, left, ls=_STYLES[i], lw=1.6, color=SERIES[i], label=name)
+    ax.plot(curves.removed, curves.oracle, color=INK, lw=1.2, label="oracle")
+    ax.axhline(curves.oracle[0], color=MUTED, lw=1.2, label="random")
     ax.set(xlim=(0, 1), xlabel="share taken out, riskiest first", ylabel=f"mean error of the rest ({unit})")
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
@@ -135,19 +129,18 @@ def drawn(values: Enveloped) -> NDArray[np.intp]:
     return np.arange(n) if n <= FEW else np.sort(np.random.default_rng(0).choice(n, FEW, replace=False))
 
 
-def error_over_spread(ax: Axes, ratios: Mapping[str, tuple[Array, Array]]) -> Axes:
-    """Histograms of error over spread, by name (errors `(N,)`, spreads `(N,)`), beside the normal distribution."""
-    middle = 0.5 * (RATIO_EDGES[1:] + RATIO_EDGES[:-1])
+def error_over_spread(ax: Axes, found: SpreadRatios) -> Axes:
+    """Histograms of error over spread, of members and of the bar, beside the normal distribution."""
+    edges = found.members.histogram.edges
     least = 1.0
-    for i, (name, (error, spread)) in enumerate(ratios.items()):
-        share, normal = error_ratio_histogram(error, spread, RATIO_EDGES)
-        ax.stairs(share, RATIO_EDGES, lw=1.5, ls=_STYLES[i], color=SERIES[i], label=name)
-        least = min(least, 0.5 / error.size)
+    for i, (name, ratios) in enumerate((("members' deviation", found.members), ("error bar", found.bar))):
+        if ratios is None:
+            continue
+        ax.stairs(ratios.histogram.share, edges, lw=1.5, ls=_STYLES[i], color=SERIES[i], label=name)
+        least = min(least, 0.5 / ratios.values)
         if not i:
-            ax.plot(middle, normal, color=INK, lw=1.2, label="normal")
-    ax.set(
-        yscale="log", ylim=(least, 1.0), xlim=RATIO_EDGES[[0, -1]], xlabel="error / spread", ylabel="share of values"
-    )
+            ax.plot(0.5 * (edges[1:] + edges[:-1]), ratios.histogram.normal, color=INK, lw=1.2, label="normal")
+    ax.set(yscale="log", ylim=(least, 1.0), xlim=edges[[0, -1]], xlabel="error / spread", ylabel="share of values")
     plain_decades(ax.yaxis)
     return legend_above(ax)
 
@@ -204,17 +197,6 @@ def _guides(quantity: Barred) -> dict[str, float]:
     one = np.isfinite(above) & (below > 0)
     ratio = np.unique(above[one] / below[one])
     return {"68 % below": 1.0} | ({"95 % below": float(ratio[0])} if one.all() and len(ratio) == 1 else {})
-
-
-def _coverage(quantity: Barred) -> tuple[Array, Array]:
-    """Promised and found coverage, `(n,)` each; levels that an interval can't promise are left out."""
-    bar = quantity.bar
-    if isinstance(bar, Gaussian):
-        promised, inside = coverage_curve(quantity.error, bar.std, points=21)
-        return promised, inside
-    half = {float(level): bar.half_width(level) for level in LEVELS}
-    held = coverages(quantity.error, {level: h for level, h in half.items() if np.isfinite(h).all()})
-    return np.array([*held]), np.array([*held.values()])
 
 
 def span(values: Array) -> tuple[float, float]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
+from assay.evaluation.result import EvaluationResult
 from assay.report.evaluation import sections
+from assay.report.evaluation.bars import bars
+from assay.report.evaluation.envelope import envelope
 from assay.report.evaluation.quantities import FORCE_BAR, atom_key
 from assay.report.evaluation.strata import strata
 from assay.report.evaluation.verdict import verdict
@@ -17,7 +19,6 @@ from assay.report.kit.page import environment
 from assay.report.kit.parts import Section
 from assay.results.arrays import Array, Level
 from assay.results.assessment import Assessment
-from assay.results.batch import NO_PREDICTIONS, Labels
 from assay.results.wording import many
 
 TOP_FAILED = 50
@@ -31,13 +32,12 @@ def render(
     *,
     title: str,
     provenance: Mapping[str, str],
-    labels: Labels | None,
-    evaluation: Mapping[str, Any],
+    evaluation: EvaluationResult | None,
     training: Mapping[tuple[str, Level], Array],
     worst: Atoms | None,
 ) -> str:
     """The whole page as text; arguments as those of `write_report`."""
-    _check(assessment, labels, worst)
+    _check(assessment, evaluation, worst)
     page: str = (
         environment()
         .get_template("template.html")
@@ -46,12 +46,12 @@ def render(
             judged=_judged(assessment),
             verdict=verdict(assessment, evaluation),
             sections=_full_first(
-                sections.bars(assessment, labels),
+                bars(assessment, evaluation),
                 *strata(evaluation),
-                *sections.envelope(assessment, labels, evaluation),
-                sections.ranking(assessment, labels, evaluation),
+                *envelope(evaluation),
+                sections.ranking(assessment, evaluation),
                 sections.distributions(assessment, training),
-                sections.riskiest(assessment, labels, worst),
+                sections.riskiest(assessment, evaluation, worst),
                 sections.every_number(evaluation),
             ),
             provenance=provenance,
@@ -81,18 +81,13 @@ def _judged(assessment: Assessment) -> str:
     return " · ".join(parts)
 
 
-def _check(assessment: Assessment, labels: Labels | None, worst: Atoms | None) -> None:
-    """Raise ValueError where the labels are of other frames or the picture lacks what it shows."""
-    if labels is not None:
-        if assessment.batch.energy is None or assessment.batch.forces is None:
-            raise ValueError(NO_PREDICTIONS)
-        for name, predicted in (("energy", assessment.batch.energy), ("forces", assessment.batch.forces)):
-            came, needed = getattr(labels, name).shape, predicted.shape
-            if came != needed:
-                raise ValueError(
-                    f"the labels have {name} of shape {came} and the assessment {needed}: "
-                    "give the labels of the same frames, without those that failed"
-                )
+def _check(assessment: Assessment, evaluation: EvaluationResult | None, worst: Atoms | None) -> None:
+    """Raise ValueError where the evaluation is of other frames or the picture lacks what it shows."""
+    if evaluation is not None and evaluation.assessment.batch.names != assessment.batch.names:
+        raise ValueError(
+            f"the evaluation is of {many(evaluation.frames, 'frame')} and the assessment of "
+            f"{many(len(assessment.batch.names), 'other frame')}: give that of the same frames"
+        )
     if worst is not None and (key := atom_key(assessment)) not in worst.arrays:
         what = "error bars of its atoms, `(A,)` eV/Å" if key == FORCE_BAR else "score of its atoms, `(A,)`"
         raise ValueError(f'worst has no arrays["{key}"]: set it to the {what}')

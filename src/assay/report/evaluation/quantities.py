@@ -6,20 +6,18 @@ Axis letters: F frames, A atoms of all frames, N values of one quantity.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.evaluation.barred import Barred, barred, width
+from assay.evaluation.result import EvaluationResult
 from assay.results.arrays import Array
 from assay.results.assessment import Assessment
 from assay.results.batch import Labels
 from assay.results.error_bars import ErrorBar, Gaussian
-from assay.results.per_quantity import Quantity, together
-from assay.results.residuals import Residuals
+from assay.results.per_quantity import Quantity
 
-SHOWN: tuple[Quantity, ...] = ("force", "energy", "stress")
-"""The order of diagrams and tables."""
 DISPLAYED: Mapping[Quantity, tuple[str, float]] = {
     "force": ("eV/Å", 1.0),
     "energy": ("meV/atom", 1e3),
@@ -30,52 +28,25 @@ FORCE_BAR = "force_error_bar"
 """The array of a frame with the error bars of its atoms' forces, eV/Å."""
 
 
-def width(bar: ErrorBar) -> Array:
-    """One number for the size of a bar: σ of a Gaussian, half the 68 % interval otherwise; shape of `bar.mean`."""
-    return bar.std if isinstance(bar, Gaussian) else bar.half_width(0.68)
-
-
 def width_name(bar: ErrorBar) -> str:
     """What `width` means, for labels."""
     return "1σ" if isinstance(bar, Gaussian) else "68 % interval"
 
 
-@dataclass(frozen=True)
-class Barred:
-    """Errors of one quantity and their bars, `(n,)` each, in the unit that the page shows, `bar.unit`.
-
-    The spread of the residuals is the `width` of the bar. `left_out` values had no finite error or no finite bar above
-    zero.
-    """
-
-    residuals: Residuals
-    bar: ErrorBar
-    left_out: int = 0
-
-    @property
-    def name(self) -> str:
-        """Energy, force or stress."""
-        return str(self.residuals.quantity)
-
-    @property
-    def error(self) -> Array:
-        """`(n,)`, in `bar.unit`."""
-        return self.residuals.error
-
-
-def barred(assessment: Assessment, labels: Labels) -> tuple[Barred, ...]:
-    """Force components in eV/Å (without still ones), energies in meV/atom, stresses in meV/Å³: those with bars."""
-    batch = assessment.batch
-    if not assessment.bars:
-        return ()
-    columns = (batch.errors(labels), assessment.bars, batch.counted, batch.frames_of)
-    found = {quantity: _shown(quantity, *values) for quantity, *values in together(*columns)}
-    return tuple(found[quantity] for quantity in SHOWN if quantity in found and found[quantity].error.size)
+def shown(assessment: Assessment, labels: Labels) -> tuple[Barred, ...]:
+    """Errors beside their bars in eV/Å (forces, without still ones), meV/atom and meV/Å³: those that have both."""
+    found = barred(assessment, labels).forces_first()
+    return tuple(values.times(DISPLAYED[name][1], DISPLAYED[name][0]) for name, values in found)
 
 
 def energy_error(assessment: Assessment, labels: Labels) -> Array:
     """Errors of the energies, meV/atom, `(F,)`."""
     return 1e3 * assessment.batch.energy_error(labels)
+
+
+def labels_of(evaluation: EvaluationResult | None) -> Labels | None:
+    """The references that errors are against; `None` without an evaluation."""
+    return None if evaluation is None else evaluation.assessment.batch.labels
 
 
 def atom_force_bar(assessment: Assessment) -> Array | None:
@@ -123,16 +94,3 @@ def frame_maximum(assessment: Assessment, values: Array) -> Array:
 def descending(values: Array, count: int | None = None) -> NDArray[np.intp]:
     """Places of the `count` largest values, largest first, ties in order, NaN last."""
     return np.argsort(-np.where(np.isnan(values), -np.inf, values), kind="stable")[:count]
-
-
-def _shown(
-    quantity: Quantity, error: Array, bar: ErrorBar, here: NDArray[np.bool_], frame: NDArray[np.int64]
-) -> Barred:
-    """Some of the values as flat columns in the unit that is shown; without those whose error or bar is unusable."""
-    unit, factor = DISPLAYED[quantity]
-    kept = bar.at(here)
-    spread = kept.std if isinstance(kept, Gaussian) else kept.spread
-    usable = np.isfinite(error[here]) & np.isfinite(spread) & (spread > 0)
-    shown = kept.at(usable).times(factor, unit)
-    residuals = Residuals(factor * error[here][usable], width(shown), frame[here][usable], quantity=quantity)
-    return Barred(residuals, shown, int(usable.size - usable.sum()))

@@ -1,116 +1,41 @@
-"""The sections of the page: which panels and tables, with captions that say how to read them."""
+"""The sections about scores, rankings and risk, and all numbers, with captions that say how to read them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from assay.evaluation.summary import RATIO_EDGES
-from assay.metrics import error_ratios
+from assay.evaluation.diagrams import Sparsification
+from assay.evaluation.result import EvaluationResult
 from assay.report.evaluation import figures, tables
-from assay.report.evaluation.quantities import DISPLAYED, FORCE_BAR, SHOWN, Barred, atom_force_bar, atom_key, barred
+from assay.report.evaluation.quantities import FORCE_BAR, atom_key, atom_risk, labels_of
+from assay.report.evaluation.riskiest import riskiest_atoms, riskiest_frames
 from assay.report.kit import theme
 from assay.report.kit.parts import Panel, Section, percent
 from assay.report.kit.structure import picture
 from assay.results.arrays import Array, Level
 from assay.results.assessment import Assessment
-from assay.results.batch import Labels
-from assay.results.error_bars import Gaussian
-from assay.results.per_quantity import PerQuantity, Quantity
-from assay.results.residuals import Enveloped, enveloped
 from assay.results.score import Score
 from assay.results.wording import many
 
 
-def bars(assessment: Assessment, labels: Labels | None) -> Section:
-    """Errors against their bars: scatter, coverage, and RMSE against predicted variance."""
-    section = Section(
-        "bars", "Do the error bars match the errors?", "Each error is held against the bar that foretold it."
-    )
-    if assessment.batch.forces is None:
-        section.notes.append("The gauge gives scores and no predictions, so there are neither errors nor bars.")
-        return section
-    if labels is None:
-        section.notes.append(
-            "No reference labels came with these frames, so there are no errors to hold the bars against."
-        )
-        return section
-    found = barred(assessment, labels)
-    section.notes.extend(_missing(assessment, labels, found))
-    shown = [quantity for quantity in found if figures.drawable(quantity).any()]
-    section.panels.extend(_error_against_bar(quantity) for quantity in shown)
-    if found:
-        section.panels.append(_coverage(found))
-    gaussian = [quantity for quantity in shown if isinstance(quantity.bar, Gaussian) and quantity.name != "stress"]
-    section.panels.extend(_rmse_against_rmv(quantity) for quantity in gaussian)
-    if any(not isinstance(quantity.bar, Gaussian) for quantity in found):
-        section.notes.append(
-            "Some bars are intervals with a promised coverage. They have no variance, so the diagram of RMSE against "
-            "predicted variance is not defined for them; the coverage diagram is."
-        )
-    return section
-
-
-def envelope(assessment: Assessment, labels: Labels | None, evaluation: Mapping[str, Any]) -> list[Section]:
-    """References beside what the members span, and errors over their spread; no section without members or labels."""
-    found = PerQuantity[Enveloped]() if labels is None else enveloped(assessment.batch, labels)
-    if labels is None or not found:
-        return []
-    section = Section(
-        "envelope",
-        "Do the members hold the truth between them?",
-        "From the smallest to the largest prediction of the members and the best fit: nothing is calibrated.",
-    )
-    bars = {quantity.name: quantity for quantity in barred(assessment, labels)}
-    for name in SHOWN:
-        if (values := found[name]) is not None:
-            members = assessment.batch.members
-            section.panels.extend((_parity(name, values, members), _ratios(name, values, bars.get(name))))
-    table = tables.envelopes(evaluation)
-    section.tables.extend([table] if table else [])
-    if assessment.batch.still.any():
-        section.notes.append("Force components that vanish by symmetry are left out.")
-    return [section]
-
-
-def ranking(assessment: Assessment, labels: Labels | None, evaluation: Mapping[str, Any]) -> Section:
+def ranking(assessment: Assessment, evaluation: EvaluationResult | None) -> Section:
     """How the mean force error falls as the atoms ranked riskiest are taken out, and how well each score ranks."""
     section = Section(
         "ranking", "Do they put the largest errors first?", "A ranking needs no unit: scores count as well as bars."
     )
-    scored = tables.scores(evaluation)
+    scored = None if evaluation is None else tables.scores(evaluation)
     section.tables.extend([scored] if scored else [])
-    scores = {score.name: score.values for (_, level), score in assessment.scores.items() if level == "atom"}
-    bar = atom_force_bar(assessment)
-    rankings = ({} if bar is None else {"error bar": bar}) | scores
-    if labels is None or not rankings:
-        missing = "no reference labels" if labels is None else "no error bars or scores of atoms"
+    if evaluation is None or atom_risk(assessment) is None:
+        missing = "no reference labels" if evaluation is None else "no error bars or scores of atoms"
         section.notes.append(f"There are {missing}, so a ranking of errors can't be drawn.")
-        return section
-    rankings = dict(list(rankings.items())[: len(theme.SERIES)])
-    error = np.linalg.norm(assessment.batch.force_error(labels), axis=1)
-    kept = ~assessment.batch.still.all(axis=1) & np.isfinite(error) & ~np.isnan([*rankings.values()]).any(axis=0)
-    if not kept.any():
+    elif (curves := evaluation.diagrams.sparsification) is None:
         section.notes.append("No atom has both an error and a ranking.")
-        return section
-    kept_rankings = {name: values[kept] for name, values in rankings.items()}
-    section.panels.append(
-        Panel(
-            "sparsification",
-            "Sparsification",
-            theme.svg(
-                lambda ax: figures.sparsification(ax, kept_rankings, error[kept], "eV/Å"),
-                id="sparsification",
-                label="Mean force error of the atoms left as the riskiest are taken out",
-            ),
-            "Take out the atoms ranked riskiest and see how far the mean force error of the rest falls. A good ranking "
-            "follows the oracle, which knows the errors; a useless one stays on the flat line of a random order.",
-        )
-    )
+    else:
+        section.panels.append(_sparsification(curves))
     return section
 
 
@@ -132,16 +57,15 @@ def distributions(assessment: Assessment, training: Mapping[tuple[str, Level], A
     return section
 
 
-def riskiest(assessment: Assessment, labels: Labels | None, worst: Atoms | None) -> Section:
+def riskiest(assessment: Assessment, evaluation: EvaluationResult | None, worst: Atoms | None) -> Section:
     """Tables of the riskiest frames and atoms, and a picture of the worst frame."""
+    labels = labels_of(evaluation)
     lead = "Look here first: what to recompute, and where in a frame the potential is unsure."
     if assessment.batch.forces is not None:
         lead += f" Force bars {'' if labels is None else 'and errors '}are lengths of vectors."
     section = Section("riskiest", "Riskiest frames and atoms", lead)
     section.tables.extend(
-        table
-        for table in (tables.riskiest_frames(assessment, labels), tables.riskiest_atoms(assessment, labels))
-        if table
+        table for table in (riskiest_frames(assessment, labels), riskiest_atoms(assessment, labels)) if table
     )
     if not section.tables:
         section.notes.append("There are neither error bars nor scores to rank by.")
@@ -152,137 +76,32 @@ def riskiest(assessment: Assessment, labels: Labels | None, worst: Atoms | None)
     return section
 
 
-def every_number(evaluation: Mapping[str, Any]) -> Section:
+def every_number(evaluation: EvaluationResult | None) -> Section:
     """The tables of the evaluation."""
     section = Section("numbers", "All numbers", "An en dash stands where a number is not defined.")
-    found = (
-        tables.error_bars(evaluation),
-        tables.groups(evaluation, "by_config_type", "Group"),
-        tables.groups(evaluation, "by_element", "Element"),
-    )
-    section.tables.extend(table for table in found if table)
+    if evaluation is not None:
+        found = (
+            tables.error_bars(evaluation),
+            tables.groups("by-config-type", "Group", evaluation.by_config_type),
+            tables.groups("by-element", "Element", evaluation.by_element),
+        )
+        section.tables.extend(table for table in found if table)
     if not section.tables:
         section.notes.append("No evaluation came with these frames: run assay evaluate on labelled frames to get one.")
     return section
 
 
-def _missing(assessment: Assessment, labels: Labels, found: Sequence[Barred]) -> list[str]:
-    """Why a quantity has no diagram, and what of it was left out."""
-    drawn = {quantity.name for quantity in found}
-    notes = []
-    for name in SHOWN:
-        if name not in drawn:
-            no_reference = name == "stress" and labels.stress is None
-            why = (
-                "the gauge gives no bars"
-                if assessment.bars[name] is None
-                else "no reference came"
-                if no_reference
-                else "no value is left"
-            )
-            notes.append(f"No {name} diagram: {why} for it.")
-    notes += [
-        f"{q.left_out:,} {q.name} values had no finite error or usable bar and are left out."
-        for q in found
-        if q.left_out
-    ]
-    if still := int(assessment.batch.still.sum()):
-        notes.append(f"{still:,} force components are left out of these diagrams: they vanish by symmetry.")
-    return notes
-
-
-def _error_against_bar(quantity: Barred) -> Panel:
-    drawn = figures.drawable(quantity)
-    guide = "1σ and 2σ" if isinstance(quantity.bar, Gaussian) else "68 % and 95 %"
-    caption = (
-        "Bigger bars (right) should go with bigger errors (up). If the bars are right, about 68 % and 95 % of the "
-        f"points lie below the {guide} lines, at every width. The smallest errors run off the bottom."
-    )
-    if not drawn.all():
-        caption += f" {int((~drawn).sum()):,} errors of exactly zero or infinite bars have no place on these axes."
+def _sparsification(curves: Sparsification) -> Panel:
     return Panel(
-        f"error-{quantity.name}",
-        f"{quantity.name.capitalize()} errors against their bars",
+        "sparsification",
+        "Sparsification",
         theme.svg(
-            lambda ax: figures.error_against_bar(ax, quantity),
-            id=f"error-{quantity.name}",
-            label=f"Absolute {quantity.name} error against the size of its error bar, on logarithmic axes",
+            lambda ax: figures.sparsification(ax, curves, "eV/Å"),
+            id="sparsification",
+            label="Mean force error of the atoms left as the riskiest are taken out",
         ),
-        caption,
-    )
-
-
-def _coverage(found: Sequence[Barred]) -> Panel:
-    return Panel(
-        "coverage",
-        "Reliability: coverage",
-        theme.svg(
-            lambda ax: figures.coverage(ax, found),
-            id="coverage",
-            label="Share of errors inside the error bars against the share promised",
-        ),
-        "A bar that promises to hold 68 % of the errors should hold 68 %: the closer to the diagonal, the better. "
-        "Below it the bars are too narrow (overconfident), above it too wide.",
-    )
-
-
-def _rmse_against_rmv(quantity: Barred) -> Panel:
-    return Panel(
-        f"rmv-{quantity.name}",
-        f"{quantity.name.capitalize()} errors predicted and found",
-        theme.svg(
-            lambda ax: figures.rmse_against_rmv(ax, quantity),
-            id=f"rmv-{quantity.name}",
-            label=f"Root mean square {quantity.name} error against the root mean variance predicted, by bins",
-        ),
-        "Values are sorted by their bar and put in bins of equal count. Points on the diagonal have bars of the right "
-        "size at that width; a flat row of points means that the bars don't tell risky from safe.",
-    )
-
-
-def _parity(name: Quantity, values: Enveloped, members: int) -> Panel:
-    unit, factor = DISPLAYED[name]
-    shown, n = len(figures.drawn(values)), values.label.size
-    caption = (
-        f"A parity plot with its diagonal laid flat: the reference, and the range of {many(members, 'member')}, less "
-        f"the prediction. {percent(float(values.outside.mean()))} of {many(n, 'reference')} are outside their range. "
-        "The longest ranges run off the axis."
-    )
-    if shown < n:
-        caption += f" Drawn are {shown:,} values, taken at random."
-    return Panel(
-        f"envelope-{name}",
-        f"{name.capitalize()} envelope of the members",
-        theme.svg(
-            lambda ax: figures.envelope(ax, values, unit, factor),
-            id=f"envelope-{name}",
-            label=f"Reference {name} less the prediction, with the range of the members shaded",
-        ),
-        caption,
-    )
-
-
-def _ratios(name: str, values: Enveloped, bar: Barred | None) -> Panel:
-    ratios = {"members' deviation": (-values.residuals.error, values.residuals.spread)}
-    if bar is not None and isinstance(bar.bar, Gaussian):
-        ratios["error bar"] = (-bar.error, bar.bar.std)
-    caption = (
-        "How often an error is so many times its spread: the members' standard deviation as it is, and the calibrated "
-        "error bar. Where a spread has the size of the errors, its histogram follows the normal distribution; too "
-        "narrow, it is lower in the middle and higher at the sides."
-    )
-    beyond = float(np.mean(np.abs(error_ratios(*ratios["members' deviation"])) > RATIO_EDGES[-1]))
-    if beyond:
-        caption += f" {percent(beyond)} are more than {RATIO_EDGES[-1]:g} deviations off, beyond the axis."
-    return Panel(
-        f"ratio-{name}",
-        f"{name.capitalize()} errors over their spread",
-        theme.svg(
-            lambda ax: figures.error_over_spread(ax, ratios),
-            id=f"ratio-{name}",
-            label=f"Histogram of {name} error over spread, beside the normal distribution",
-        ),
-        caption,
+        "Take out the atoms ranked riskiest and see how far the mean force error of the rest falls. A good ranking "
+        "follows the oracle, which knows the errors; a useless one stays on the flat line of a random order.",
     )
 
 

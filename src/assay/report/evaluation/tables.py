@@ -1,139 +1,62 @@
-"""The tables: riskiest frames and atoms, and the numbers of an evaluation."""
+"""The tables of the numbers of an evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
-from ase.data import chemical_symbols
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from assay.evaluation.figures import BarFigures, Ends, Part
+from assay.evaluation.result import EvaluationResult
 from assay.report.evaluation.quantities import (
     DISPLAYED,
-    atom_risk,
-    descending,
-    energy_error,
-    frame_maximum,
-    frame_risk,
-    width,
 )
-from assay.report.kit.parts import NONE, Column, Table, counts, number, numbers, percent, shares, texts, written
-from assay.results.arrays import Level
-from assay.results.assessment import Assessment
-from assay.results.batch import Labels
+from assay.report.kit.parts import NONE, Table, counts, number, numbers, percent, shares, texts, written
 from assay.results.per_quantity import Quantity
 from assay.results.wording import many
 
-TOP = 50
-"""Rows of a table of the riskiest."""
 MEASURES = {
     "nll": "NLL",
     "crps": "CRPS",
     "ence": "ENCE",
     "miscalibration_area": "Miscalibration area",
     "signed_area": "Signed area",
-    "ause": "AUSE",
 }
-COVERAGES = {"0.5": "50 %", "0.68": "68 %", "0.9": "90 %", "0.95": "95 %"}
+"""Of `BarFigures`."""
+COVERAGES = {0.5: "50 %", 0.68: "68 %", 0.9: "90 %", 0.95: "95 %"}
 
 
-def riskiest_frames(assessment: Assessment, labels: Labels | None) -> Table | None:
-    """The frames with the largest risk, riskiest first."""
-    risk = frame_risk(assessment)
-    if risk is None:
-        return None
-    top = descending(risk[1], TOP)
-    folder, names = _short_names(assessment)
-    first = [
-        texts("Frame", (names[f] for f in top)),
-        texts("Group", (assessment.batch.config_types[f] or NONE for f in top)),
-        counts("Atoms", assessment.batch.natoms[top]),
-    ]
-    risks = []
-    if assessment.bars.force is not None:
-        risks.append(numbers("Largest force bar (eV/Å)", risk[1][top]))
-    elif atom_risk(assessment) is not None:
-        risks.append(numbers(f"L{risk[0][1:]}", risk[1][top]))
-    more = []
-    if labels is not None:
-        error = np.linalg.norm(assessment.batch.force_error(labels), axis=1)
-        more.append(numbers("Largest force error (eV/Å)", frame_maximum(assessment, error)[top]))
-    members = assessment.batch.envelopes
-    if members.force is not None:
-        widest = frame_maximum(assessment, (members.force.high - members.force.low).max(axis=1))
-        more.append(numbers("Widest force range (eV/Å)", widest[top]))
-    if assessment.bars.energy is not None:
-        more.append(numbers("Energy bar (meV/atom)", 1e3 * width(assessment.bars.energy)[top]))
-    if labels is not None:
-        more.append(numbers("Energy error (meV/atom)", np.abs(energy_error(assessment, labels))[top]))
-    if members.energy is not None:
-        reach = 1e3 * (members.energy.high - members.energy.low) / assessment.batch.natoms
-        more.append(numbers("Energy range (meV/atom)", reach[top]))
-    caption = _caption("frames", risk[0], len(top), len(names), folder)
-    return _ranked("frames", caption, first, risks, more, _scores(assessment, "frame", top))
-
-
-def riskiest_atoms(assessment: Assessment, labels: Labels | None) -> Table | None:
-    """The atoms with the largest risk, riskiest first."""
-    risk = atom_risk(assessment)
-    if risk is None:
-        return None
-    top = descending(risk[1], TOP)
-    frame = assessment.batch.frame_of_atom[top]
-    folder, names = _short_names(assessment)
-    first = [
-        texts("Frame", (names[f] for f in frame)),
-        counts("Atom", top - assessment.batch.offsets[frame]),
-        texts("Element", (chemical_symbols[z] for z in assessment.batch.numbers[top])),
-    ]
-    risks = [] if assessment.bars.force is None else [numbers("Force bar (eV/Å)", risk[1][top])]
-    more = []
-    if labels is not None:
-        error = np.linalg.norm(assessment.batch.force_error(labels)[top], axis=1)
-        more.append(numbers("Force error (eV/Å)", error))
-    scores = _scores(assessment, "atom", top) + _scores(assessment, "neighbourhood", top)
-    return _ranked("atoms", _caption("atoms", risk[0], len(top), len(risk[1]), folder), first, risks, more, scores)
-
-
-def scores(evaluation: Mapping[str, Any]) -> Table | None:
+def scores(evaluation: EvaluationResult) -> Table | None:
     """How well each score at each level ranks real errors, and what it flags."""
-    rows = [
-        (name, level, found or {})
-        for name, levels in (evaluation.get("scores") or {}).items()
-        for level, found in levels.items()
-    ]
+    rows = [(name, level, found) for name, levels in evaluation.scores.items() for level, found in levels.items()]
     if not rows:
         return None
     columns = [
         texts("Score", (name for name, _, _ in rows)),
         texts("Level", (level for _, level, _ in rows)),
-        numbers("Spearman", (found.get("spearman") for _, _, found in rows)),
-        numbers("AUROC", (found.get("auroc") for _, _, found in rows)),
-        shares("Flagged", (found.get("flagged") for _, _, found in rows)),
+        numbers("Spearman", (found.spearman for _, _, found in rows)),
+        numbers("AUROC", (found.auroc for _, _, found in rows)),
+        shares("Flagged", (found.flagged for _, _, found in rows)),
     ]
     caption = (
         "Scores against errors, by level. Spearman: 1 is a perfect ranking of the errors. AUROC, for finding the worst "
         "tenth: 0.5 is a coin toss, 1 is perfect."
     )
-    if evaluation.get("symmetry_zero_components"):
-        moving = numbers("Spearman, moving atoms", (f.get("spearman_without_symmetry_zeros") for _, _, f in rows))
+    if evaluation.symmetry_zero_components:
+        moving = numbers("Spearman, moving atoms", (found.spearman_without_symmetry_zeros for _, _, found in rows))
         columns.insert(3, moving)
         caption += " Moving atoms are those whose force does not vanish by symmetry, which is easy to foretell."
     return Table("score-table", caption, tuple(columns))
 
 
-def error_bars(evaluation: Mapping[str, Any]) -> Table | None:
+def error_bars(evaluation: EvaluationResult) -> Table | None:
     """Every number about the error bars: a column a quantity, its constant bar beside it."""
     columns = []
-    for name, bar in (evaluation.get("error_bars") or {}).items():
-        if bar:
-            unit, factor = DISPLAYED[name]
-            columns.append(written(f"{name.capitalize()} ({unit})", _bar_cells(bar, factor)))
-            constant = bar.get("constant_bar")
-            if constant:
-                columns.append(written("constant bar", _bar_cells({"bar": "constant"} | constant, factor)))
+    for name, bar in evaluation.bars.forces_first():
+        unit, factor = DISPLAYED[name]
+        columns.append(written(f"{name.capitalize()} ({unit})", _bar_cells(bar.name, bar.figures, bar.ause, factor)))
+        if bar.constant is not None:
+            columns.append(written("constant bar", _bar_cells("constant", bar.constant, None, factor)))
     if not columns:
         return None
     measures = [
@@ -141,6 +64,7 @@ def error_bars(evaluation: Mapping[str, Any]) -> Table | None:
         "Mean bar: ± at 68 %",
         *(f"Coverage at {text}" for text in COVERAGES.values()),
         *MEASURES.values(),
+        "AUSE",
     ]
     caption = (
         "Error bars against errors, each beside one bar of constant width. Coverage should equal its level; for the "
@@ -149,119 +73,90 @@ def error_bars(evaluation: Mapping[str, Any]) -> Table | None:
     return Table("bar-table", caption, (texts("Measure", measures), *columns), sortable=False)
 
 
-def envelopes(evaluation: Mapping[str, Any]) -> Table | None:
+def envelopes(evaluation: EvaluationResult) -> Table | None:
     """How many references are outside what the members span, and errors over the members' standard deviation."""
-    found = {name: one for name, one in (evaluation.get("envelope") or {}).items() if one}
+    found = dict(evaluation.envelopes.forces_first())
     if not found:
         return None
-    levels = list(next(iter(found.values()))["error_over_std"])
+    levels = list(next(iter(found.values())).error_over_std)
     columns = (
         texts("Quantity", (f"{name.capitalize()} ({DISPLAYED[name][0]})" for name in found)),
-        counts("Values", (one["values"] for one in found.values())),
-        shares("Outside", (one["violation"] for one in found.values())),
-        written("95 % interval", (_ends(one["violation_95"]) for one in found.values())),
-        written("Mean range", (number(DISPLAYED[name][1] * one["mean_range"]) for name, one in found.items())),
-        written("Mean std", (number(DISPLAYED[name][1] * one["mean_std"]) for name, one in found.items())),
+        counts("Values", (one.values for one in found.values())),
+        shares("Outside", (one.violation for one in found.values())),
+        written("95 % interval", (_ends(one.violation_95) for one in found.values())),
+        written("Mean range", (number(DISPLAYED[name][1] * one.mean_range) for name, one in found.items())),
+        written("Mean std", (number(DISPLAYED[name][1] * one.mean_std) for name, one in found.items())),
         *(
-            written(f"{100 * float(level):g} %", (number(one["error_over_std"][level]) for one in found.values()))
+            written(f"{100 * level:g} %", (number(one.error_over_std[level]) for one in found.values()))
             for level in levels
         ),
     )
-    normal = ", ".join(number(float(ndtri(0.5 + 0.5 * float(level)))) for level in levels)
+    normal = ", ".join(number(float(ndtri(0.5 + 0.5 * level))) for level in levels)
     caption = (
-        f"References outside the range of {many(evaluation.get('members') or 0, 'member')} and the best fit, with the "
+        f"References outside the range of {many(evaluation.members, 'member')} and the best fit, with the "
         "interval of a bootstrap over frames; mean width of the range; mean standard deviation of the members; "
         f"quantiles of |error| over that deviation, which for normal errors of its size are {normal}."
     )
     return Table("envelope-table", caption, columns, sortable=False)
 
 
-def _ends(interval: Sequence[float] | None) -> str:
+def _ends(interval: Ends | None) -> str:
     return NONE if interval is None else " – ".join(percent(end) for end in interval)
 
 
-def groups(evaluation: Mapping[str, Any], key: str, head: str) -> Table | None:
-    """The main numbers for each group of `evaluation[key]`."""
-    found = evaluation.get(key) or {}
-    if not found:
+def groups(id: str, head: str, parts: Mapping[str, Part]) -> Table | None:
+    """The main numbers of each group of frames or atoms."""
+    if not parts:
         return None
-
-    def pick(*path: str) -> list[float | None]:
-        return [_dig(group, *path) for group in found.values()]
+    found = list(parts.values())
 
     def bar(name: Quantity) -> list[float | None]:
-        return [mean_bar(_dig(group, "error_bars", name), DISPLAYED[name][1]) for group in found.values()]
+        return [mean_bar(_figures(part, name), DISPLAYED[name][1]) for part in found]
+
+    def covered(name: Quantity, level: float) -> list[float | None]:
+        return [None if (bar := _figures(part, name)) is None else bar.coverage[level] for part in found]
+
+    def outside(name: Quantity) -> list[float | None]:
+        return [None if (one := part.envelopes[name]) is None else one.violation for part in found]
 
     columns = (
-        texts(head, (name or NONE for name in found)),
-        counts("Frames", (frames or None for frames in pick("frames"))),
-        counts("Atoms", pick("atoms")),
-        numbers("Force RMSE (eV/Å)", pick("errors", "force_rmse_eV_per_A")),
+        texts(head, (name or NONE for name in parts)),
+        counts("Frames", (part.frames or None for part in found)),
+        counts("Atoms", (part.atoms for part in found)),
+        numbers("Force RMSE (eV/Å)", [part.errors.force.rmse for part in found]),
         numbers("Force bar (eV/Å)", bar("force")),
-        shares("Force coverage at 68 %", pick("error_bars", "force", "coverage", "0.68")),
-        shares("Force coverage at 95 %", pick("error_bars", "force", "coverage", "0.95")),
-        shares("Forces outside members' range", pick("envelope", "force", "violation")),
-        numbers("Energy RMSE (meV/atom)", pick("errors", "energy_rmse_meV_per_atom")),
+        shares("Force coverage at 68 %", covered("force", 0.68)),
+        shares("Force coverage at 95 %", covered("force", 0.95)),
+        shares("Forces outside members' range", outside("force")),
+        numbers("Energy RMSE (meV/atom)", [part.errors.energy.rmse for part in found]),
         numbers("Energy bar (meV/atom)", bar("energy")),
-        shares("Energy coverage at 95 %", pick("error_bars", "energy", "coverage", "0.95")),
-        shares("Energies outside members' range", pick("envelope", "energy", "violation")),
+        shares("Energy coverage at 95 %", covered("energy", 0.95)),
+        shares("Energies outside members' range", outside("energy")),
     )
     kept = tuple(column for column in columns if any(cell.text != NONE for cell in column.cells))
     return Table(
-        f"{key.replace('_', '-')}",
-        f"By {head.lower()}: where the errors are, and whether the bars (mean of ± at 68 %) follow them.",
-        kept,
+        id, f"By {head.lower()}: where the errors are, and whether the bars (mean of ± at 68 %) follow them.", kept
     )
 
 
-def _bar_cells(bar: Mapping[str, Any], factor: float) -> list[str]:
+def _figures(part: Part, name: Quantity) -> BarFigures | None:
+    return None if (bar := part.bars[name]) is None else bar.figures
+
+
+def _bar_cells(name: str, bar: BarFigures, ause: float | None, factor: float) -> list[str]:
     return [
-        bar.get("bar") or NONE,
+        name or NONE,
         number(mean_bar(bar, factor)),
-        *(percent(_dig(bar, "coverage", level)) for level in COVERAGES),
-        *(number(_scaled(bar.get(name), factor if name == "crps" else 1.0)) for name in MEASURES),
+        *(percent(bar.coverage[level]) for level in COVERAGES),
+        *(number(_scaled(getattr(bar, measure), factor if measure == "crps" else 1.0)) for measure in MEASURES),
+        number(ause),
     ]
 
 
-def mean_bar(bar: Any, factor: float) -> float | None:
-    """Mean half width of the 68 % intervals (an evaluation gives the full width), times `factor`."""
-    return _scaled(_dig(bar, "mean_width"), 0.5 * factor)
+def mean_bar(bar: BarFigures | None, factor: float) -> float | None:
+    """Mean half width of the 68 % intervals (the figures have the full width), times `factor`."""
+    return None if bar is None else _scaled(bar.mean_width, 0.5 * factor)
 
 
 def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else factor * value
-
-
-def _scores(assessment: Assessment, level: Level, rows: NDArray[np.intp]) -> list[Column]:
-    """The scores of a level at the given rows, with those above their thresholds marked."""
-    found = [score for (_, at), score in assessment.scores.items() if at == level]
-    suffix = " (neighbourhood)" if level == "neighbourhood" else ""
-    return [numbers(score.name + suffix, score.values[rows], score.flagged[rows].tolist()) for score in found]
-
-
-def _dig(mapping: Any, *path: str) -> Any:
-    """The value down a path of keys; `None` where a step is missing."""
-    for key in path:
-        mapping = mapping.get(key) if isinstance(mapping, Mapping) else None
-    return mapping
-
-
-def _ranked(
-    id: str, caption: str, first: list[Column], risks: list[Column], more: list[Column], scores: list[Column]
-) -> Table:
-    """Names, what ranks the rows (without `risks`, the first score), then the other numbers."""
-    rest = risks + more + scores if risks else scores + more
-    return Table(id, caption, (*first, *rest), ranked=len(first))
-
-
-def _short_names(assessment: Assessment) -> tuple[str, list[str]]:
-    """The folder that all frames come from, with its slash, and their names in it; none where there are several."""
-    folders = {name[: name.rfind("/") + 1] for name in assessment.batch.names}
-    folder = folders.pop() if len(folders) == 1 else ""
-    return folder, [name[len(folder) :] for name in assessment.batch.names]
-
-
-def _caption(what: str, risk: str, shown: int, total: int, folder: str) -> str:
-    which = f"All {total:,} {what}" if shown == total else f"The {shown} riskiest of {total:,} {what}"
-    place = f" Names are relative to {folder}." if folder else ""
-    return f"{which}, by {risk}. ▲ marks a score above its threshold. Click a heading to sort.{place}"

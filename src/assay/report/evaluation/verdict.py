@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from assay.report.evaluation.quantities import DISPLAYED, SHOWN, atom_force_bar, frame_risk, riskiest_frame, width
+from assay.evaluation.barred import width
+from assay.evaluation.figures import BarAgainstErrors
+from assay.evaluation.result import EvaluationResult
+from assay.report.evaluation.quantities import DISPLAYED, atom_force_bar, frame_risk, riskiest_frame
 from assay.report.evaluation.tables import mean_bar
 from assay.report.kit.parts import number, percent
 from assay.results.assessment import Assessment
@@ -16,7 +18,7 @@ from assay.results.per_quantity import Quantity
 from assay.results.score import Score
 from assay.results.wording import many
 
-SLACK = {"0.68": 0.05, "0.95": 0.03}
+SLACK = {0.68: 0.05, 0.95: 0.03}
 """How far coverage may be from its level before the verdict says so."""
 FEW = 20
 """Frames below which the verdict warns that coverage is uncertain."""
@@ -41,33 +43,31 @@ class Verdict:
     tiles: list[Tile]
 
 
-def verdict(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
+def verdict(assessment: Assessment, evaluation: EvaluationResult | None) -> Verdict:
     """What the evaluation says; without one, where the risk is."""
-    return _judged(assessment, evaluation) if evaluation else _predicted(assessment)
+    return _predicted(assessment) if evaluation is None else _judged(assessment, evaluation)
 
 
-def _judged(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
-    errors = evaluation.get("errors") or {}
-    bars = evaluation.get("error_bars") or {}
-    names = [name for name in SHOWN if bars.get(name)]
-    force, energy = errors.get("force_rmse_eV_per_A"), errors.get("energy_rmse_meV_per_atom")
+def _judged(assessment: Assessment, evaluation: EvaluationResult) -> Verdict:
+    bars = list(evaluation.bars.forces_first())
+    force, energy = evaluation.errors.force.rmse, evaluation.errors.energy.rmse
     sentences = [
         f"Typical errors (root mean square): {number(force)} eV/Å on force components, "
         f"{number(energy)} meV/atom on energies."
     ]
     tiles = [Tile("Force RMSE", f"{number(force)} eV/Å", f"energy {number(energy)} meV/atom")]
-    if names:
-        main, *others = ((name, bars[name], _size(name, bars[name])) for name in names)
+    if bars:
+        main, *others = ((name, bar, _size(name, bar)) for name, bar in bars)
         tone, headline = main[2]
         sentences += _bar_sentences(*main[:2]) + _group_sentences(main[0], evaluation)
         for _, bar, (_, said) in others:
-            sentences.append(f"{said.removesuffix('.')} (68 % and 95 % bars hold {_both(bar['coverage'])}).")
+            sentences.append(f"{said.removesuffix('.')} (68 % and 95 % bars hold {_both(bar.figures.coverage)}).")
         tone = "plain" if tone == "good" and any(other != "good" for _, _, (other, _) in others) else tone
         tiles += _bar_tiles(*main[:2])
     else:
         tone, headline = "plain", "There are no error bars to judge, only scores."
         sentences.append("A score ranks risk but has no unit of error: calibrate it to get error bars.")
-    frames, overlap = evaluation.get("frames") or 0, evaluation.get("training_overlap") or 0
+    frames, overlap = evaluation.frames, evaluation.training_overlap
     if frames < FEW:
         sentences.append(f"This rests on {many(frames, 'frame')} only: take the shares as rough.")
     if overlap:
@@ -77,12 +77,11 @@ def _judged(assessment: Assessment, evaluation: Mapping[str, Any]) -> Verdict:
     return Verdict(tone, headline, [*sentences, *_flag_sentences(assessment)], [*tiles, *_flag_tiles(assessment)])
 
 
-def _size(name: Quantity, bar: Mapping[str, Any]) -> tuple[str, str]:
+def _size(name: Quantity, bar: BarAgainstErrors) -> tuple[str, str]:
     """Tone and headline from how coverage compares with its levels."""
-    found = {level: bar["coverage"].get(level) for level in SLACK}
-    if None in found.values():
+    off = {level: share - level for level in SLACK if (share := bar.figures.coverage[level]) is not None}
+    if len(off) < len(SLACK):
         return "plain", f"The coverage of the {name} error bars is not defined on these frames."
-    off = {level: found[level] - float(level) for level in SLACK}
     signs = {int(np.sign(off[level])) if abs(off[level]) > SLACK[level] else 0 for level in SLACK}
     if signs == {0}:
         return "good", f"The {name} error bars are the right size."
@@ -93,13 +92,12 @@ def _size(name: Quantity, bar: Mapping[str, Any]) -> tuple[str, str]:
     return "bad", f"The {name} error bars are too narrow: more errors are outside than they promise."
 
 
-def _bar_sentences(name: Quantity, bar: Mapping[str, Any]) -> list[str]:
-    inside, constant = bar["coverage"], bar.get("constant_bar") or {}
-    sentence = f"Bars that should hold 68 % and 95 % of the {name} errors hold {_both(inside)}"
-    if constant:
-        sentence += f"; one constant bar for all holds {_both(constant.get('coverage') or {})}"
+def _bar_sentences(name: Quantity, bar: BarAgainstErrors) -> list[str]:
+    sentence = f"Bars that should hold 68 % and 95 % of the {name} errors hold {_both(bar.figures.coverage)}"
+    if bar.constant is not None:
+        sentence += f"; one constant bar for all holds {_both(bar.constant.coverage)}"
     sentences = [sentence + "."]
-    ours, theirs = bar.get("nll"), constant.get("nll")
+    ours, theirs = bar.figures.nll, None if bar.constant is None else bar.constant.nll
     if ours is not None and theirs is not None:
         better = "tell risky from safe better than" if ours < theirs else "do not tell risky from safe better than"
         sentences.append(
@@ -109,13 +107,12 @@ def _bar_sentences(name: Quantity, bar: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _group_sentences(name: Quantity, evaluation: Mapping[str, Any]) -> list[str]:
+def _group_sentences(name: Quantity, evaluation: EvaluationResult) -> list[str]:
     """How much coverage differs between groups: right on average can be wrong everywhere."""
     held = {
-        group or "frames without a group": (((part.get("error_bars") or {}).get(name) or {}).get("coverage") or {}).get(
-            "0.68"
-        )
-        for group, part in (evaluation.get("by_config_type") or {}).items()
+        group or "frames without a group": bar.figures.coverage[0.68]
+        for group, part in evaluation.by_config_type.items()
+        if (bar := part.bars[name]) is not None
     }
     known = sorted((share, group) for group, share in held.items() if share is not None)
     if len(known) < 2:
@@ -126,24 +123,19 @@ def _group_sentences(name: Quantity, evaluation: Mapping[str, Any]) -> list[str]
     ]
 
 
-def _both(coverage: Mapping[str, Any]) -> str:
-    return " and ".join(percent(coverage.get(level)) for level in SLACK)
+def _both(coverage: Mapping[float, float | None]) -> str:
+    return " and ".join(percent(coverage[level]) for level in SLACK)
 
 
-def _bar_tiles(name: Quantity, bar: Mapping[str, Any]) -> list[Tile]:
+def _bar_tiles(name: Quantity, bar: BarAgainstErrors) -> list[Tile]:
     unit, factor = DISPLAYED[name]
-    inside, constant = bar["coverage"], bar.get("constant_bar") or {}
-    held = constant.get("coverage") or {}
-    tiles = [
-        Tile(
-            f"Mean {name} bar",
-            f"±{number(mean_bar(bar, factor))} {unit}",
-            bar.get("bar") or "",
-        )
-    ]
-    for level, text in (("0.68", "68 %"), ("0.95", "95 %")):
-        remark = f"should be {text}" + (f"; constant bar {percent(held.get(level))}" if held else "")
-        tiles.append(Tile(f"Inside {text} bars", percent(inside.get(level)), remark))
+    tiles = [Tile(f"Mean {name} bar", f"±{number(mean_bar(bar.figures, factor))} {unit}", bar.name)]
+    for level in SLACK:
+        text = f"{100 * level:g} %"
+        remark = f"should be {text}"
+        if bar.constant is not None:
+            remark += f"; constant bar {percent(bar.constant.coverage[level])}"
+        tiles.append(Tile(f"Inside {text} bars", percent(bar.figures.coverage[level]), remark))
     return tiles
 
 
