@@ -152,14 +152,14 @@ BARS = [
 def test_the_figures_are_those_of_a_gauge(silicon: Mapping[str, Path], bar: str) -> None:
     """Committee, error bars and rankings as `build` and `evaluate` have them, for the posterior that they both use."""
     score, calibrator = bar.split(":")
-    files = {"source": SNAP, "ensemble_size": 12}
     ours = assay.compare(
-        silicon["train"], {"ood": silicon["ood"]}, calibration=silicon["calibration"], **files, scores=[score],
-        posteriors=["pops"], resamples=20, calibrators=[calibrator],
+        silicon["train"], {"ood": silicon["ood"]}, calibration=silicon["calibration"], source=SNAP, scores=[score],
+        ensemble_size=12, posteriors=["pops"], resamples=20, calibrators=[calibrator],
     )  # fmt: skip
     gauge = assay.build(
-        silicon["train"], calibration=silicon["calibration"], **files, scores=[score], posterior="pops", error_bar=bar
-    ).gauge
+        silicon["train"], calibration=silicon["calibration"], source=SNAP, scores=[score], error_bar=bar,
+        linear_fit=assay.LinearFit(ensemble_size=12),
+    ).gauge  # fmt: skip
     theirs = assay.evaluate(gauge, silicon["ood"])
     name = f"{score}[pops]" if score.startswith(("committee", "heterogeneous")) else score
     expected = theirs.scores[score].frame.spearman_without_symmetry_zeros

@@ -426,7 +426,8 @@ def test_an_interrupt_is_one_line_and_keeps_what_was_computed(tmp_path: Path, wo
         cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "ASSAY_CACHE": str(tmp_path / "cache")},
     )  # fmt: skip
-    while not mark.exists() and ran.poll() is None:
+    limit = time.monotonic() + 100
+    while not mark.exists() and ran.poll() is None and time.monotonic() < limit:
         time.sleep(0.05)
     os.killpg(ran.pid, signal.SIGINT)
     try:

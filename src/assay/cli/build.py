@@ -61,7 +61,7 @@ def _count(context: click.Context, option: click.Parameter, text: str | None) ->
     "scores",
     multiple=True,
     metavar="NAME",
-    help="A score; may be repeated. By default all that the source supports but outlier_factor.",
+    help="A score; may be repeated. By default all that the source supports but those on request (docs/scores.md).",
 )
 @click.option(
     "--clusters",
@@ -149,6 +149,8 @@ def build(
     A source that has features and no predictions (features, callable, soap) needs no labels; its gauge has scores and
     thresholds, and no error bars.
     """
+    if heldout or heldout_members:
+        note("warning: --heldout and --heldout-members are now --calibration and --calibration-members")
     apart = calibration + heldout
     with Stages() as stage:
         built = verb(

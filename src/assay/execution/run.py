@@ -36,6 +36,8 @@ potentials take theirs from their arguments |
     allow_import: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.allow_import, str):
+            object.__setattr__(self, "allow_import", (self.allow_import,))
         if isinstance(self.executor, str):
             local_processes(self.executor)
         elif not isinstance(self.executor, Executor):

@@ -37,4 +37,5 @@ def default_bar(source: LinearSource | HasMembers) -> str:
         return "committee_energy:scale"
     if isinstance(source, LinearSource):
         return "committee_force:scale"
-    return "leverage:scale" if running(source) == 1 else "heterogeneous_force:scale"  # one potential has no spread
+    alone = len(source.member_names) == 1 and (source.featured or running(source))  # one potential has no spread
+    return "leverage:scale" if alone else "heterogeneous_force:scale"

@@ -23,7 +23,7 @@ from assay.gauge.batch import Scored, collect
 from assay.gauge.calibrating import fitted
 from assay.gauge.groups import Groups, groups, require_clusters
 from assay.gauge.scorer import FrameScorer
-from assay.results.arrays import Array
+from assay.results.arrays import Array, freeze
 from assay.results.assessment import Assessment
 from assay.results.batch import Batch
 from assay.results.error_bars import ErrorBar
@@ -65,6 +65,7 @@ class Gauge:
     calibrator: CalibratorClass | None = None
 
     def __post_init__(self) -> None:
+        freeze(self)
         if not self.bar:
             return
         bar, names = self.bar_name, [each.name for each in self.scores]
@@ -195,7 +196,8 @@ class Gauge:
         or too new; `PermissionError` for a class of another module; `ModuleNotFoundError` for one of a package that is
         not installed.
         """
-        return cls(**state.load(path, allow_import))
+        allowed = (allow_import,) if isinstance(allow_import, str) else tuple(allow_import)
+        return cls(**state.load(path, allowed))
 
 
 def require_multiples(bar: BarName, score: Declared) -> None:

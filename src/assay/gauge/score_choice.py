@@ -84,6 +84,8 @@ class Readable:
         for reads, needs in self.lacking.items():
             if names := [score.name for score in chosen if reads in score.facts.reads]:
                 raise ValueError(f"{', '.join(names)} {needs}")
+        if not chosen:
+            raise ValueError(f"there is no score that this source could have: {'; '.join(self.lacking.values())}")
         return chosen
 
     def _by_default(self, every: bool) -> list[ScoreClass]:

@@ -63,8 +63,10 @@ def load(path: str | Path, allow_import: tuple[str, ...] = ()) -> dict[str, Any]
             "provenance": state["provenance"],
             "calibrator": kind if state.get(PLUGIN) else None,
         }
-    except (KeyError, TypeError) as error:
-        raise GaugeFileError(f"{path}: not a gauge that this Assay can read ({error!r}); build it again") from error
+    except PermissionError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:  # of states as Assay does not write them
+        raise GaugeFileError(f"{path}: not a gauge that this Assay can read ({error}); build it again") from error
 
 
 def require_loadable(
@@ -78,7 +80,7 @@ def require_loadable(
         CALIBRATORS.require_origin(calibrator.name, calibrator)
     if isinstance(source, LinearPotential):
         source = source.rows
-    elif isinstance(source, Referenced):
+    while isinstance(source, Referenced):
         source = source.source
     registry.KINDS.require_origin(source.kind, type(source))
     if isinstance(source, OnlyFeatures):
@@ -100,7 +102,7 @@ def source_from_state(state: Mapping[str, Any], allow_import: tuple[str, ...] = 
         if isinstance(rows, LinearSource):
             return LinearPotential.from_state(state, rows)
     elif state["kind"] == Referenced.kind:
-        members = registry.source_from_state(state["source"], allow_import)
+        members = source_from_state(state["source"], allow_import)
         if isinstance(members, HasMembers):
             return Referenced.from_state(state, members)
     else:

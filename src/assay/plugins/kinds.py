@@ -88,8 +88,12 @@ class Kinds(Generic[K]):
         Raises `PermissionError` for a class of a module that is not allowed, `ModuleNotFoundError` for a package that
         is not installed, and `ValueError` for a name that is not known.
         """
+        if not isinstance(origin, Mapping) or not all(isinstance(each, str) for each in origin.values()):
+            raise ValueError(f"the gauge file says of its {self.what} {name!r} that it is from {origin!r}")
         if path := origin.get("class"):
             found = import_allowed(f"{self.what} {name}", path, allow_import)
+            if not hasattr(found, "from_state"):
+                raise ValueError(f"{self.what} {name}: {path} has no from_state, so no file can hold one")
             if not isinstance(found, type):
                 raise ValueError(f"{self.what} {name}: {path} is a {type(found).__name__}, not a class")
             return cast(K, found)
@@ -99,17 +103,24 @@ class Kinds(Generic[K]):
                     f"the gauge file has a {self.what} {name!r} of the package {package}, and this Assay has one of "
                     "its own by that name: load it with the Assay that built it"
                 )
-            of_package = self.find(name)
-            if of_package is None:
-                raise ModuleNotFoundError(
-                    f"the gauge file has a {self.what} {name!r} of the package {package}, and no package that is "
-                    "installed here has one of that name: install it, if you trust it"
-                )
-            return of_package
+            return self._of_package(name, package)
         own: K | None = self.built_in.get(name) or self.in_files.get(name)
         if own is None:
             raise ValueError(f"unknown {self.what} {name!r} in the gauge file; there are {', '.join(self.names())}")
         return own
+
+    def _of_package(self, name: str, package: str) -> K:
+        """The class of this name, of the package that the file names and no other: whoever installed that trusts it."""
+        wanted = package.partition(" ")[0]
+        has_name = [entry for entry in self._plugged() if entry.name == name]
+        for entry in has_name:
+            if package_of(entry).partition(" ")[0] == wanted:
+                return self._loaded(entry)
+        others = ", ".join(map(package_of, has_name))
+        raise ModuleNotFoundError(
+            f"the gauge file has a {self.what} {name!r} of the package {package}, which is not installed here"
+            f"{f', where {others} has one of that name' if others else ''}: install it, if you trust it"
+        )
 
     def _plugged(self) -> list[EntryPoint]:
         """Entry points of other packages; one that has the name of Assay's own is not used, with a warning."""

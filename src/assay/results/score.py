@@ -59,7 +59,7 @@ correct for |
     @property
     def features_alone(self) -> bool:
         """Whether features of atoms are all that it reads."""
-        return self.reads == ("features",)
+        return set(self.reads) == {"features"}
 
     @property
     def of_force_members(self) -> bool:

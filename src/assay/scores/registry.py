@@ -69,7 +69,7 @@ def resolved(asked: Iterable[Asked]) -> tuple[ScoreClass, ...]:
     Raises `ValueError` for a name that is not known, two scores of one name, and what lacks a part of the contract; as
     `assay.plugins.kinds.Kinds.find` for a package that can't be imported.
     """
-    asked = list(asked)
+    asked = [asked] if isinstance(asked, str) else list(asked)
     known: dict[str, ScoreClass] = dict(KINDS.built_in)
     for given in asked:
         if not isinstance(given, str) and known.setdefault(_checked(given).name, given) is not given:

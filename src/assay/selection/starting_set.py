@@ -10,7 +10,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from assay.execution.workers import Failure, PerFrame, Progress, T, Workers, map_frames
+from assay.execution.progress import Stage
+from assay.execution.workers import Failure, PerFrame, T, Workers, map_frames
 from assay.frames.frame import Frame, FrameError, content_hash
 from assay.gauge.gauge import Gauge
 from assay.results.arrays import Array
@@ -25,9 +26,6 @@ from assay.sources.capabilities import AnySource, LinearSource, OnlyFeatures, So
 from assay.sources.features.atom_features import atom_features
 
 DEFAULT_SCORES = ("gamma", "committee_force")
-
-Stage = Callable[[str, int | None], Progress | None]
-"""`stage(name, total)` is told of each reading of frames, and returns a progress callback or `None`."""
 
 
 @dataclass(frozen=True)

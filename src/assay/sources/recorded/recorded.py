@@ -122,10 +122,14 @@ class Recorded:
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], allow_import: Sequence[str] = ()) -> Recorded:
         """Members by name, `models=[…]`, or those of the first frame; `rmse=[…]`."""
+        if "models" in settings and not settings["models"]:
+            raise ValueError("recorded: needs one model or more, or none named for those of the first frame")
         return cls(tuple(settings.get("models", ())), tuple(settings.get("rmse", ())))
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], allow_import: Sequence[str] = ()) -> Recorded:
+        if not state["models"]:
+            raise ValueError("recorded: needs one model or more")
         return cls(tuple(state["models"]))
 
 
