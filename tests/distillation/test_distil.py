@@ -275,7 +275,8 @@ def test_structures_teach_as_their_files_do(files, monkeypatch):
 
 def test_held_out_frames_calibrate_by_any_name_on_the_command_line(files):
     words = ["distil", "--teachers", "recorded", "--pool", files / "pool.extxyz", "--uncertainty-cutoff", "1e9",
-             "--student", STUDENT, "--ensemble-size", "4", "--no-report", "--rmse", "0.1,0.2,0.4"]  # fmt: skip
+             "--student", STUDENT, "--ensemble-size", "4", "--no-report", "--rmse", "0.1,0.2,0.4",
+             "--labels", files / "labelled.extxyz", "--reference-frames", "8"]  # fmt: skip
     found = {}
     for name in ("--calibration", "--heldout"):
         out = files / name.strip("-")
