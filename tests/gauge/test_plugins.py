@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from assay import Gauge
 from assay.calibration import calibrator_kind
 from assay.calibration.bar_name import BarName
 from assay.calibration.scale import Scale
+from assay.plugins import kinds
 from assay.plugins.importing import import_path
 from assay.propagation.properties.registry import property_from_spec
 from assay.scores.registry import KINDS, resolved
 from assay.scores.rigidity.leverage import Leverage
 from assay.sources.registry import parse_spec
-from assay.storage.archive import load_state
+from assay.storage.archive import GaugeFileError, load_state, save_state
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "assay-example-plugin"
 SOURCE = Path(assay.__file__).parents[1]
@@ -112,7 +114,7 @@ assert "assay_example.score" in sys.modules and "assay_example.source" not in sy
 def test_without_the_package_the_name_and_the_package_are_told(gauge_file: Path) -> None:
     with pytest.raises(
         ModuleNotFoundError,
-        match=r"the gauge file has a \w+ 'example' of the package assay-example-plugin 0\.1\.0, and no package that",
+        match=r"has a \w+ 'example' of the package assay-example-plugin 0\.1\.0, which is not installed here",
     ):
         Gauge.load(gauge_file)
 
@@ -375,3 +377,40 @@ def test_a_committee_needs_no_plugin(files: Files) -> None:
     assert one.bar == other.bar
     assert one.calibrators == other.calibrators
     assert other.calibrator is None
+
+
+def test_a_package_other_than_the_file_names_does_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint("example", "someone.elses:Score", KINDS.group)
+    monkeypatch.setattr(kinds, "entry_points", lambda group: [entry])
+    with pytest.raises(ModuleNotFoundError, match="of the package someone-else 2, which is not installed here, where"):
+        KINDS.of_file("example", {"package": "someone-else 2"})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda state: state.update(bar="committee_force"), "not a gauge that this Assay can read"),
+        (lambda state: state["scores"][0].update(plugin="x"), "says of its score"),
+        (lambda state: state["scores"][0].update(name="unheard"), "unknown score 'unheard' in the gauge file"),
+        (lambda state: state["source"].update(kind="unheard"), "unknown source 'unheard' in the gauge file"),
+    ],
+)
+def test_what_no_gauge_holds_is_said_with_the_name_of_the_file(
+    committee: Gauge, tmp_path: Path, change: Any, reason: str
+) -> None:
+    committee.save(tmp_path / "own.gauge")
+    state = load_state(tmp_path / "own.gauge")
+    change(state)
+    save_state(tmp_path / "odd.gauge", state)
+    with pytest.raises(GaugeFileError, match=rf"odd\.gauge: .*{reason}"):
+        Gauge.load(tmp_path / "odd.gauge")
+
+
+def test_members_with_shifted_energies_are_a_source_and_are_loaded_again(
+    committee: Gauge, files: Files, tmp_path: Path
+) -> None:
+    built = assay.build(files.train, calibration=files.held_out, source=committee.source, out=tmp_path / "twice.gauge")
+    frames = list(assay.read_frames(files.test))
+    expected = columns(built.gauge.assess(frames))
+    for name, column in columns(Gauge.load(tmp_path / "twice.gauge").assess(frames)).items():
+        np.testing.assert_array_equal(column, expected[name], err_msg=name)

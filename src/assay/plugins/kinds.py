@@ -92,10 +92,10 @@ class Kinds(Generic[K]):
             raise ValueError(f"the gauge file says of its {self.what} {name!r} that it is from {origin!r}")
         if path := origin.get("class"):
             found = import_allowed(f"{self.what} {name}", path, allow_import)
-            if not hasattr(found, "from_state"):
-                raise ValueError(f"{self.what} {name}: {path} has no from_state, so no file can hold one")
             if not isinstance(found, type):
                 raise ValueError(f"{self.what} {name}: {path} is a {type(found).__name__}, not a class")
+            if not hasattr(found, "from_state"):
+                raise ValueError(f"{self.what} {name}: {path} has no from_state, so no file can hold one")
             return cast(K, found)
         if package := origin.get("package"):
             if name in self.built_in:
