@@ -18,7 +18,7 @@ from assay.cli.predict import show_risk, symbols
 from assay.comparison.methods import timed
 from assay.comparison.reasons import cost
 from assay.comparison.result import MethodDescription, SourceCost
-from assay.frames.frame import Frame
+from assay.frames.frame import Frame, file_hash
 from assay.gauge.risk import risks
 from assay.report.provenance import provenance
 from assay.sources.committees.committee import AseCommittee
@@ -48,7 +48,7 @@ def test_the_table_of_frames_has_u_and_counts_flags(
 
 
 def test_a_report_says_how_good_each_member_is(committee: Gauge, files: Files) -> None:
-    made = provenance(committee, [files.test], None)
+    made = provenance(committee, {str(files.test): file_hash(files.test)}, None)
     for told in committee.provenance["members"]["members"]:
         assert f"weight {told['weight']:.3g}" in made[f"Member {told['name']}"]
         assert f"{told['force_rmse_eV_per_A']:.3g} eV/Å" in made[f"Member {told['name']}"]

@@ -59,8 +59,8 @@ def test_predict_one_structure(committee: Gauge, files: Files) -> None:
     atoms = ase.io.read(files.test, 0)
     before = atoms.copy()
     found = assay.predict(committee, atoms)
-    assert found.names == ("atoms:0",)
-    assert found.energy[0] == assay.predict(committee, files.test).energy[0]
+    assert found.batch.names == ("atoms:0",)
+    assert found.batch.energy[0] == assay.predict(committee, files.test).batch.energy[0]
     assert atoms == before
 
 
@@ -68,7 +68,7 @@ def test_predict_lists_objects_that_can_not_be_used(committee: Gauge, files: Fil
     structures = ase.io.read(files.test, ":")
     structures[3].positions[:] = 0.0
     found = assay.predict(committee, structures)
-    assert len(found.names) == 8
+    assert len(found.batch.names) == 8
     assert [origin for origin, _ in found.failed] == ["atoms:3"]
 
 
