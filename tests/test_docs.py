@@ -119,7 +119,7 @@ def test_the_reference_has_every_public_name() -> None:
 
 
 MEMBERS = re.compile(r"^\.\. autoclass:: (assay[\w.]+)\n   :members:((?: .*\n(?:    .*\n)*)?)", re.M)
-IMPORTED = re.compile(r"^ *from (assay[\w.]*) import (?:\(([^)]*)\)|([^(#\n]*))", re.M)
+IMPORTED = re.compile(r"^ *from (assay(?:\.\w+)*) import (?:\(([^)]*)\)|([^(#\n]*))", re.M)
 
 
 def names_in(text: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from assay.execution.shared_memory import Parcel
-from assay.results.prediction import Prediction
 
 
 @pytest.mark.parametrize(
@@ -33,14 +32,14 @@ def test_arrays_come_back(array: np.ndarray, tmp_path: Path):
 
 def test_arrays_stay_aligned_and_writable(tmp_path: Path):
     """Three booleans before them must not put numbers between two addresses."""
-    value = Prediction(energy=1.0, forces=np.ones((2, 3)), features=np.arange(4.0).reshape(2, 2))
+    value = {"energy": 1.0, "forces": np.ones((2, 3)), "features": np.arange(4.0).reshape(2, 2), "stress": None}
     _, back, _ = Parcel.pack((np.array([True, False, True]), value, "text"), str(tmp_path)).unpack()
-    assert back.energy == 1.0
-    assert back.stress is None
-    for array in (back.forces, back.features):
-        assert array.flags.aligned
-        array += 1.0
-    np.testing.assert_array_equal(back.forces, np.full((2, 3), 2.0))
+    assert back["energy"] == 1.0
+    assert back["stress"] is None
+    for name in ("forces", "features"):
+        assert back[name].flags.aligned
+        back[name] += 1.0
+    np.testing.assert_array_equal(back["forces"], np.full((2, 3), 2.0))
 
 
 def test_values_without_arrays(tmp_path: Path):
