@@ -186,7 +186,7 @@ def test_objects_that_can_not_be_used() -> None:
     assert [origin for origin, _ in found.skipped] == ["atoms:1"]
     with pytest.raises(FrameError, match="atoms, frame 0: no label 'REF_energy'"):
         frames_of([bulk("Cu")])
-    with pytest.raises(FrameError, match="f, frame 3: no label 'REF_energy'"):
+    with pytest.raises(FrameError, match="f, frame 3: a Frame without energy or forces; both are needed"):
         frames_of(Frame(bulk("Cu"), "f:3"))
     with pytest.raises(FrameError, match="what was given is empty"):
         frames_of([])

@@ -379,7 +379,7 @@ def test_build_and_predict_compute_each_frame_once(tmp_path: Path, cache: Path, 
     assert len(calls) == 16
     for _ in range(2):
         gauge = Gauge.load(tmp_path / "g.gauge")
-        assert len(assay.predict(gauge, tmp_path / "new.extxyz").names) == 8
+        assert len(assay.predict(gauge, tmp_path / "new.extxyz").batch.names) == 8
     assert len(calls) == 24
 
 

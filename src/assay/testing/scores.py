@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -39,7 +39,7 @@ class ScoreCase:
     """A score before it is fitted, frames to fit it to, and what it is told beside them."""
 
     kind: ScoreClass
-    frames: Sequence[Known] = TRAINING_SETS["two species"]
+    frames: Sequence[Known] = field(default_factory=lambda: TRAINING_SETS["two species"])
     options: FitOptions = DEFAULTS
 
     def fit(self) -> FittedScore:
