@@ -142,7 +142,7 @@ def test_a_member_that_fails_on_a_frame_leaves_a_gap(cache: Path, counting: str,
     write(tmp_path / "some.extxyz", frames)
     made = members(
         [f"counting.Counting@{counting}", EMT], tmp_path / "some.extxyz", tmp_path / "m.npz",
-        allow_import=("counting",),
+        run=Run(allow_import=("counting",)),
     )  # fmt: skip
     (gap,) = made.gaps
     assert gap.member == "Counting"
