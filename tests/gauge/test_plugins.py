@@ -39,7 +39,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:error bar of the:UserWarning")
 
 def ran(*words: object, path: Path, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     """A command with another folder on PYTHONPATH."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(path)]), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}  # paths may be relative
+    env |= {"PYTHONPATH": os.pathsep.join([str(SOURCE), str(path)]), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([*map(str, words)], capture_output=True, text=True, cwd=cwd, env=env, timeout=300)
     assert done.returncode == code, done.stdout + done.stderr
     return done
