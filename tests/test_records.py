@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -78,6 +79,7 @@ def test_arrays_of_a_record_are_read_only_views_and_those_given_stay_writable(ma
             array[...] = 0
     given[0] = 7.0
     assert all(array[0] == 7.0 for array in found), "a view, not a copy"
+    assert not any(array.flags.writeable for array in arrays(pickle.loads(pickle.dumps(record)))), "sent by a worker"
     with pytest.raises(ValueError, match="read-only"):
         arrays(replace(record))[0][...] = 0
 

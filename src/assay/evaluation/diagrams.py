@@ -14,7 +14,7 @@ from assay.evaluation.barred import Barred, barred, width
 from assay.evaluation.envelopes import RATIO_EDGES, ratio_histogram
 from assay.evaluation.figures import RatioHistogram
 from assay.metrics import coverage_curve, coverages, error_ratios, reliability, sparsification_curve
-from assay.results.arrays import Array, freeze
+from assay.results.arrays import Array, ReadOnly
 from assay.results.assessment import Assessment
 from assay.results.batch import Labels
 from assay.results.error_bars import Gaussian
@@ -30,25 +30,19 @@ RANKINGS = 5
 
 
 @dataclass(frozen=True)
-class CoverageCurve:
+class CoverageCurve(ReadOnly):
     """The share of errors inside bars against the share promised, `(n,)` each."""
 
     promised: Array
     inside: Array
 
-    def __post_init__(self) -> None:
-        freeze(self)
-
 
 @dataclass(frozen=True)
-class Reliability:
+class Reliability(ReadOnly):
     """RMSE against root mean variance, in the unit of the bar, by bins of equal count of rising bars; `(B,)` each."""
 
     rmv: Array
     rmse: Array
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ class SpreadRatios:
 
 
 @dataclass(frozen=True)
-class Sparsification:
+class Sparsification(ReadOnly):
     """The mean force error of the atoms that are left as the riskiest are taken out, eV/Å.
 
     | field | meaning | shape |
@@ -89,9 +83,6 @@ class Sparsification:
     removed: Array
     left: Mapping[str, Array]
     oracle: Array
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar, get_args
 
-from assay.results.arrays import Array, freeze
+from assay.results.arrays import Array, ReadOnly
 from assay.results.per_quantity import PerQuantity
 
 Ends = tuple[float, float]
@@ -143,7 +143,7 @@ class BarAgainstErrors:
 
 
 @dataclass(frozen=True)
-class RatioHistogram:
+class RatioHistogram(ReadOnly):
     """Shares of the ratios of error and spread in B bins, and those of a standard normal distribution.
 
     | field | shape |
@@ -155,9 +155,6 @@ class RatioHistogram:
     edges: Array
     share: Array
     normal: Array
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
 
 @dataclass(frozen=True)

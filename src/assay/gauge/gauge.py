@@ -23,7 +23,7 @@ from assay.gauge.batch import Scored, collect
 from assay.gauge.calibrating import fitted
 from assay.gauge.groups import Groups, groups, require_clusters
 from assay.gauge.scorer import FrameScorer
-from assay.results.arrays import Array, freeze
+from assay.results.arrays import Array, ReadOnly
 from assay.results.assessment import Assessment
 from assay.results.batch import Batch
 from assay.results.error_bars import ErrorBar
@@ -34,7 +34,7 @@ from assay.sources.capabilities import HasMembers, Source
 
 
 @dataclass(frozen=True)
-class Gauge:
+class Gauge(ReadOnly):
     """Everything that turns frames into predictions, scores and error bars.
 
     | field | meaning |
@@ -65,7 +65,7 @@ class Gauge:
     calibrator: CalibratorClass | None = None
 
     def __post_init__(self) -> None:
-        freeze(self)
+        super().__post_init__()
         if not self.bar:
             return
         bar, names = self.bar_name, [each.name for each in self.scores]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Literal
 
 import numpy as np
@@ -14,14 +15,24 @@ Array = NDArray[np.float64]
 Level = Literal["atom", "neighbourhood", "frame"]
 
 
-def freeze(record: Any) -> None:
-    """Make the arrays of a frozen dataclass read-only: for its `__post_init__`.
+class ReadOnly:
+    """A frozen dataclass whose arrays can't be written into, nor those in its mappings, tuples and frozen dataclasses.
 
-    Those in its mappings and tuples too. Nothing is copied, and the arrays of whoever made the record stay as they
-    were: the record holds views of them.
+    Nothing is copied, and the arrays of whoever made it stay as they were: it holds views of them. What another
+    process sends is read-only again.
     """
-    for name, value in list(vars(record).items()):
-        object.__setattr__(record, name, _read_only(value))
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        _freeze(self)
+
+
+def _freeze(frozen: Any) -> None:
+    for each in fields(frozen):
+        object.__setattr__(frozen, each.name, _read_only(getattr(frozen, each.name)))
 
 
 def _read_only(value: Any) -> Any:
@@ -33,4 +44,6 @@ def _read_only(value: Any) -> Any:
         return {key: _read_only(each) for key, each in value.items()}
     if type(value) is tuple:
         return tuple(_read_only(each) for each in value)
+    if getattr(getattr(type(value), "__dataclass_params__", None), "frozen", False):
+        _freeze(value)
     return value

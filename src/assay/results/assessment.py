@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from assay.results.arrays import freeze
+from assay.results.arrays import ReadOnly
 from assay.results.batch import Batch
 from assay.results.error_bars import ErrorBar
 from assay.results.per_quantity import PerQuantity
@@ -13,7 +13,7 @@ from assay.results.score import Key, Score
 
 
 @dataclass(frozen=True)
-class Assessment:
+class Assessment(ReadOnly):
     """Predictions, scores and error bars of F frames with A atoms.
 
     | field | meaning | shape | unit |
@@ -35,6 +35,3 @@ calibrated | | |
     bar: str
     failed: tuple[tuple[str, str], ...] = ()
     global_bars: PerQuantity[int] = field(default_factory=PerQuantity)
-
-    def __post_init__(self) -> None:
-        freeze(self)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.results.arrays import Array, freeze
+from assay.results.arrays import Array, ReadOnly
 from assay.results.envelope import Envelope
 from assay.results.per_quantity import PerQuantity
 from assay.results.score import Key
@@ -24,7 +24,7 @@ NO_PREDICTIONS = (
 
 
 @dataclass(frozen=True)
-class Labels:
+class Labels(ReadOnly):
     """Reference energies, forces and stresses of F frames with A atoms.
 
     | field | shape | unit |
@@ -38,12 +38,9 @@ class Labels:
     forces: Array
     stress: Array | None = None
 
-    def __post_init__(self) -> None:
-        freeze(self)
-
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(ReadOnly):
     """Predictions, scores, and the uncalibrated spreads that become error bars, of F frames with A atoms.
 
     | field | meaning | shape | unit |
@@ -84,9 +81,6 @@ have none | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
     neighbourhood_error: Array | None = None
     companions: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     envelopes: PerQuantity[Envelope] = field(default_factory=PerQuantity)
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
     @property
     def natoms(self) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from assay.results.arrays import Array, freeze
+from assay.results.arrays import Array, ReadOnly
 from assay.results.prediction import Prediction
 
 LARGEST = 20_000
@@ -12,7 +12,7 @@ LARGEST = 20_000
 
 
 @dataclass(frozen=True)
-class Design:
+class Design(ReadOnly):
     """Energy, forces and stress of one frame of A atoms as linear functions of P coefficients.
 
     `energy = energy_row @ Θ + reference_energy`, `forces.ravel() = force_rows @ Θ + reference_forces.ravel()`,
@@ -33,9 +33,6 @@ class Design:
     reference_energy: float
     reference_forces: Array
     reference_stress: Array
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
     def predictions(self, coefficients: Array) -> Prediction:
         """What N coefficient vectors `(N, P)` say, as N members: one matrix product for all.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.results.arrays import Array, freeze
+from assay.results.arrays import Array, ReadOnly
 from assay.results.per_quantity import QUANTITIES, PerQuantity, Quantity
 from assay.results.prediction import Prediction
 
@@ -21,7 +21,7 @@ PREDICTED = PerQuantity("energy", "forces", "stress")
 
 
 @dataclass(frozen=True)
-class Envelope:
+class Envelope(ReadOnly):
     """`[min_k y_k, max_k y_k]` over the best fit (k = 0) and M members, and the spread of the members.
 
     Neither is calibrated. With a posterior that knows misspecification, the envelope should hold the truth:
@@ -36,9 +36,6 @@ class Envelope:
     std: Array
     low: Array
     high: Array
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
     @classmethod
     def of(cls, members: Array, best: Array) -> Envelope:

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.results.arrays import Array, freeze
+from assay.results.arrays import Array, ReadOnly
 
 ONE_SIGMA = 0.6826894921370859
 """Share of normal errors within one standard deviation."""
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(ReadOnly):
     """A normal error bar: `mean ± std`, both in `unit`, shape `(...)`.
 
     Coverage of the central interval at `level` is `level` where errors are normal with this standard deviation.
@@ -27,9 +27,6 @@ class Gaussian:
     mean: Array
     std: Array
     unit: str
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
     def half_width(self, level: float) -> Array:
         """Half the width of the central interval that holds a share `level`: `z σ`, `z = Φ⁻¹((1 + level)/2)`."""
@@ -47,14 +44,11 @@ class Gaussian:
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(ReadOnly):
     """Members of an ensemble, shape `(M, ...)`, in `unit`."""
 
     members: Array
     unit: str
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
     @property
     def mean(self) -> Array:
@@ -70,7 +64,7 @@ class Ensemble:
 
 
 @dataclass(frozen=True)
-class Interval:
+class Interval(ReadOnly):
     """Symmetric intervals with a finite-sample guarantee: `mean ± q_p s`, in `unit`.
 
     With calibration ratios r_i = |error| / spread of mass m_i, and the value itself of mass one, which counts as
@@ -94,9 +88,6 @@ class Interval:
     masses: Array | None = None
     strata: tuple[tuple[Array, Array | None], ...] = ()
     stratum: NDArray[np.int64] | None = None
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
     def factor(self, level: float) -> Array:
         """`q_p`: half the width at coverage `level` per spread, `(...)`; infinite where n errors can't promise it."""

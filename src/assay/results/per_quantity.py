@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args
 
-from assay.results.arrays import freeze
+from assay.results.arrays import ReadOnly
 
 Quantity = Literal["energy", "force", "stress"]
 """Energy per atom of a frame (eV), a component of a force (eV/Å), a component of the stress (eV/Å³)."""
@@ -19,15 +19,12 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class PerQuantity(Generic[T]):
+class PerQuantity(ReadOnly, Generic[T]):
     """One thing each for energy, force and stress; `None` where there is none."""
 
     energy: T | None = None
     force: T | None = None
     stress: T | None = None
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
     @classmethod
     def of(cls, given: Mapping[str, T | None]) -> PerQuantity[T]:

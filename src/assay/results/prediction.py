@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from assay.results.arrays import Array, freeze
+from assay.results.arrays import Array, ReadOnly
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(ReadOnly):
     """What a potential says about one frame of A atoms; its arrays are read-only.
 
     | field | meaning | shape | unit |
@@ -30,9 +30,6 @@ they don't differ in them | `(M,)`, `(M, A, 3)`, `(M, 6)` | |
     stress_members: Array | None = None
     features: Array | None = None
     feature_forces: Array | None = None
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
     def member(self, index: int) -> Prediction:
         """What one member says, without the others; what members don't differ in is that of all."""

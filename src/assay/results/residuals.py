@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.results.arrays import Array, freeze
+from assay.results.arrays import Array, ReadOnly
 from assay.results.batch import Batch, Labels
 from assay.results.envelope import Envelope
 from assay.results.per_quantity import PerQuantity, Quantity, together
@@ -19,7 +19,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Residuals:
+class Residuals(ReadOnly):
     """n values of one quantity that were not fitted to.
 
     | field | symbol | meaning | shape |
@@ -56,7 +56,7 @@ class Residuals:
             )
         if infinite := int(np.isinf(self.error).sum()):
             raise ValueError(f"{infinite} of {len(self.error)} held-out errors are infinite; leave those frames out")
-        freeze(self)
+        super().__post_init__()
 
     @classmethod
     def plain(cls, error: Array, frame: NDArray[np.int64], quantity: Quantity | None = None) -> Residuals:
@@ -108,7 +108,7 @@ class Residuals:
 
 
 @dataclass(frozen=True)
-class Enveloped:
+class Enveloped(ReadOnly):
     """Values of one quantity beside what members span of them: nothing is calibrated.
 
     | field | meaning | shape |
@@ -122,9 +122,6 @@ class Enveloped:
     label: Array
     predicted: Array
     envelope: Envelope
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
     @property
     def outside(self) -> Mask:

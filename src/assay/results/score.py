@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.results.arrays import Array, Level, freeze
+from assay.results.arrays import Array, Level, ReadOnly
 
 Reads = Literal["members", "features", "derivatives"]
 """Parts of a prediction: of its members, features of atoms, derivatives of features."""
@@ -71,7 +71,7 @@ NO_FACTS = ScoreFacts(reads=())
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(ReadOnly):
     """A distance from home: bigger is less trustworthy. It is *not* an error bar.
 
     | field | meaning | shape |
@@ -88,9 +88,6 @@ class Score:
     values: Array
     threshold: float | None = None
     facts: ScoreFacts = NO_FACTS
-
-    def __post_init__(self) -> None:
-        freeze(self)
 
     @property
     def flagged(self) -> NDArray[np.bool_]:
