@@ -204,7 +204,7 @@ def test_members_belong_to_files_and_to_objects(path: Path, tmp_path: Path) -> N
         Prediction(energy_members=np.array([k, k + 1.0]), forces_members=np.full((2, 4, 3), float(k))) for k in range(4)
     ]
     write_members(tmp_path / "m.npz", ["a", "b"], structures, predictions)
-    for given in (path, structures):
+    for given in (path, structures, frames_of(structures)):
         found = list(frames_of(given, members=tmp_path / "m.npz"))
         assert [frame.atoms.info["b_energy"] for frame in found] == [1.0, 2.0, 3.0, 4.0]
     with pytest.raises(ValueError, match="2 members files for 1 frames files"):

@@ -139,7 +139,7 @@ def frames_of(
     """
     if isinstance(given, FrameFiles):
         return _completed(given, members, keys, species, labels, skip_bad)
-    if isinstance(given, FrameObjects):
+    if isinstance(given, FrameObjects) and not members:
         return given
     objects = [given] if isinstance(given, str | Path | Atoms | Frame) else _stored(given)
     paths = [each for each in objects if isinstance(each, str | Path)]
