@@ -16,6 +16,7 @@ from assay.gauge.gauge import Gauge
 from assay.results.batch import NO_PREDICTIONS
 from assay.results.envelope import PREDICTED
 from assay.results.error_bars import ONE_SIGMA, ErrorBar
+from assay.scores.features.emptiness import EMPTINESS
 from assay.scores.protocol import Companioned
 
 
@@ -46,6 +47,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
     | energy_std, forces_std, stress_std | standard deviations over members (ddof = 1), not calibrated | as predicted |
     | energy_min, energy_max, forces_min, … | smallest and largest prediction of members and best fit | as predicted |
     | every atom score by its name, e.g. `gamma`, `committee_force` | | `(A,)` |
+    | emptiness | above 1 the surroundings are emptier than in training; of sources with features | `(A,)` |
     | the same with `_neighbourhood`, e.g. `gamma_neighbourhood` | means over neighbourhoods | `(A,)` |
 
     A gauge with features and no predictions has the scores only, and says so when asked for an energy or forces.
@@ -78,6 +80,7 @@ class GaugeCalculator(Calculator):  # type: ignore[misc]
             *self._atom_scores,
             *(f"{name}_neighbourhood" for name in self._atom_scores),
             *(score.companion for score in gauge.scores if isinstance(score, Companioned)),
+            *([] if gauge.emptiness is None else [EMPTINESS]),
         ]
 
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from assay.calibration.bar_name import AskedBar
 from assay.ensembles.fit import MemberChoice
 from assay.execution.run import Run
@@ -119,14 +121,18 @@ def fit_gauge(
         fitted = fit_committee(training_pass, source, wanted, members)
 
     gauge = Gauge(
-        fitted.source, fitted.scores, r_cut, str(bar or ""), survey.species, calibrator=bar.own if bar else None
-    )
+        fitted.source, fitted.scores, r_cut, str(bar or ""), survey.species, calibrator=bar.own if bar else None,
+        emptiness=fitted.emptiness,
+    )  # fmt: skip
     seen = _Seen(training_pass, division, run)
-    training, held_out = seen.training(gauge, "training errors"), seen.held_out(gauge, "held-out errors")
+    training = seen.training(gauge, "training errors")
+    gauge = _with_largest(gauge, training)
+    held_out = seen.held_out(gauge, "held-out errors")
     if score_fit.cluster_thresholds:
         fitted = replace(fitted, scores=fitted.scores + by_cluster(fitted.scores, training, held_out))
-        gauge = replace(gauge, scores=fitted.scores)
-        training, held_out = seen.training(gauge), seen.held_out(gauge)
+        training = seen.training(replace(gauge, scores=fitted.scores))
+        gauge = _with_largest(replace(gauge, scores=fitted.scores), training)
+        held_out = seen.held_out(gauge)
     if held_out is not None and predicts:
         gauge = gauge.calibrated(held_out)
     gauge = replace(
@@ -152,6 +158,17 @@ def fit_gauge(
         training=training,
         held_out=held_out,
     )
+
+
+def _with_largest(gauge: Gauge, training: Batch) -> Gauge:
+    """The gauge with the largest values of scores in training, beyond which emptier surroundings are."""
+    if gauge.emptiness is None:
+        return gauge
+    home = [score for score in gauge.scores if score.facts.zero_is_home]
+    values = {score.name: training.scores[score.name, score.home] for score in home}
+    finite = {name: column[np.isfinite(column)] for name, column in values.items()}
+    largest = {name: float(column.max(initial=0.0)) for name, column in finite.items()}
+    return replace(gauge, emptiness=gauge.emptiness.seen(largest))
 
 
 def _usable(source: AnySource, members: MemberChoice, r_cut: float) -> LinearSource | HasMembers | OnlyFeatures:

@@ -26,9 +26,10 @@ from assay.gauge.scorer import FrameScorer
 from assay.results.arrays import Array, ReadOnly
 from assay.results.assessment import Assessment
 from assay.results.batch import Batch
-from assay.results.error_bars import ErrorBar
+from assay.results.error_bars import ONE_SIGMA, ErrorBar
 from assay.results.per_quantity import UNITS, PerQuantity, Quantity, together
 from assay.results.score import Key, Score
+from assay.scores.features.emptiness import EMPTINESS, Emptiness
 from assay.scores.protocol import Declared, FittedScore
 from assay.sources.capabilities import HasMembers, Source
 
@@ -50,6 +51,7 @@ class Gauge(ReadOnly):
     | training | by (score, level): 512 quantiles over training frames, for figures |
     | provenance | versions, data hashes, settings, counts |
     | calibrator | class of the calibrator of the bar, where that is none of Assay's |
+    | emptiness | what tells surroundings that are emptier than in training, where the source has features |
     """
 
     source: Source
@@ -63,6 +65,7 @@ class Gauge(ReadOnly):
     training: Mapping[Key, Array] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     calibrator: CalibratorClass | None = None
+    emptiness: Emptiness | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +87,7 @@ class Gauge(ReadOnly):
     def scorer(self) -> FrameScorer:
         """The part that runs on one frame, in any process."""
         bars = (self.bar_name.score,) if self.bar else ()
-        return FrameScorer(self.source, self.scores, self.r_cut, bars, self.bound_to)
+        return FrameScorer(self.source, self.scores, self.r_cut, bars, self.bound_to, self.emptiness)
 
     @property
     def bound_to(self) -> tuple[str, ...] | None:
@@ -136,6 +139,7 @@ class Gauge(ReadOnly):
             quantity: calibrator.bar(mean, spread, UNITS[quantity], group[quantity])
             for quantity, calibrator, mean, spread in together(self.calibrators, batch.predicted, self._spreads(batch))
         }
+        bars = {quantity: self._no_narrower(bar, quantity, batch) for quantity, bar in bars.items()}
         facts = {score.name: score.facts for score in self.scores}
         return Assessment(
             batch=batch,
@@ -168,6 +172,18 @@ class Gauge(ReadOnly):
         """The error bar that is the same for everything, calibrated on the same held-out frames."""
         calibrator, unit = self.constant[quantity], UNITS[quantity]
         return None if calibrator is None or unit is None else calibrator.bar(mean, np.ones(mean.shape), unit)
+
+    def _no_narrower(self, bar: ErrorBar, quantity: Quantity, batch: Batch) -> ErrorBar:
+        """The bar, where surroundings are emptier than in training no narrower than the constant one.
+
+        Of energies and stresses those of frames with such an atom: members may agree on an atom that none of them
+        knows.
+        """
+        constant = self.constant_bar(quantity, bar.mean)
+        if EMPTINESS not in batch.companions or constant is None:
+            return bar
+        beyond = batch.of_values(batch.companions[EMPTINESS] > 1.0)[quantity]
+        return bar if beyond is None else bar.no_narrower(np.where(beyond, constant.half_width(ONE_SIGMA), 0.0))
 
     def calibrated(self, batch: Batch) -> Gauge:
         """This gauge with error bars fitted to a labelled batch of frames that were not trained on.

@@ -12,6 +12,7 @@ from assay.frames.frame import Frame, FrameError
 from assay.gauge.score_choice import CLUSTERED, has_clusters
 from assay.gauge.thresholds import tukey_fence
 from assay.results.arrays import Array
+from assay.scores.features.emptiness import Emptiness
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import FitOptions, FittedScore, ScoreClass
 from assay.scores.registry import fit_scores
@@ -67,12 +68,10 @@ class ScoreFold:
         return any(score.facts.of_features for score in self.wanted)
 
     def append(self, frame: Frame, features: Array) -> None:
-        """One frame with its features `(A, D)`, which are not kept where no score needs them.
+        """One frame with its features `(A, D)`.
 
         Raises `FrameError` for a frame without the array that names the core, or with one that is no mask.
         """
-        if not self.needed:
-            return
         self._core.append(self._of_core(frame))
         self.training.append(features, frame.atoms.numbers, frame.config_type)
 
@@ -89,6 +88,10 @@ class ScoreFold:
             )
         return np.asarray(arrays[key].astype(bool))
 
+    def emptiness(self) -> Emptiness | None:
+        """Against the atoms that the scores were fitted to; `None` where there were no features."""
+        return Emptiness.fit(self.training) if self.training.numbers else None
+
     def scores(self, errors: Array | None = None, weights: tuple[float, ...] = ()) -> tuple[FittedScore, ...]:
         """The fitted scores.
 
@@ -99,7 +102,7 @@ class ScoreFold:
 
         Raises `FrameError` where no atom is left to fit to.
         """
-        if self.needed:
+        if self._core:
             keep = np.concatenate(self._core)
             if errors is not None:
                 keep &= errors <= tukey_fence(errors[keep])

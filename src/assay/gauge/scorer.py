@@ -23,6 +23,7 @@ from assay.results.envelope import Envelope, envelopes
 from assay.results.prediction import Prediction
 from assay.results.score import Key
 from assay.results.symmetry import STILL, STILL_LABEL
+from assay.scores.features.emptiness import EMPTINESS, Emptiness
 from assay.scores.protocol import Companioned, FittedScore
 from assay.sources.capabilities import Source
 
@@ -31,8 +32,11 @@ from assay.sources.capabilities import Source
 class FrameScorer:
     """Picklable function `Frame → Scored`: source, scores, neighbourhood radius and the scores of error bars.
 
-    `bars`: names of scores of which error bars can be made, none without predictions; `species`: what frames may have,
-    `None` is any.
+    | field | meaning |
+    |---|---|
+    | bars | names of scores of which error bars can be made, none without predictions |
+    | species | what frames may have; `None` is any |
+    | emptiness | of the surroundings of atoms, against training; `None` where it is not known |
     """
 
     source: Source
@@ -40,6 +44,7 @@ class FrameScorer:
     r_cut: float
     bars: tuple[str, ...]
     species: tuple[str, ...] | None
+    emptiness: Emptiness | None = None
 
     def __call__(self, frame: Frame, keep_members: bool = False) -> Scored:
         """Raises `FrameError` for what can't be a structure, an unknown species, and values that are not finite."""
@@ -60,7 +65,7 @@ class FrameScorer:
             value = getattr(prediction, name)
             if value is not None and not np.isfinite(value).all():
                 raise FrameError(f"predicted {name} not finite")
-        values, companions = values_of(self.scores, prediction, atoms.numbers)
+        values, companions = values_of(self.scores, prediction, atoms.numbers, self.emptiness)
         levels, neighbourhood_error = self._levels(frame, prediction, values)
         of_members = envelopes(prediction)
         return Scored(
@@ -104,7 +109,7 @@ class FrameScorer:
 
 
 def values_of(
-    scores: Sequence[FittedScore], prediction: Prediction, numbers: NDArray[Any]
+    scores: Sequence[FittedScore], prediction: Prediction, numbers: NDArray[Any], emptiness: Emptiness | None
 ) -> tuple[dict[str, Array], dict[str, NDArray[Any]]]:
     """Values of scores, and what they say beside them, by name."""
     values, companions = {}, {}
@@ -113,6 +118,10 @@ def values_of(
             values[score.name], companions[score.companion] = score.values_and_companion(prediction, numbers)
         else:
             values[score.name] = score.values(prediction, numbers)
+    if emptiness is not None and prediction.features is not None:
+        features = prediction.features
+        values = {each.name: emptiness.raised(each, values[each.name], features, numbers) for each in scores}
+        companions[EMPTINESS] = emptiness.of_atoms(features, numbers)
     return values, companions
 
 

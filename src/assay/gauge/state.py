@@ -11,6 +11,7 @@ from assay.calibration import Calibrator, CalibratorClass
 from assay.ensembles.referenced import Referenced
 from assay.linear.potential import LinearPotential
 from assay.results.per_quantity import PerQuantity
+from assay.scores.features.emptiness import Emptiness
 from assay.scores.protocol import ScoreClass
 from assay.scores.registry import KINDS as SCORES
 from assay.scores.registry import score_from_state, score_state
@@ -41,6 +42,7 @@ def save(path: str | Path, fields: Mapping[str, Any]) -> None:
             "calibrators": {quantity: each.state() for quantity, each in fields["calibrators"].items()},
             "constant": {quantity: each.state() for quantity, each in fields["constant"].items()},
             "training": [[*key, values] for key, values in fields["training"].items()],
+            "emptiness": None if fields["emptiness"] is None else fields["emptiness"].state(),
         },
     )
 
@@ -62,6 +64,7 @@ def load(path: str | Path, allow_import: tuple[str, ...] = ()) -> dict[str, Any]
             "training": {(name, level): values for name, level, values in state["training"]},
             "provenance": state["provenance"],
             "calibrator": kind if state.get(PLUGIN) else None,
+            "emptiness": Emptiness.from_state(state["emptiness"]) if state.get("emptiness") else None,
         }
     except PermissionError:
         raise

@@ -29,6 +29,7 @@ from assay.results.envelope import Envelope, envelopes
 from assay.results.per_quantity import PerQuantity
 from assay.results.prediction import Prediction
 from assay.results.score import Key
+from assay.scores.features.emptiness import Emptiness
 from assay.scores.protocol import FittedScore
 from assay.sources.capabilities import HasCoefficients, HasFeatures, IsRecorded, Source
 
@@ -114,8 +115,8 @@ def score_in_blocks(
     try:
         known_species(frame.atoms, scorer.species)
         halo = _halo(scorer.source, scores, len(frame.atoms), how)
-        values, companions, forces = _in_blocks(_OfCore(scorer.source, scores, how.forces), frame, how.core, halo,
-                                                workers, progress)  # fmt: skip
+        of_core = _OfCore(scorer.source, scores, how.forces, scorer.emptiness)
+        values, companions, forces = _in_blocks(of_core, frame, how.core, halo, workers, progress)
     except FrameError as error:
         return Failure(frame.origin, str(error))
     levels: dict[Key, Array] = {}
@@ -165,6 +166,7 @@ class _OfCore:
     source: Any
     scores: tuple[FittedScore, ...]
     forces: bool
+    emptiness: Emptiness | None
 
     def __call__(self, frame: Frame) -> tuple[Columns, Columns, Columns]:
         atoms, core = frame.atoms, slice(frame.atoms.info[CORE])
@@ -179,7 +181,7 @@ class _OfCore:
             value = getattr(evaluation, name)
             if value is not None and not np.isfinite(value).all():
                 raise FrameError(f"predicted {name} not finite")
-        values, companions = values_of(self.scores, evaluation, atoms.numbers[core])
+        values, companions = values_of(self.scores, evaluation, atoms.numbers[core], self.emptiness)
         if evaluation.forces is None:
             return values, companions, {}
         of_members = {} if (found := envelopes(evaluation).force) is None else found.columns("force")

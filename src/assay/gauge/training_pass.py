@@ -22,6 +22,7 @@ from assay.linear.linear_fit import LinearFit
 from assay.linear.residual import residual_of
 from assay.results.arrays import Array
 from assay.results.batch import NO_PREDICTIONS
+from assay.scores.features.emptiness import Emptiness
 from assay.scores.protocol import FittedScore
 from assay.scores.registry import Asked
 from assay.sources.capabilities import HasMembers, LinearSource, OnlyFeatures, Source
@@ -71,10 +72,12 @@ class TrainingPass:
 
 @dataclass(frozen=True)
 class FittedSource:
-    """A source that predicts, or has features; its fitted scores; and what was measured of its members, if of any."""
+    """A source that predicts, or has features; its fitted scores; how empty surroundings were, where it has features;
+    and what was measured of its members, if of any."""
 
     source: Source
     scores: tuple[FittedScore, ...]
+    emptiness: Emptiness | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -123,11 +126,10 @@ def fit_potential(training: TrainingPass, rows: LinearSource, wanted: Wanted, li
         failed=training.left_out,
     )
     if not wanted.options.without_outliers:
-        return FittedSource(potential, fold.scores())
+        return FittedSource(potential, fold.scores(), fold.emptiness())
     found = training.map(_ForceErrors(potential), "force errors")
-    return FittedSource(
-        potential, fold.scores(np.concatenate([errors for _, errors in found if not isinstance(errors, Failure)]))
-    )
+    errors = np.concatenate([each for _, each in found if not isinstance(each, Failure)])
+    return FittedSource(potential, fold.scores(errors), fold.emptiness())
 
 
 def fit_committee(training: TrainingPass, source: HasMembers, wanted: Wanted, members: MemberChoice) -> FittedSource:
@@ -146,7 +148,8 @@ def fit_committee(training: TrainingPass, source: HasMembers, wanted: Wanted, me
         fitted = with_derivatives(fitted)
     if fold.needed:
         fold.training.energy_errors = seen.energy_errors(fitted, source.member_names)
-    return FittedSource(fitted.source, fold.scores(seen.force_errors(), fitted.weights), fitted.told)
+    scores = fold.scores(seen.force_errors(), fitted.weights)
+    return FittedSource(fitted.source, scores, fold.emptiness(), fitted.told)
 
 
 def fit_features(training: TrainingPass, source: OnlyFeatures, wanted: Wanted) -> FittedSource:
@@ -178,7 +181,7 @@ def fit_features(training: TrainingPass, source: OnlyFeatures, wanted: Wanted) -
         fold.append(frame, features)
     if columns is None:
         raise FrameError("no training frame could be evaluated")
-    return FittedSource(source.with_columns(columns), fold.scores())
+    return FittedSource(source.with_columns(columns), fold.scores(), fold.emptiness())
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,12 @@ have none | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
         components = (np.repeat(each[:, None], n, axis=1) for each, n in ((self.frame_of_atom, 3), (frames, 6)))
         return PerQuantity(frames, *components)
 
+    def of_values(self, atoms: NDArray[np.bool_]) -> PerQuantity[NDArray[np.bool_]]:
+        """Which values belong to one of these atoms `(A,)`, or to a frame with such an atom."""
+        frames = np.zeros(len(self.names), dtype=bool)
+        frames[self.frame_of_atom[atoms]] = True
+        return PerQuantity(frames, *(np.repeat(each[:, None], n, axis=1) for each, n in ((atoms, 3), (frames, 6))))
+
     def errors(self, labels: Labels) -> PerQuantity[Array]:
         """Prediction - label of each value, where there are both; raises `ValueError` without predictions."""
         stress = None if self.stress is None or labels.stress is None else self.stress - labels.stress

@@ -38,6 +38,10 @@ class Gaussian(ReadOnly):
         """The bars of some of the values: `index` as of an array `(...)`."""
         return replace(self, mean=self.mean[index], std=self.std[index])
 
+    def no_narrower(self, half_width: Array) -> Gaussian:
+        """With half a width of at least `half_width` `(...)` at the level `ONE_SIGMA`."""
+        return replace(self, std=np.maximum(self.std, half_width))
+
     def times(self, factor: float, unit: str) -> Gaussian:
         """The same bars in another unit, `factor` to one of this."""
         return replace(self, mean=factor * self.mean, std=factor * self.std, unit=unit)
@@ -107,6 +111,13 @@ class Interval(ReadOnly):
         """The intervals of some of the values: `index` as of an array `(...)`."""
         stratum = None if self.stratum is None else self.stratum[index]
         return replace(self, mean=self.mean[index], spread=self.spread[index], stratum=stratum)
+
+    def no_narrower(self, half_width: Array) -> Interval:
+        """With half a width of at least `half_width` `(...)` at the level `ONE_SIGMA`."""
+        factor = self.factor(ONE_SIGMA)
+        finite = (factor > 0.0) & np.isfinite(factor)  # elsewhere the width is infinite, or nothing can be said of it
+        least = np.divide(half_width, factor, out=np.zeros(np.shape(factor)), where=finite)
+        return replace(self, spread=np.maximum(self.spread, least))
 
     def times(self, factor: float, unit: str) -> Interval:
         """The same intervals in another unit, `factor` to one of this."""

@@ -35,6 +35,7 @@ set one |
     | of_draws | the standard deviation over members that are draws of one distribution, whose number a calibrator can \
 correct for |
     | clusters | it divides atoms into clusters: see `assay.scores.protocol.Clustered` |
+    | zero_is_home | least where features are zero: `assay.scores.features.emptiness` raises it for lone atoms |
     | whole_frame | an atom's value depends on all atoms of its frame, so that large frames can't be cut in blocks |
     | symbol | the letter that a score of frames is known by, under which it stands beside the error bars |
     | shown_with | name of a score of frames that is told of wherever this one is |
@@ -47,6 +48,7 @@ correct for |
     default_for: Given | None = None
     of_draws: bool = False
     clusters: bool = False
+    zero_is_home: bool = False
     whole_frame: bool = False
     symbol: str = ""
     shown_with: str = ""

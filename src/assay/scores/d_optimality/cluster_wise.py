@@ -41,7 +41,7 @@ class ClusterWiseForce:
 
     name: ClassVar[str] = "committee_force_clusterwise"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("members", "features"), fixed_threshold=1.0)
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("members", "features"), fixed_threshold=1.0, zero_is_home=True)
 
     def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`; raises `ValueError` where the source has no members or no features."""
@@ -67,7 +67,9 @@ class ClusterWiseGrade:
 
     name: ClassVar[str] = "gamma_local_clusterwise"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), fixed_threshold=1.0, whole_frame=True)
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("features",), fixed_threshold=1.0, zero_is_home=True, whole_frame=True
+    )
 
     def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:
         """`(A,)`, all atoms of one frame; raises `ValueError` where the source has no features."""

@@ -47,7 +47,7 @@ class LocalGrade:
     companion: ClassVar[str] = "gamma_cluster"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
     facts: ClassVar[ScoreFacts] = ScoreFacts(
-        reads=("features",), fixed_threshold=1.0, default_for="features", clusters=True
+        reads=("features",), fixed_threshold=1.0, default_for="features", clusters=True, zero_is_home=True
     )
 
     @classmethod

@@ -106,7 +106,7 @@ class LastLayerRigidity:
     name: ClassVar[str] = "last_layer_prediction_rigidity"
     home: ClassVar[Literal["atom", "frame"]] = "frame"
     facts: ClassVar[ScoreFacts] = ScoreFacts(
-        reads=("features",), kind="variance", stands_for="energy", default_for="last-layer features"
+        reads=("features",), kind="variance", stands_for="energy", default_for="last-layer features", zero_is_home=True
     )
 
     @classmethod
@@ -149,7 +149,9 @@ class LastLayerForce:
 
     name: ClassVar[str] = "last_layer_force"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features", "derivatives"), kind="variance", stands_for="force")
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("features", "derivatives"), kind="variance", stands_for="force", zero_is_home=True
+    )
 
     @classmethod
     def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:

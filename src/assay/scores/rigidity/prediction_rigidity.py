@@ -132,7 +132,7 @@ class LocalPredictionRigidity:
 
     name: ClassVar[str] = "local_prediction_rigidity"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), kind="variance")
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), kind="variance", zero_is_home=True)
 
     @classmethod
     def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
@@ -166,7 +166,7 @@ class ComponentPredictionRigidity:
 
     name: ClassVar[str] = "component_prediction_rigidity"
     home: ClassVar[Literal["atom", "frame"]] = "frame"
-    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), kind="variance")
+    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), kind="variance", zero_is_home=True)
 
     @classmethod
     def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:

@@ -1,0 +1,133 @@
+"""Emptiness: how much emptier the surroundings of an atom are than any that training has seen.
+
+Features of an atom without neighbours vanish, or nearly do, and to every measure that is linear in features zero is
+home: γ = 0, leverage 0, no spread of members. A constant is what tells zero from home, as far as features do not span
+it: with f the features of a species in training, n atoms of it,
+
+    w = argmin Σ_i (1 − f_iᵀ w)²,      e(f) = max(0, 1 − fᵀ w) / max_i (1 − f_iᵀ w).
+
+e ≤ 1 in training, and of an atom without features it is `1 / max_i (1 − f_iᵀ w)`: above 1, unless training has such
+atoms. The least squares are those that a constant column adds to a linear fit: it raises the leverage by
+`(1 − fᵀw)² / Σ_i (1 − f_iᵀw)²`. As a column of an active set the constant would do less: γ of a lone atom can stay
+below 1 (`docs/decisions/emptiness.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve
+
+from assay.results.arrays import Array
+from assay.scores.features.training import TrainingFeatures
+from assay.scores.protocol import Declared
+from assay.scores.rigidity.leverage import LeverageFold
+
+EMPTINESS = "emptiness"
+"""What e of atoms is called beside scores, in results and files."""
+CHUNK = 4096
+FLOOR = 1e-6
+"""The least border: where features span the constant, what is left of it in training is rounding. And by how much the
+border is beyond the emptiest of training."""
+
+
+@dataclass(frozen=True)
+class Emptiness:
+    """e of atoms and frames.
+
+    | field | symbol | shape |
+    |---|---|---|
+    | weights | w, by atomic number | `(D,)` |
+    | border | the largest `1 − f_iᵀw` of training atoms, by atomic number | |
+    | frame_border | the largest mean over the atoms of a training frame | |
+    | largest | value in training of each score to which zero is home, by name | |
+    """
+
+    weights: Mapping[int, Array]
+    border: Mapping[int, float]
+    frame_border: float
+    largest: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def fit(cls, training: TrainingFeatures) -> Self:
+        """In two passes over the features of each species."""
+        weights = {z: _constant(training.rows(z)) for z in training.species}
+        border: dict[int, float] = {}
+        total, atoms = np.zeros(len(training.numbers)), np.zeros(len(training.numbers))
+        for z, w in weights.items():
+            missing = np.concatenate([1.0 - chunk @ w for chunk in _chunks(training.rows(z))])
+            border[z] = (1.0 + FLOOR) * max(float(missing.max()), FLOOR)
+            frames = training.frames_of(z)
+            np.add.at(total, frames, missing)
+            np.add.at(atoms, frames, 1.0)
+        emptiest = float((total / np.maximum(atoms, 1.0)).max(initial=FLOOR))
+        return cls(weights, border, (1.0 + FLOOR) * emptiest)
+
+    def seen(self, largest: Mapping[str, float]) -> Self:
+        """With the largest values of scores in training."""
+        return replace(self, largest=largest)
+
+    def missing(self, features: Array, numbers: NDArray[Any]) -> Array:
+        """`1 − fᵀw` of atoms with features `(A, D)` and atomic numbers `(A,)`, `(A,)`; 0 for species not in training,
+        of which every score says so itself."""
+        missing = np.zeros(len(features))
+        for z, w in self.weights.items():
+            of_species = numbers == z
+            missing[of_species] = 1.0 - features[of_species] @ w
+        return missing
+
+    def of_atoms(self, features: Array, numbers: NDArray[Any]) -> Array:
+        """e, `(A,)`."""
+        border = np.ones(len(features))
+        for z, largest in self.border.items():
+            border[numbers == z] = largest
+        return np.asarray(np.maximum(self.missing(features, numbers), 0.0) / border)
+
+    def of_frame(self, features: Array, numbers: NDArray[Any]) -> Array:
+        """e of the mean over the atoms of a frame, `(1,)`."""
+        mean = self.missing(features, numbers).mean(keepdims=True)
+        return np.asarray(np.maximum(mean, 0.0) / self.frame_border)
+
+    def raised(self, score: Declared, values: Array, features: Array, numbers: NDArray[Any]) -> Array:
+        """Values `(A,)` or `(1,)` of a score of one frame, with those raised where zero is home to the score.
+
+        Where surroundings are emptier than in training they are at least the largest value of training, and no less
+        than a fixed threshold, times e, or e² of a variance.
+        """
+        if not score.facts.zero_is_home:
+            return values
+        e = self.of_frame(features, numbers) if score.home == "frame" else self.of_atoms(features, numbers)
+        border = max(self.largest.get(score.name, 0.0), score.facts.fixed_threshold or 0.0)
+        least = border * (e**2 if score.facts.kind == "variance" else e)
+        return np.where(e > 1.0, np.maximum(values, least), values)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "weights": {str(z): w for z, w in self.weights.items()},
+            "border": {str(z): largest for z, largest in self.border.items()},
+            "frame_border": self.frame_border,
+            "largest": dict(self.largest),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        weights, border = ({int(z): value for z, value in state[name].items()} for name in ("weights", "border"))
+        return cls(weights, border, state["frame_border"], state["largest"])
+
+
+def _constant(rows: Array) -> Array:
+    """w of features `(n, D)`, `(D,)`, with the ridge of the leverage."""
+    fold, total = LeverageFold(), np.zeros(rows.shape[1])
+    for chunk in _chunks(rows):
+        fold.update(chunk, np.zeros(len(chunk)))
+        total += chunk.sum(axis=0)
+    factors, scales = fold.factors()
+    return np.asarray(scales[0] * cho_solve((factors[0], True), scales[0] * total))
+
+
+def _chunks(rows: Array) -> list[Array]:
+    return [np.asarray(rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)]
