@@ -75,6 +75,7 @@ def distil(
     heldout: tuple[Path, ...],
     test: tuple[Path, ...],
     test_members: tuple[Path, ...],
+    out: Path,
     posterior: str,
     ensemble_size: int | None,
     seed: int,
@@ -96,6 +97,7 @@ def distil(
     with Stages() as stage:
         result = verb(
             **arguments,
+            out=out,
             pool=FrameFiles(pool, members),
             labels="pool" if labels == ("pool",) else labels or None,
             rmse=numbers(rmse),
@@ -119,7 +121,6 @@ def distil(
     note(weights_from(result))
     if not emit_json(json_file, result.summary()):
         show_students(result)
-    out = arguments["out"]
     if result.jobs:
         note(f"{result.jobs} frames need a DFT label: {out / 'dft-jobs.extxyz'}; then call again with --labels")
     note(f"written to {out}")
