@@ -90,8 +90,8 @@ def students(
         )  # fmt: skip
         for share, cutoff in cutoffs.items():
             (gauge,) = (folder / "out").glob(f"student-{cutoff:.6g}.gauge")
-            row = next(row for row in distilled.students if abs(row["cutoff_eV_per_A"] - cutoff) < 1e-12)
-            assert row["dft"]["frames"] == 0
+            mixed = next(row.labels for row in distilled.students if abs(row.labels.cutoff - cutoff) < 1e-12)
+            assert mixed.dft.frames == 0
             found[f"teachers' labels, {share:.0%} of the frames"] = {
                 "U_cutoff_eV_per_A": cutoff,
                 "labels_from_DFT": 0,

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     labels_done = time.perf_counter()
     theta, ridges = students(source, frames, told.offsets, [each.mixed.labels for each in sets], part, known)
     fitted = time.perf_counter()
-    on_test = [errors(test, predicted, PoolLabels.of(test, _itself)) for predicted in predict(source, test, theta)]
+    on_test = [errors_of(test, predicted, PoolLabels.of(test, _itself)) for predicted in predict(source, test, theta)]
     left_out = errors_left_out(source, frames, told.offsets, known, theta, part, len(sets))
     found = {
         "student": source.label,
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             for t, each in enumerate(sets)
         ],
         "teachers_on_pool": {
-            which: errors(frames, told.label(which, weights, _shifts(sets, frames)), known)
+            which: errors_of(frames, told.label(which, weights, _shifts(sets, frames)), known)
             for which in ("best", "mean")
         },
         "data": {name: file_hash(folder / name) for name in ("umlip-committee.npz", "C-periodic-defects.extxyz.gz")},
@@ -212,6 +212,13 @@ def predict(source: LinearSource, frames: Sequence[Frame], theta: Array) -> list
     return [PoolLabels(energy[n], np.concatenate([each[n] for each in forces]), stress) for n in range(len(flat))]
 
 
+def errors_of(frames: Sequence[Frame], predicted: PoolLabels, known: PoolLabels) -> dict[str, Any]:
+    """Against DFT, as JSON."""
+    found = errors(frames, predicted, known)
+    assert found is not None
+    return found.summary()
+
+
 def errors_left_out(
     source: LinearSource,
     frames: Sequence[Frame],
@@ -227,7 +234,7 @@ def errors_left_out(
         told = source.predictions(frame.atoms, theta[1 + part[j]])
         energy[:, j], forces[:, offsets[j] : offsets[j + 1]] = told.energy_members, told.forces_members
     stress = np.full((len(frames), 6), np.nan)
-    return [errors(frames, PoolLabels(energy[t], forces[t], stress), known) for t in range(sets)]
+    return [errors_of(frames, PoolLabels(energy[t], forces[t], stress), known) for t in range(sets)]
 
 
 def jackknife(values: Sequence[float]) -> dict[str, Any]:
@@ -300,7 +307,7 @@ def _row(
         "dft_frames": int(mixed.dft.sum()),
         "dft_share_of_atoms": float(told.natoms[mixed.dft].sum() / told.natoms.sum()),
         "onto": mixed.references.onto,
-        "labels": errors(frames, mixed.labels, known),
+        "labels": errors_of(frames, mixed.labels, known),
         "ridge": ridge,
         "test": {figure: jackknife([one[figure] for one in on_test]) for figure in FIGURES},
         "test_by_config_type": on_test[0]["by_config_type"],

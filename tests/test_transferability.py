@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from ase import Atoms
 from ase.io import read, write
 
 import assay
+from assay.evaluation.transfer_cell import TransferCell
 from assay.evaluation.transferability import EVERYTHING, TABLES, group_of
 
 FACTOR = {"hot": 2.0, "cold": 0.5}
@@ -70,6 +72,10 @@ def test_bars_transfer_by_the_ratio_of_the_factors(frames: Path, tmp_path: Path)
     saved = json.loads((tmp_path / "t.json").read_text())
     assert saved == found.summary()
     assert set(saved["tables"]) == set(TABLES)
+
+
+def test_a_cell_has_a_figure_for_each_table() -> None:
+    assert {each.name for each in fields(TransferCell)} == set(TABLES)
 
 
 def test_the_page_has_a_panel_for_each_table(frames: Path, tmp_path: Path) -> None:

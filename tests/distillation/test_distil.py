@@ -49,20 +49,25 @@ def finished(files):
     )  # fmt: skip
 
 
+def rows(found):
+    """As JSON."""
+    return found.summary()["students"]
+
+
 def test_shares_of_dft_labels_are_those_asked_for(finished):
-    needed = [row["dft_needed"]["share_of_atoms"] for row in finished.students]
+    needed = [row.labels.dft_needed.share_of_atoms for row in finished.students]
     np.testing.assert_allclose(needed, [0.0, 0.1, 0.5], atol=0.5 / 64)
-    assert finished.students[0]["cutoff_eV_per_A"] is None
+    assert finished.students[0].labels.cutoff is None
     assert finished.jobs == 0
     assert finished.rmse == RMSE
 
 
 def test_labels_are_better_the_more_of_them_are_dft(finished):
-    errors = [row["label_errors"]["force_rmse_eV_per_A"] for row in finished.students]
+    errors = [row.labels.errors.overall.force for row in finished.students]
     assert errors[0] > errors[1] > errors[2] > 0
     for row, taught in zip(finished.students, (64, 58, 32), strict=True):
-        assert row["teachers_label_errors"]["frames"] == row["teachers_labels_judged"]["frames"] == taught
-        assert row["label_errors"]["frames"] == 64
+        assert row.labels.teachers_errors.overall.frames == row.labels.teachers_labels_judged.frames == taught
+        assert row.labels.errors.overall.frames == 64
 
 
 def test_labels_of_some_frames_judge_the_teachers_labels_among_them(files, finished):
@@ -70,16 +75,16 @@ def test_labels_of_some_frames_judge_the_teachers_labels_among_them(files, finis
     found = assay.distil(
         "recorded", files / "pool.extxyz", STUDENT, files / "some", labels=files / "some.extxyz", rmse=RMSE,
         dft_fractions=(0.5,), linear_fit=FOUR,
-    ).students[0]  # fmt: skip
+    ).students[0].labels  # fmt: skip
     held = {content_hash(atoms) for atoms in read(files / "some.extxyz", ":")}
-    cutoff = found["cutoff_eV_per_A"]
+    cutoff = found.cutoff
     mixed = read(files / f"finished/mixed-{cutoff:.6g}.extxyz", ":")
     judged = [a for a in mixed if content_hash(a) in held and a.info["label_source"] == "teachers"]
     truth = {content_hash(a): a.arrays["REF_forces"] for a in alloy(64)}
     square = [np.square(a.arrays["REF_forces"] - truth[content_hash(a)]) for a in judged]
-    assert found["teachers_labels_judged"]["frames"] == len(judged) > 0
-    assert found["teachers_label_errors"]["force_rmse_eV_per_A"] == pytest.approx(np.sqrt(np.mean(square)))
-    assert found["label_errors"]["frames"] == 22
+    assert found.teachers_labels_judged.frames == len(judged) > 0
+    assert found.teachers_errors.overall.force == pytest.approx(np.sqrt(np.mean(square)))
+    assert found.errors.overall.frames == 22
 
 
 @pytest.mark.parametrize("stress", [True, False])
@@ -98,14 +103,15 @@ def test_labels_may_be_results_of_a_calculator(files, stress):
         test=files / "test.extxyz", linear_fit=FOUR,
     )  # fmt: skip
     assert found.jobs == 0
-    assert found.provenance["labels_under"] == {str(path): ["energy", "forces"]}
+    assert found.provenance.labels_under == {str(path): LabelKeys("energy", "forces", "stress")}
+    assert found.summary()["provenance"]["labels_under"] == {str(path): ["energy", "forces"]}
     mixed = {content_hash(a): a for a in read(out / "mixed-1e-09.extxyz", ":")}
     for atoms in frames:
         if (there := mixed.get(content_hash(atoms))) and there.info["label_source"] == "DFT":
             assert there.info["REF_energy"] == pytest.approx(atoms.info["REF_energy"])
             np.testing.assert_allclose(there.arrays["REF_forces"], atoms.arrays["REF_forces"], atol=1e-7)
     assert len(mixed) > 50
-    assert found.students[0]["student"]["test"]["force_rmse_eV_per_A"] > 0
+    assert found.students[0].test_errors.overall.force > 0
 
 
 def test_keys_that_are_asked_for_come_before_results_of_a_calculator(tmp_path):
@@ -125,24 +131,25 @@ def test_each_student_is_judged_beside_its_teachers(finished):
     test = alloy(12, seed=5)
     forces = np.concatenate([a.arrays["near_forces"] - a.arrays["REF_forces"] for a in test])
     for row in finished.students:
-        assert row["teachers"]["force_rmse_eV_per_A"] == pytest.approx(np.sqrt(np.mean(forces**2)))
+        theirs = row.teachers_test_errors
+        assert theirs.overall.force == pytest.approx(np.sqrt(np.mean(forces**2)))
         worse = [
             kind
-            for kind, each in row["student"]["test"]["by_config_type"].items()
-            if each["force_rmse_eV_per_A"] > row["teachers"]["by_config_type"][kind]["force_rmse_eV_per_A"]
+            for kind, each in row.test_errors.by_config_type.items()
+            if each.force > theirs.by_config_type[kind].force
         ]
-        assert sorted(row["worse_than_teachers"]["force"]) == sorted(worse)
+        assert sorted(row.teachers.student_is_worse.force) == sorted(worse)
 
 
 def test_bars_say_what_they_are_bars_of(finished):
-    bars = [row["student"]["bars"] for row in finished.students]
+    bars = [row.student.bars for row in finished.students]
     assert "the difference from the teachers, not the error against DFT" in bars[0]
     assert "too few" in bars[1]
     assert bars[2].startswith("calibrated on kept-out DFT labels")
 
 
 def test_held_out_frames_have_dft_labels_and_are_not_trained_on(finished, files):
-    cutoff = finished.students[2]["cutoff_eV_per_A"]
+    cutoff = finished.students[2].labels.cutoff
     held, mixed = (read(files / f"finished/{name}-{cutoff:.6g}.extxyz", ":") for name in ("heldout", "mixed"))
     assert len(held) == 5
     assert len(mixed) == 59
@@ -164,14 +171,14 @@ def test_labels_that_come_later_are_picked_up_and_nothing_is_fitted_twice(files,
 
     first = call()
     jobs = read(out / "dft-jobs.extxyz", ":")
-    assert first.jobs == len(jobs) == first.students[1]["pending"]["frames"] > 5
-    assert sum(row["dft"]["frames"] for row in first.students) == 0
+    assert first.jobs == len(jobs) == first.students[1].labels.pending.frames > 5
+    assert sum(row.labels.dft.frames for row in first.students) == 0
     u = [atoms.info["U"] for atoms in jobs]
     assert u == sorted(u, reverse=True)
     assert min(u) >= 0.05
     assert fits == ["mixed-1e+09.extxyz", "mixed-0.05.extxyz"]
 
-    assert call().students == first.students
+    assert rows(call()) == rows(first)
     assert len(fits) == 2
 
     by_hash = {content_hash(atoms): atoms for atoms in read(files / "labelled.extxyz", ":")}
@@ -179,13 +186,14 @@ def test_labels_that_come_later_are_picked_up_and_nothing_is_fitted_twice(files,
     second = call(labels=out / "dft.extxyz", rmse=())
     assert second.jobs == 2
     assert second.weights == first.weights
-    assert second.students[1]["dft"]["frames"] == len(jobs) - 2
+    assert second.students[1].labels.dft.frames == len(jobs) - 2
     assert fits[2:] == ["mixed-0.05.extxyz"]  # the other cut-off needs no DFT label, and is as it was
-    assert second.students[0]["key"] == first.students[0]["key"]
+    assert second.students[0].student == first.students[0].student
     for row in (*first.students, second.students[1]):  # DFT's labels of the jobs alone judge no label of the teachers
-        assert row["teachers_labels_judged"]["frames"] == 0
-        assert row["label_errors"] == row["teachers_label_errors"] == {}
-    assert second.students[0]["label_errors"]["frames"] == len(jobs) - 2  # those are the teachers' at this cut-off
+        assert row.labels.teachers_labels_judged.frames == 0
+        assert row.labels.errors is row.labels.teachers_errors is None
+        assert row.summary()["label_errors"] == row.summary()["teachers_label_errors"] == {}
+    assert second.students[0].labels.errors.overall.frames == len(jobs) - 2  # those are the teachers' at this cut-off
 
     assert call(labels=files / "labelled.extxyz", rmse=()).jobs == 0
     assert not (out / "dft-jobs.extxyz").exists()
@@ -209,7 +217,7 @@ def test_weights_come_from_the_labels_where_no_rmse_is_given(files):
     np.testing.assert_allclose(found.rmse, [np.sqrt(np.mean(e**2)) for e in errors])
     assert found.rmse_frames == found.summary()["teachers_rmse_frames"] == 64
     assert json.loads((out / "teachers.json").read_text(encoding="utf-8"))["frames"] == 64
-    assert found.students[0]["dft"]["frames"] == 0  # labels that U does not ask for are not used
+    assert found.students[0].labels.dft.frames == 0  # labels that U does not ask for are not used
 
 
 def test_rmse_of_a_later_file_of_teachers_counts(files):
@@ -239,8 +247,8 @@ def test_given_held_out_frames_calibrate_and_uncertain_labels_weigh_less(files):
     assert [gauge.provenance["held_out"]["frames"] for gauge in gauges] == [12, 12]
     assert [gauge.provenance["weights"] for gauge in gauges] == ["uniform", "frame"]
     assert not np.allclose(gauges[0].source.theta, gauges[1].source.theta)
-    assert plain.students[0]["student"]["bars"].startswith("calibrated on the DFT labels of other frames")
-    assert plain.students[0]["key"] != weighted.students[0]["key"]
+    assert plain.students[0].student.bars.startswith("calibrated on the DFT labels of other frames")
+    assert plain.students[0].student.key != weighted.students[0].student.key
 
 
 def test_structures_teach_as_their_files_do(files, monkeypatch):
@@ -256,11 +264,11 @@ def test_structures_teach_as_their_files_do(files, monkeypatch):
     write(files / "labels.extxyz", read(files / "labelled.extxyz", ":"))
     of_files, of_objects = call("paths", str), call("objects", lambda path: read(path, ":"))
     one, other = of_files.students[0], of_objects.students[0]
-    assert one["student"] == other["student"]
-    assert one["label_errors"] == other["label_errors"]
-    assert [len(each.provenance["files"]) for each in (of_files, of_objects)] == [3, 0]
+    assert one.student.summary()["student"] == other.student.summary()["student"]
+    assert one.labels.errors == other.labels.errors
+    assert [len(each.provenance.files) for each in (of_files, of_objects)] == [3, 0]
     assert len(fits) == 2
-    assert call("objects", lambda path: iter(read(path, ":"))).students == of_objects.students
+    assert rows(call("objects", lambda path: iter(read(path, ":")))) == rows(of_objects)
     assert len(fits) == 2
 
     def other_labels(path):
@@ -269,7 +277,7 @@ def test_structures_teach_as_their_files_do(files, monkeypatch):
             frames[0].arrays["REF_forces"][0] += 0.1
         return frames
 
-    assert call("objects", other_labels).students[0]["key"] != other["key"]
+    assert call("objects", other_labels).students[0].student.key != other.student.key
     assert len(fits) == 3
 
 
@@ -284,9 +292,27 @@ def test_held_out_frames_calibrate_by_any_name_on_the_command_line(files):
             cli, [*map(str, words), name, str(files / "test.extxyz"), "-o", str(out)], obj="assay"
         )
         assert done.exit_code == 0, done.output
+        assert ("warning: --heldout is now --calibration" in done.stderr) == (name == "--heldout")
         found[name] = json.loads((out / "summary.json").read_text(encoding="utf-8"))["students"]
     assert found["--calibration"] == found["--heldout"]
     assert found["--heldout"][0]["student"]["bars"].startswith("calibrated on the DFT labels of other frames")
+
+
+def test_held_out_frames_are_called_calibration_now(files):
+    def fit(name, **given):
+        return assay.distil(
+            "recorded", files / "pool.extxyz", STUDENT, files / name, cutoffs=(1e9,), rmse=RMSE, linear_fit=FOUR,
+            labels=files / "labelled.extxyz", reference_frames=8, **given,
+        )  # fmt: skip
+
+    test = files / "test.extxyz"
+    with pytest.warns(FutureWarning, match=r"distil\(heldout=…\) is now distil\(calibration=…\)") as told:
+        found = fit("old-name", heldout=test)
+    assert [each.filename for each in told] == [__file__]
+    assert rows(found) == rows(fit("new-name", calibration=test))
+    with pytest.raises(ValueError, match="heldout is the old name of calibration"):
+        fit("both-names", heldout=test, calibration=test)
+    assert not (files / "both-names").exists()
 
 
 def test_a_corrupted_dft_label_is_dropped(files):
@@ -323,7 +349,7 @@ def test_frames_on_which_a_teacher_failed_need_dft_and_are_learnt_from_then(file
         call(labels=files / "alone.extxyz")
     assert {content_hash(a) for a in jobs} == {content_hash(frames[i]) for i in (3, 40)}
     assert not any("U" in atoms.info for atoms in jobs)
-    assert [row["pending"]["frames"] for row in first.students] == [2, 2]
+    assert [row.labels.pending.frames for row in first.students] == [2, 2]
 
     call(labels=files / "rest.extxyz")
     assert content_hash(read(files / "gaps/dft-jobs.extxyz", 0)) == content_hash(frames[3])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from assay import Distilled, FrameFiles, LabelKeys, LinearFit, Run
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, number, percent, show
+from assay.verbs.distil import DftErrors
 from assay.verbs.distil import distil as verb
 
 
@@ -75,6 +75,7 @@ def distil(
     heldout: tuple[Path, ...],
     test: tuple[Path, ...],
     test_members: tuple[Path, ...],
+    out: Path,
     posterior: str,
     ensemble_size: int | None,
     seed: int,
@@ -91,9 +92,12 @@ def distil(
     Frames whose uncertainty U is below the cut-off keep their teachers' label. The others take the label of --labels,
     or are written to OUT/dft-jobs.extxyz; call again with their labels.
     """
+    if heldout:
+        note("warning: --heldout is now --calibration")
     with Stages() as stage:
         result = verb(
             **arguments,
+            out=out,
             pool=FrameFiles(pool, members),
             labels="pool" if labels == ("pool",) else labels or None,
             rmse=numbers(rmse),
@@ -110,13 +114,13 @@ def distil(
     listed("DFT labels dropped as noisy", result.noisy)
     if result.unmatched:
         note(f"{result.unmatched} labelled frames are not in the pool (not used)")
-    for path, (energy, forces) in result.provenance["labels_under"].items():
-        if (energy, forces) != (energy_key, forces_key):
-            note(f"{path}: no {energy_key} or {forces_key}; the calculator's own {energy} and {forces} are taken")
+    for path, under in result.provenance.labels_under.items():
+        if (under.energy, under.forces) != (energy_key, forces_key):
+            found = f"the calculator's own {under.energy} and {under.forces} are taken"
+            note(f"{path}: no {energy_key} or {forces_key}; {found}")
     note(weights_from(result))
     if not emit_json(json_file, result.summary()):
         show_students(result)
-    out = arguments["out"]
     if result.jobs:
         note(f"{result.jobs} frames need a DFT label: {out / 'dft-jobs.extxyz'}; then call again with --labels")
     note(f"written to {out}")
@@ -143,20 +147,22 @@ def show_students(result: Distilled) -> None:
     """Labels, and errors on the test frames, for each cut-off; energies after a shift per species."""
     labels, tested = [], []
     for row in result.students:
-        cutoff = "none" if row["cutoff_eV_per_A"] is None else number(row["cutoff_eV_per_A"])
+        of = row.labels
+        cutoff = "none" if of.cutoff is None else number(of.cutoff)
         labels.append(
             [
                 cutoff,
-                str(row["dft_needed"]["frames"]),
-                percent(row["dft_needed"]["share_of_atoms"]),
-                str(row["pending"]["frames"]),
-                f"{row['teachers_labels_judged']['frames']} of {row['teachers_labels']['frames']}",
-                *_force_and_energy(row["teachers_label_errors"]),
-                *_force_and_energy(row["label_errors"]),
+                str(of.dft_needed.frames),
+                percent(of.dft_needed.share_of_atoms),
+                str(of.pending.frames),
+                f"{of.teachers_labels_judged.frames} of {of.teachers_labels.frames}",
+                *_force_and_energy(of.teachers_errors),
+                *_force_and_energy(of.errors),
             ]
         )
-        if test := (row["student"] or {}).get("test"):
-            tested.append([cutoff, *_force_and_energy(test), *_force_and_energy(row.get("teachers", {}))])
+        if row.test_errors is not None:
+            ours, theirs = map(_force_and_energy, (row.test_errors, row.teachers_test_errors))
+            tested.append([cutoff, *ours, *theirs])
     force, energy = "F, eV/Å", "E, meV/atom"
     header = ["U_c", "DFT frames", "atoms", "waiting", "judged", f"teachers' {force}", energy, f"all {force}", energy]
     show("Labels of the pool: errors against DFT, on the judged frames; E after a shift per species", header, labels)
@@ -164,13 +170,13 @@ def show_students(result: Distilled) -> None:
         header = ["U_c", f"student {force}", energy, f"teachers {force}", energy]
         show("Errors against DFT on the test frames; E after a shift per species", header, tested)
     for row in result.students:
-        if row["student"]:
-            cutoff = row["cutoff_eV_per_A"]
-            note(f"error bars at U_c = {'none' if cutoff is None else f'{cutoff:.3g}'}: {row['student']['bars']}")
-        for quantity, kinds in row.get("worse_than_teachers", {}).items():
+        if row.student is not None:
+            cutoff = "none" if row.labels.cutoff is None else number(row.labels.cutoff)
+            note(f"error bars at U_c = {cutoff}: {row.student.bars}")
+        for quantity, kinds in () if row.teachers is None else row.teachers.student_is_worse.forces_first():
             if kinds:
                 note(f"  worse than its teachers ({quantity}): {', '.join(kind or 'no config_type' for kind in kinds)}")
 
 
-def _force_and_energy(errors: Mapping[str, Any]) -> tuple[str, str]:
-    return number(errors.get("force_rmse_eV_per_A")), number(errors.get("energy_shifted_rmse_meV_per_atom"))
+def _force_and_energy(errors: DftErrors | None) -> tuple[str, str]:
+    return ("–", "–") if errors is None else (number(errors.overall.force), number(errors.overall.energy_shifted))

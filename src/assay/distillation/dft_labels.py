@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,12 +24,12 @@ class DftLabels:
     |---|---|
     | given | labelled frames; none where there are no labels yet |
     | of_pool | the pool's own labels are DFT's |
-    | under | keys of energy and forces in each file |
+    | under | keys of the labels in each file |
     """
 
     given: tuple[Frames, ...] = ()
     of_pool: bool = False
-    under: dict[str, list[str]] = field(default_factory=dict)
+    under: Mapping[str, LabelKeys] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, str]:
@@ -65,7 +65,7 @@ def dft_labels(labels: Given | None, keys: LabelKeys, *, skip_bad: bool = False)
     parts: list[Given] = [*several] if of_files else [labels if isinstance(labels, FrameFiles) else several]
     under = [keys_of_labels(part, keys, skip_bad=skip_bad) for part in parts]
     given = tuple(frames_of(part, keys=used, skip_bad=skip_bad) for part, used in zip(parts, under, strict=True))
-    named = {str(part): [used.energy, used.forces] for part, used in zip(parts, under, strict=True) if of_files}
+    named = {str(part): used for part, used in zip(parts, under, strict=True)} if of_files else {}
     return DftLabels(given, under=named)
 
 

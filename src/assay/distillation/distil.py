@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 from assay.distillation.cutoffs import cutoff_for_share
 from assay.distillation.dft_labels import DftLabels
 from assay.distillation.folder import Folder
-from assay.distillation.labels import Mixed, described, jobs, mix
+from assay.distillation.labels import described, jobs, mix
 from assay.distillation.noise import check_labels
-from assay.distillation.result import Distilled
+from assay.distillation.result import Distilled, DistilledStudent, Provenance
 from assay.distillation.student import Student
 from assay.distillation.student_errors import StudentTest
-from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
+from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers, TeacherWeights
 from assay.ensembles.weights import weights_of_rmse
 from assay.execution.run import Run
 from assay.frames.dataset import Survey
@@ -60,23 +59,6 @@ class Mixing:
         return sorted({*map(float, self.cutoffs), *of_shares}, reverse=True)
 
 
-@dataclass(frozen=True)
-class TeacherWeights:
-    """Weights of the K teachers, the force RMSEs they come from, and over how many labelled frames these are."""
-
-    weights: tuple[float, ...]
-    rmse: tuple[float, ...] | None
-    frames: int | None
-
-    def which(self, asked: TeacherLabel | None) -> TeacherLabel:
-        """Whose label it is; raises `ValueError` where no teacher is best."""
-        differ = len(set(self.weights)) > 1
-        found = asked or ("best" if differ else "mean")
-        if found == "best" and not differ:
-            raise ValueError("which teacher is best? All have the same weight: give --rmse, or --teacher-label mean")
-        return found
-
-
 def distil_pool(
     teachers: HasMembers,
     pool: Sequence[Frame],
@@ -84,9 +66,9 @@ def distil_pool(
     folder: Folder,
     mixing: Mixing,
     *,
+    provenance: Provenance,
     labels: DftLabels | None = None,
     test: Frames | None = None,
-    provenance: Mapping[str, Any] | None = None,
     skipped: Skipped | None = None,
     run: Run = Run(),
 ) -> Iterator[Distilled]:
@@ -99,9 +81,9 @@ def distil_pool(
     |---|---|
     | teachers | two or more potentials |
     | pool | frames, whose labels are looked at only where they are DFT's |
+    | provenance | what is to be told of all this |
     | labels | DFT labels that are known |
     | test | labelled frames on which students are judged, beside the teachers where these can be evaluated |
-    | provenance | what is to be told of all this |
     | skipped | frames that were left out before |
 
     Raises `ValueError` for fewer than two teachers, or RMSEs of others; `FrameError` for frames that can't be used.
@@ -130,31 +112,18 @@ def distil_pool(
     waiting = folder.write_jobs(jobs(frames, mixed, uncertainty))
     judged = None if test is None else StudentTest.of(teachers, test, run)
     result = Distilled(
-        models=names, weights=found.weights, rmse=found.rmse, rmse_frames=found.frames, uncertainty=uncertainty,
-        natoms=told.natoms, students=(), jobs=waiting, noisy=dropped, failed=failed, unmatched=unmatched,
+        models=names, weights=found.weights, rmse=found.rmse, rmse_frames=found.frames, teacher_label=which,
+        uncertainty=uncertainty, natoms=told.natoms, students=(), jobs=waiting, noisy=dropped, failed=failed,
         skipped=[*(skipped or ()), *labels.skipped, *(test.skipped if test is not None else ())],
-        provenance={**(provenance or {}), "teacher_label": which},
+        unmatched=unmatched, provenance=provenance,
     )  # fmt: skip
     for one in mixed:
-        row = described(one, frames, told, known) | _student(student, folder, one, frames, uncertainty, judged, run)
-        if judged is not None and row["student"]:
-            row |= judged.of_teachers(one, w, which, row["student"])
+        fitted = None if one.pending.all() else student.fit(folder, one, frames, uncertainty, judged, run)
+        on_test = None if fitted is None else fitted.on_test
+        beside = None if judged is None or on_test is None else judged.of_teachers(one, w, which, on_test)
+        row = DistilledStudent(described(one, frames, told, known), fitted, beside)
         result = replace(result, students=(*result.students, row))
         yield result
-
-
-def _student(
-    student: Student,
-    folder: Folder,
-    mixed: Mixed,
-    frames: Sequence[Frame],
-    uncertainty: Array,
-    test: StudentTest | None,
-    run: Run,
-) -> dict[str, Any]:
-    if mixed.pending.all():
-        return {"student": None, "remark": "no frame has a label yet"}
-    return student.fit(folder, mixed, frames, uncertainty, test, run)
 
 
 def _weights(
@@ -164,17 +133,13 @@ def _weights(
     if not rmse and own and None not in own:
         rmse = [float(value) for value in own if value is not None]
     if not rmse and (kept := folder.weights(told.models)):
-        return TeacherWeights(
-            tuple(kept["weights"]), None if kept["rmse"] is None else tuple(kept["rmse"]), kept.get("frames")
-        )
+        return kept
     if rmse and len(rmse) != len(told.models):
         raise ValueError(f"{len(rmse)} RMSEs of {len(told.models)} teachers ({', '.join(told.models)})")
     measured = None
     if not rmse and (known.known & told.answered).any():
         rmse, measured = told.force_rmse(known.forces).tolist(), int((known.known & told.answered).sum())
     weights = weights_of_rmse(rmse) if len(rmse) else tuple([1 / len(told.models)] * len(told.models))
-    used = tuple(map(float, rmse)) or None
-    folder.keep_weights(
-        {"models": list(told.models), "weights": list(weights), "rmse": used and list(used), "frames": measured}
-    )
-    return TeacherWeights(weights, used, measured)
+    found = TeacherWeights(weights, tuple(map(float, rmse)) or None, measured)
+    folder.keep_weights(told.models, found)
+    return found

@@ -6,27 +6,26 @@ Axis letters: F frames, A atoms of all frames, S species.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.distillation.figures import Compared, DftErrors, Rmses
 from assay.distillation.teachers import PoolLabels
 from assay.frames.frame import Frame
 from assay.metrics import rmse
 from assay.results.arrays import Array
 
 
-def errors(frames: Sequence[Frame], predicted: PoolLabels, known: PoolLabels) -> dict[str, Any]:
-    """RMSEs over the frames that have both, and by config_type.
+def errors(frames: Sequence[Frame], predicted: PoolLabels, known: PoolLabels) -> DftErrors | None:
+    """RMSEs over the frames that have both, and by config_type; `None` without any.
 
-    `energy_shifted` is that of energies after one shift per species, fitted to all these frames: all that is to be said
-    of energies whose reference is not that of DFT; `None` where there are no more frames than shifts. Forces in eV/Å,
-    energies in meV/atom; empty without frames.
+    Shifts of energies are fitted to all these frames: what is left after them is all that is to be said of energies
+    whose reference is not that of DFT.
     """
     here = predicted.known & known.known
     if not here.any():
-        return {}
+        return None
     natoms = np.array([len(frame.atoms) for frame in frames])
     energy = (predicted.energy - known.energy) / natoms
     shift, shifts = _shift([frames[j] for j in np.flatnonzero(here).tolist()], energy[here])
@@ -36,17 +35,16 @@ def errors(frames: Sequence[Frame], predicted: PoolLabels, known: PoolLabels) ->
     frame_of = np.repeat(np.arange(len(frames)), natoms)
     kinds = np.array([frame.config_type for frame in frames])
 
-    def of(chosen: NDArray[np.bool_]) -> dict[str, Any]:
-        return {
-            "frames": int(chosen.sum()),
-            "atoms": int(natoms[chosen].sum()),
-            "force_rmse_eV_per_A": float(np.sqrt(square[chosen[frame_of]].mean() / 3)),
-            "energy_rmse_meV_per_atom": 1000 * rmse(energy[chosen]),
-            "energy_shifted_rmse_meV_per_atom": 1000 * rmse(energy_shifted[chosen]) if here.sum() > shifts else None,
-        }
+    def of(chosen: NDArray[np.bool_]) -> Rmses:
+        return Rmses(
+            frames=int(chosen.sum()),
+            atoms=int(natoms[chosen].sum()),
+            force=float(np.sqrt(square[chosen[frame_of]].mean() / 3)),
+            energy=1000 * rmse(energy[chosen]),
+            energy_shifted=1000 * rmse(energy_shifted[chosen]) if here.sum() > shifts else None,
+        )
 
-    by_kind = {str(kind): of(here & (kinds == kind)) for kind in np.unique(kinds[here])}
-    return of(here) | {"by_config_type": by_kind}
+    return DftErrors(of(here), {str(kind): of(here & (kinds == kind)) for kind in np.unique(kinds[here])})
 
 
 def _shift(frames: Sequence[Frame], energy: Array) -> tuple[Array, int]:
@@ -57,10 +55,14 @@ def _shift(frames: Sequence[Frame], energy: Array) -> tuple[Array, int]:
     return np.asarray(fractions @ shifts), int(rank)
 
 
-def worse_than(student: dict[str, Any], teachers: dict[str, Any], quantity: str) -> list[str]:
-    """The config types on which the student's RMSE of a quantity is above the teachers', by how much, worst first."""
-    ours, theirs = student.get("by_config_type", {}), teachers.get("by_config_type", {})
-    ratios = {
-        kind: ours[kind][quantity] / theirs[kind][quantity] for kind in ours if theirs.get(kind, {}).get(quantity)
-    }
-    return sorted((kind for kind, ratio in ratios.items() if ratio > 1), key=lambda kind: -ratios[kind])
+def worse_than(student: DftErrors | None, teachers: DftErrors | None, figure: Compared) -> tuple[str, ...]:
+    """The config types on which the student's RMSE is above the teachers', by how much, worst first."""
+    if student is None or teachers is None:
+        return ()
+    ratios = {}
+    for kind, ours in student.by_config_type.items():
+        theirs = teachers.by_config_type.get(kind)
+        mine, other = ours[figure], None if theirs is None else theirs[figure]
+        if mine is not None and other:
+            ratios[kind] = mine / other
+    return tuple(sorted((kind for kind, ratio in ratios.items() if ratio > 1), key=lambda kind: -ratios[kind]))

@@ -10,7 +10,10 @@ from typing import Any
 
 from ase import Atoms
 
+from assay.distillation.fitted import FittedStudent
+from assay.distillation.teachers import TeacherWeights
 from assay.frames.writing import frames_out
+from assay.results.plain import plain
 from assay.storage.files import write_json
 
 
@@ -50,22 +53,27 @@ class Folder:
             self.write_frames(path, waiting)
         return len(waiting)
 
-    def weights(self, models: Sequence[str]) -> dict[str, Any] | None:
+    def weights(self, models: Sequence[str]) -> TeacherWeights | None:
         """What an earlier call found of the same teachers, if there was one."""
-        return self._told("teachers.json", "models", list(models))
+        if (found := self._told("teachers.json", "models", list(models))) is None:
+            return None
+        rmse = found["rmse"]
+        return TeacherWeights(tuple(found["weights"]), None if rmse is None else tuple(rmse), found.get("frames"))
 
-    def keep_weights(self, found: dict[str, Any]) -> None:
+    def keep_weights(self, models: Sequence[str], found: TeacherWeights) -> None:
         """For later calls."""
-        write_json(self.path / "teachers.json", found)
+        write_json(self.path / "teachers.json", {"models": list(models), **plain(found)})
 
-    def student(self, cutoff: float, key: str) -> dict[str, Any] | None:
+    def student(self, cutoff: float, key: str) -> FittedStudent | None:
         """What an earlier call found of a student that was fitted to the same, if all its files are there."""
-        found = self._told(self.of("student", cutoff, ".json").name, "key", key)
-        return found if found and all((self.path / name).is_file() for name in found["files"]) else None
+        if (told := self._told(self.of("student", cutoff, ".json").name, "key", key)) is None:
+            return None
+        found = FittedStudent.from_summary(told)
+        return found if all((self.path / name).is_file() for name in found.files) else None
 
-    def keep_student(self, cutoff: float, found: dict[str, Any]) -> None:
+    def keep_student(self, cutoff: float, found: FittedStudent) -> None:
         """For later calls."""
-        write_json(self.of("student", cutoff, ".json"), found)
+        write_json(self.of("student", cutoff, ".json"), found.summary())
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """All that is known so far."""

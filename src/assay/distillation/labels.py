@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from assay.distillation.cutoffs import taught
 from assay.distillation.errors import errors
+from assay.distillation.figures import LabelFigures, Share
 from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
 from assay.ensembles.references import LABELS, EnergyReferences, ReferenceFold
 from assay.frames.frame import Frame, LabelKeys
@@ -189,28 +189,28 @@ def bare(frame: Frame) -> Atoms:
     return atoms
 
 
-def described(one: Mixed, frames: Sequence[Frame], told: Teachers, known: PoolLabels) -> dict[str, Any]:
+def described(one: Mixed, frames: Sequence[Frame], told: Teachers, known: PoolLabels) -> LabelFigures:
     """What the labels at one cut-off are, and their errors against the DFT labels that are known.
 
     Where teachers' labels are in use and DFT's is known of none of them, no error is: DFT's own labels have none.
     """
 
-    def size(which: NDArray[np.bool_]) -> dict[str, Any]:
+    def share(which: NDArray[np.bool_]) -> Share:
         atoms = int(told.natoms[which].sum())
-        return {"frames": int(which.sum()), "atoms": atoms, "share_of_atoms": atoms / int(told.natoms.sum())}
+        return Share(int(which.sum()), atoms, atoms / int(told.natoms.sum()))
 
     taught = np.where(one.taught, one.labels.energy, np.nan)
     judged = one.taught & known.known
     here = np.where(one.pending | (one.taught.any() & ~judged.any()), np.nan, one.labels.energy)
-    return {
-        "cutoff_eV_per_A": one.cutoff if isfinite(one.cutoff) else None,
-        "dft_needed": size(one.dft | one.pending),
-        "dft": size(one.dft),
-        "pending": size(one.pending),
-        "teachers_labels": size(one.taught),
-        "teachers_labels_judged": size(judged),
-        "for_the_reference": one.tied,
-        "references": one.references.summary(),
-        "label_errors": errors(frames, replace(one.labels, energy=here), known),
-        "teachers_label_errors": errors(frames, replace(one.labels, energy=taught), known),
-    }
+    return LabelFigures(
+        cutoff=one.cutoff if isfinite(one.cutoff) else None,
+        dft_needed=share(one.dft | one.pending),
+        dft=share(one.dft),
+        pending=share(one.pending),
+        teachers_labels=share(one.taught),
+        teachers_labels_judged=share(judged),
+        for_the_reference=one.tied,
+        references=one.references,
+        errors=errors(frames, replace(one.labels, energy=here), known),
+        teachers_errors=errors(frames, replace(one.labels, energy=taught), known),
+    )

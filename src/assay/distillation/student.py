@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from assay.distillation.fitted import Counts, FittedStudent
 from assay.distillation.folder import Folder
 from assay.distillation.labels import KEYS, Mixed, bare, mixed_frames
 from assay.distillation.student_errors import StudentTest
@@ -84,8 +85,8 @@ class Student:
         uncertainty: Array,
         test: StudentTest | None,
         run: Run,
-    ) -> dict[str, Any]:
-        """Write the mixed set, fit the student to it unless that was done before, judge it; what `summary.json` holds.
+    ) -> FittedStudent:
+        """Write the mixed set, fit the student to it unless that was done before, and judge it.
 
         It is fitted to the files of the mixed set, so that what they hold is what it has seen.
         """
@@ -98,19 +99,15 @@ class Student:
         built.gauge.save(folder.of("student", mixed.cutoff, ".gauge"))
         written = [*files, folder.of("student", mixed.cutoff, ".gauge")]
         written += _exported(built.gauge, folder.of("student", mixed.cutoff))
-        found: dict[str, Any] = {
-            "training": built.gauge.provenance["training"],
-            "training_dft_frames": int((mixed.dft & ~kept_out).sum()),
-            "bars": BARS[self._calibrated_on(mixed, bool(kept_out.any()))],
-        }
-        if test is not None:
-            found |= test.of_student(built.gauge, run)
-        done = {
-            "key": key,
-            "student": found,
-            "student_skipped": [{"frame": origin, "reason": reason} for origin, reason in built.skipped],
-            "files": [path.name for path in written],
-        }
+        done = FittedStudent(
+            key=key,
+            training=Counts(**built.gauge.provenance["training"]),
+            training_dft_frames=int((mixed.dft & ~kept_out).sum()),
+            bars=BARS[self._calibrated_on(mixed, bool(kept_out.any()))],
+            on_test=None if test is None else test.of_student(built.gauge, run),
+            skipped=tuple(built.skipped),
+            files=tuple(path.name for path in written),
+        )
         folder.keep_student(mixed.cutoff, done)
         return done
 

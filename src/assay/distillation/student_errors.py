@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from assay.distillation.errors import errors, worse_than
+from assay.distillation.figures import ForceBars, StudentOnTest, TeachersOnTest
 from assay.distillation.labels import Mixed
 from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
 from assay.evaluation.evaluate import evaluated
@@ -18,10 +18,8 @@ from assay.execution.run import Run
 from assay.frames.frame import Frame, FrameError, Frames, content_hash
 from assay.gauge.gauge import Gauge
 from assay.results.arrays import Array
-from assay.results.plain import plain
+from assay.results.per_quantity import PerQuantity
 from assay.sources.capabilities import HasMembers, prepare
-
-COMPARED = {"force": "force_rmse_eV_per_A", "energy": "energy_shifted_rmse_meV_per_atom"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class StudentTest:
         key = "".join(given.files.values()) or _digest(frames)
         return cls(frames, PoolLabels.of(frames, lambda frame: frame), told, key)
 
-    def of_student(self, gauge: Gauge, run: Run) -> dict[str, Any]:
+    def of_student(self, gauge: Gauge, run: Run) -> StudentOnTest:
         """Errors, and coverage of the force bars; raises `FrameError` for a frame that can't be evaluated."""
         assessment = gauge.assess(self.frames, workers=run.workers)
         if assessment.failed:
@@ -54,19 +52,22 @@ class StudentTest:
         assert assessment.batch.forces is not None
         predicted = PoolLabels(assessment.batch.energy, assessment.batch.forces, np.full((len(self.frames), 6), np.nan))
         bar = evaluated(assessment, gauge.constant_bar).bars.force
-        coverage = None
-        if bar is not None:
-            coverage = {"coverage": plain(bar.figures.coverage), "mean_width": bar.figures.mean_width}
-        return {"test": errors(self.frames, predicted, self.known), "force_bars": coverage}
+        held = None if bar is None else ForceBars(bar.figures.coverage, bar.figures.mean_width)
+        return StudentOnTest(errors(self.frames, predicted, self.known), held)
 
-    def of_teachers(self, mixed: Mixed, weights: Array, which: TeacherLabel, student: dict[str, Any]) -> dict[str, Any]:
-        """Errors of the teachers' label with the references of the pool, and where the student is worse."""
+    def of_teachers(
+        self, mixed: Mixed, weights: Array, which: TeacherLabel, student: StudentOnTest
+    ) -> TeachersOnTest | None:
+        """Errors of the teachers' label with the references of the pool, and where the student is worse; `None` where
+        the teachers can't be evaluated."""
         if self.teachers is None:
-            return {}
+            return None
         shifts = np.array([mixed.references.of(frame.atoms.numbers) for frame in self.frames]).T
         found = errors(self.frames, self.teachers.label(which, weights, shifts), self.known)
-        worse = {name: worse_than(student["test"], found, quantity) for name, quantity in COMPARED.items()}
-        return {"teachers": found, "worse_than_teachers": worse}
+        worse = PerQuantity(
+            energy=worse_than(student.errors, found, "energy_shifted"), force=worse_than(student.errors, found, "force")
+        )
+        return TeachersOnTest(found, worse)
 
 
 def _digest(frames: Sequence[Frame]) -> str:

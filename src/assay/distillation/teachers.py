@@ -121,6 +121,23 @@ class Teachers:
 
 
 @dataclass(frozen=True)
+class TeacherWeights:
+    """Weights of the K teachers, the force RMSEs they come from, and over how many labelled frames these are."""
+
+    weights: tuple[float, ...]
+    rmse: tuple[float, ...] | None
+    frames: int | None
+
+    def which(self, asked: TeacherLabel | None) -> TeacherLabel:
+        """Whose label it is; raises `ValueError` where no teacher is best."""
+        differ = len(set(self.weights)) > 1
+        found = asked or ("best" if differ else "mean")
+        if found == "best" and not differ:
+            raise ValueError("which teacher is best? All have the same weight: give --rmse, or --teacher-label mean")
+        return found
+
+
+@dataclass(frozen=True)
 class PoolLabels:
     """One label for each of F frames, NaN where there is none: `(F,)` eV, `(A, 3)` eV/Å, `(F, 6)` eV/Å³."""
 

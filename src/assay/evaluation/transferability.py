@@ -10,15 +10,13 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from assay.evaluation.transfer_cell import TransferCell, transfer_cell
 from assay.execution.run import Run
 from assay.execution.workers import Failure, Progress, Workers
 from assay.frames.frame import Frame, Frames, content_hash
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
-from assay.metrics import coverage, ence, rmse, spearman
 from assay.results.arrays import Array
-from assay.results.assessment import Assessment
-from assay.results.error_bars import ONE_SIGMA, Gaussian
 from assay.sources.frame_files import FrameObjects
 
 GroupBy = str | Callable[[Atoms], object]
@@ -129,7 +127,7 @@ def judge_transfer(
     judged = [frame for part in parts.values() for frame in part.test]
     column = np.repeat(np.arange(len(parts)), [len(part.test) for part in parts.values()])
     failed = [(name, f"{len(groups[name])} frames; {LEAST} are needed") for name in parts.keys() - fitted.keys()]
-    rows: dict[str, list[dict[str, float]]] = {}
+    rows: dict[str, list[TransferCell]] = {}
     for name, part in fitted.items():
         progress = run.stage(f"fitting {name}")
         try:
@@ -141,7 +139,7 @@ def judge_transfer(
         rows[name] = _judged(gauge, judged, column, len(parts), flag, run.workers, progress)
     if not rows:
         raise ValueError(f"no group could be fitted; the first: {': '.join(failed[0])}")
-    tables = {name: np.array([[cell[name] for cell in row] for row in rows.values()]) for name in TABLES}
+    tables = {name: np.array([[getattr(cell, name) for cell in row] for row in rows.values()]) for name in TABLES}
     counts = {name: (len(part.train), len(part.calibration), len(part.test)) for name, part in (parts | fitted).items()}
     return Transferability(tuple(rows), tuple(parts), tables, counts, flag, tuple(sorted(failed)))
 
@@ -198,48 +196,15 @@ def _judged(
     flag: str,
     workers: Workers,
     progress: Progress | None,
-) -> list[dict[str, float]]:
+) -> list[TransferCell]:
     """The figures of one gauge on the frames of each group."""
     pairs = list(gauge.stream(frames, workers=workers, progress=progress))
     kept = np.array([not isinstance(result, Failure) for _, result in pairs])
     scored, failed = Gauge.split(pairs)
     found = gauge.assessment(collect(scored), failed) if scored else None
-    return [
-        {
-            **dict.fromkeys(TABLES, np.nan),
-            **({} if found is None else _cell(found, column[kept] == j, flag)),
-            "failed": 1.0 - float(np.mean(kept[column == j])) if np.any(column == j) else np.nan,
-        }
-        for j in range(columns)
-    ]
-
-
-def _cell(found: Assessment, here: NDArray[np.bool_], flag: str) -> dict[str, float]:
-    """The figures of the frames `here` `(F,)`; what is not defined is left out."""
-    batch, labels = found.batch, found.batch.labels
-    if labels is None or not here.any():
-        return {}
-    moving = here[batch.frame_of_atom][:, None] & ~batch.still
-    force, energy = batch.force_error(labels), batch.energy_error(labels)[here]
-    figures = {
-        "force_rmse_eV_per_A": rmse(force[here[batch.frame_of_atom]]),
-        "energy_rmse_meV_per_atom": 1000 * rmse(energy),
-    }
-    if found.bars.energy is not None:
-        figures["energy_coverage_95"] = coverage(energy, found.bars.energy.half_width(0.95)[here])
-    limit = found.scores.get((flag, "frame"))
-    if limit is not None and limit.threshold is not None:
-        figures["flagged"] = float(np.mean(limit.flagged[here]))
-    bar = found.bars.force
-    if bar is None or not moving.any():
-        return figures
-    e = force[moving]
-    figures |= {f"force_coverage_{100 * p:.0f}": coverage(e, bar.half_width(p)[moving]) for p in (0.68, 0.95)}
-    atoms = moving.any(axis=1)
-    size = np.linalg.norm(bar.half_width(ONE_SIGMA), axis=1)[atoms]
-    figures["force_spearman"] = spearman(size, np.linalg.norm(force, axis=1)[atoms])
-    if isinstance(bar, Gaussian):
-        std = bar.std[moving]
-        if np.all(np.isfinite(std) & (std > 0)):
-            figures |= {"force_z_mean_square": float(np.mean((e / std) ** 2)), "force_ence": ence(e, std)}
-    return figures
+    cells = []
+    for j in range(columns):
+        cell = TransferCell() if found is None else transfer_cell(found, column[kept] == j, flag)
+        of_group = kept[column == j]
+        cells.append(replace(cell, failed=1.0 - float(np.mean(of_group))) if of_group.size else cell)
+    return cells

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from assay.sources.capabilities import ByOrder, OnlyFeatures
 from assay.sources.frame_files import FrameFiles, Given, frames_of
 from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import require_folders
+from assay.verbs.renamed import renamed
 
 
 def build(
@@ -92,7 +92,7 @@ def build(
     """
     require_folders(out)
     if heldout is not None:
-        calibration = _renamed(heldout, calibration)
+        calibration = renamed("build", heldout, calibration)
     given, settings = given_source(source, run.allow_import)
     if out is not None:  # what a file could not name is refused before anything long is run
         require_loadable(given, resolved(scores or ()), BarName.of(error_bar).own if error_bar else None)
@@ -118,11 +118,3 @@ def build(
     if out is not None:
         built.gauge.save(out)
     return built
-
-
-def _renamed(heldout: Given, calibration: Given | None) -> Given:
-    if calibration is not None:
-        raise ValueError("heldout is the old name of calibration: give one of them")
-    remark = "build(heldout=…) is now build(calibration=…); the old name goes with the next version"
-    warnings.warn(remark, FutureWarning, stacklevel=3)
-    return heldout

@@ -9,8 +9,9 @@ from typing import Any
 
 from assay.distillation.dft_labels import dft_labels
 from assay.distillation.distil import Mixing, distil_pool
+from assay.distillation.figures import DftErrors
 from assay.distillation.folder import Folder
-from assay.distillation.result import Distilled
+from assay.distillation.result import Distilled, Provenance
 from assay.distillation.student import Student, as_student
 from assay.distillation.teachers import TeacherLabel
 from assay.execution.run import Run
@@ -20,6 +21,9 @@ from assay.sources.capabilities import HasMembers, with_members_of_frames
 from assay.sources.frame_files import Given, frames_of
 from assay.sources.registry import GivenSource, given_source
 from assay.storage.provenance import versions
+from assay.verbs.renamed import renamed
+
+__all__ = ["DftErrors", "Distilled", "distil"]
 
 
 def distil(
@@ -44,6 +48,7 @@ def distil(
     report: bool = False,
     run: Run = Run(),
     command: str | None = None,
+    heldout: Given | None = None,
 ) -> Distilled:
     """Fit a student to a pool that teachers label where they agree, `U_j < U_c`, and DFT labels elsewhere.
 
@@ -82,6 +87,8 @@ def distil(
         leave DFT labels out that `assay.distillation.noise` flags
     linear_fit, error_bar
         of the student, as in `assay.build`
+    heldout
+        the old name of `calibration`, for one version more
 
     Raises
     ------
@@ -90,6 +97,8 @@ def distil(
     ValueError
         no cut-off, fewer than two teachers, a student that is not linear, RMSEs of others
     """
+    if heldout is not None:
+        calibration = renamed("distil", heldout, calibration)
     mixing = Mixing(
         tuple(cutoffs), tuple(dft_fractions), teacher_label, tuple(rmse), reference_frames, drop_noisy_labels
     )
@@ -116,14 +125,14 @@ def distil(
         mixing,
         labels=known,
         test=judged,
-        provenance={
-            **versions(),
-            "command": command,
-            "teachers": settings,
-            "student": spec,
-            "files": {path: digest for each in files for path, digest in each.items()},
-            "labels_under": known.under,
-        },
+        provenance=Provenance(
+            versions=versions(),
+            command=command,
+            teachers=settings,
+            student=spec,
+            files={path: digest for each in files for path, digest in each.items()},
+            labels_under=known.under,
+        ),
         skipped=[*given.skipped],
         run=run,
     )

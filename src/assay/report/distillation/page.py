@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from assay.distillation.result import Distilled
+from assay.distillation.figures import RMSE_KEYS, Compared, DftErrors
+from assay.distillation.result import Distilled, DistilledStudent
 from assay.report.evaluation.figures import plain_decades
 from assay.report.kit.page import environment
 from assay.report.kit.parts import Cell, Column, Panel, Section, Table, counts, number, numbers, shares, texts
@@ -19,12 +19,15 @@ from assay.results.arrays import Array
 from assay.results.wording import many
 from assay.storage.files import write_atomically
 
-FORCE, ENERGY, SHIFTED = (
-    "force_rmse_eV_per_A",
-    "energy_rmse_meV_per_atom",
-    "energy_shifted_rmse_meV_per_atom",
+Rows = Sequence[DistilledStudent]
+OF_LABELS: tuple[tuple[Compared, str], ...] = (("force", "force RMSE, eV/Å"), ("energy", "energy RMSE, meV/atom"))
+DRAWN: tuple[tuple[Compared, str], ...] = (("force", "force RMSE, eV/Å"), ("energy_shifted", "energy RMSE, meV/atom"))
+OF_TESTS: tuple[tuple[Compared, str], ...] = (
+    ("force", "force, eV/Å"),
+    ("energy", "energy, meV/atom"),
+    ("energy_shifted", "energy, shifted"),
 )
-Row = Mapping[str, Any]
+"""Figures of the labels, of the curves and of the test frames, and what they are called there."""
 
 
 def write_distillation_report(path: str | Path, result: Distilled) -> None:
@@ -49,27 +52,28 @@ def render(result: Distilled) -> str:
 def _labels(result: Distilled) -> Section:
     """Which frames have whose label, and how good the labels are."""
     rows = result.students
+    labels = [row.labels for row in rows]
     section = Section(
         "labels",
         "Labels",
         "Frames whose uncertainty U is below the cut-off keep their teachers' label; the others need DFT.",
     )
-    draw = partial(uncertainties, values=result.uncertainty, cutoffs=[row["cutoff_eV_per_A"] for row in rows])
+    draw = partial(uncertainties, values=result.uncertainty, cutoffs=[each.cutoff for each in labels])
     caption = "How many frames of the pool have which U. Lines are the cut-offs: what is to their right needs DFT."
     label = "Uncertainty of the pool"
     section.panels.append(Panel("uncertainty", label, svg(draw, id="uncertainty", label=label), caption))
     columns = (
         texts("U_c, eV/Å", map(cutoff, rows)),
-        counts("DFT labels needed", (row["dft_needed"]["frames"] for row in rows)),
-        shares("share of atoms", (row["dft_needed"]["share_of_atoms"] for row in rows)),
-        counts("of these waiting", (row["pending"]["frames"] for row in rows)),
-        counts("teachers' labels", (row["teachers_labels"]["frames"] for row in rows)),
-        counts("of these with a known DFT label", (row["teachers_labels_judged"]["frames"] for row in rows)),
+        counts("DFT labels needed", (each.dft_needed.frames for each in labels)),
+        shares("share of atoms", (each.dft_needed.share_of_atoms for each in labels)),
+        counts("of these waiting", (each.pending.frames for each in labels)),
+        counts("teachers' labels", (each.teachers_labels.frames for each in labels)),
+        counts("of these with a known DFT label", (each.teachers_labels_judged.frames for each in labels)),
         *(
-            numbers(f"{whose}: {head}", [row[errors].get(key) for row in rows])
-            for whose, errors in (("teachers' labels", "teachers_label_errors"), ("all labels", "label_errors"))
-            for key, head in ((FORCE, "force RMSE, eV/Å"), (ENERGY, "energy RMSE, meV/atom"))
+            numbers(f"teachers' labels: {head}", [rmse(e.teachers_errors, of) for e in labels])
+            for of, head in OF_LABELS
         ),
+        *(numbers(f"all labels: {head}", [rmse(each.errors, of) for each in labels]) for of, head in OF_LABELS),
     )
     caption = (
         "The mixed sets. Errors of labels are against DFT, over the frames of the pool whose DFT label is known: over "
@@ -89,51 +93,50 @@ def _labels(result: Distilled) -> Section:
 
 def _students(result: Distilled) -> Section:
     """Errors on the test frames, and where the student is worse than its teachers."""
-    rows = [row for row in result.students if row["student"]]
-    tested = [row for row in rows if row["student"].get("test")]
+    tested = [row for row in result.students if row.test_errors is not None]
     section = Section(
         "students",
         "Students",
         "Errors against DFT on the test frames. A student can't be better than its own form allows, however good its "
         "labels: compare it with the one that has all DFT labels.",
     )
-    section.notes.extend(f"Error bars at U_c = {cutoff(row)}: {row['student']['bars']}." for row in rows)
+    section.notes.extend(
+        f"Error bars at U_c = {cutoff(row)}: {row.student.bars}." for row in result.students if row.student is not None
+    )
     if not tested:
         section.notes.append("No test frames were given: errors of students are not known.")
         return section
-    for key, unit in ((FORCE, "force RMSE, eV/Å"), (SHIFTED, "energy RMSE, meV/atom")):
-        draw = partial(against_share, rows=tested, key=key, unit=unit)
+    for figure, unit in DRAWN:
+        draw, key = partial(against_share, rows=tested, figure=figure, unit=unit), RMSE_KEYS[figure]
         what = unit.split(",")[0]
         caption = f"{what[0].upper()}{what[1:]} against the share of the pool's atoms that need DFT labels."
-        if key == SHIFTED:
+        if figure == "energy_shifted":
             caption += " After one shift per species, as energies of teachers alone have no DFT reference."
         caption += " Student and teachers are judged on the test frames, labels on frames of the pool."
         section.panels.append(Panel(key, what, svg(draw, id=key, label=what), caption))
     columns = [texts("U_c, eV/Å", map(cutoff, tested))]
-    for name, of in (("student", _of_student), ("teachers", _of_teachers)):
-        for key, unit in ((FORCE, "force, eV/Å"), (ENERGY, "energy, meV/atom"), (SHIFTED, "energy, shifted")):
-            columns.append(numbers(f"{name}: {unit}", [of(row).get(key) for row in tested]))
-    held = [_held(row) for row in tested]
-    columns.append(shares("95 % force bars hold", held))
+    columns += [numbers(f"student: {unit}", [rmse(row.test_errors, of) for row in tested]) for of, unit in OF_TESTS]
+    columns += [
+        numbers(f"teachers: {unit}", [rmse(row.teachers_test_errors, of) for row in tested]) for of, unit in OF_TESTS
+    ]
+    columns.append(shares("95 % force bars hold", map(_held, tested)))
     section.tables.append(Table("errors", "RMSE on the test frames.", tuple(columns), sortable=False))
     section.tables.append(_by_config_type(tested))
     return section
 
 
-def _by_config_type(rows: Sequence[Row]) -> Table:
+def _by_config_type(rows: Rows) -> Table:
     """Force RMSE of each config_type, for each cut-off beside the teachers; a student that is worse is flagged."""
-    kinds = sorted({kind for row in rows for kind in _of_student(row)["by_config_type"]})
+    kinds = sorted({kind for row in rows if row.test_errors for kind in row.test_errors.by_config_type})
     columns = [texts("config_type", (kind or "no name" for kind in kinds))]
     for row in rows:
-        for name, of in (("student", _of_student), ("teachers", _of_teachers)):
-            by_kind = of(row).get("by_config_type", {})
-            if not by_kind:
+        worse = None if row.teachers is None else row.teachers.student_is_worse.force
+        given = (("student", row.test_errors, worse or ()), ("teachers", row.teachers_test_errors, ()))
+        for name, errors, flagged in given:
+            if errors is None:
                 continue
-            worse = row.get("worse_than_teachers", {}).get("force", ()) if name == "student" else ()
-            cells = (
-                Cell(number(by_kind.get(kind, {}).get(FORCE)), by_kind.get(kind, {}).get(FORCE), kind in worse)
-                for kind in kinds
-            )
+            forces = {kind: each.force for kind, each in errors.by_config_type.items()}
+            cells = (Cell(number(forces.get(kind)), forces.get(kind), kind in flagged) for kind in kinds)
             columns.append(Column(f"U_c {cutoff(row)}: {name}", tuple(cells)))
     caption = (
         "Force RMSE, eV/Å, of each config_type of the test frames; marked where a student is worse than its teachers."
@@ -152,27 +155,26 @@ def _teachers(result: Distilled) -> Section:
     if result.rmse_frames is not None:
         section.notes.append(f"Measured over {many(result.rmse_frames, 'labelled frame')} of the pool.")
     if result.students:
-        told = result.students[-1]["references"]
-        members = [told["members"][name] for name in result.models]
-        for when in ("before", "after"):
-            head = f"energies {when} the shift, meV/atom"
-            columns.append(numbers(head, [member[f"{when}_meV_per_atom"] for member in members]))
+        told = result.students[-1].labels.references
+        for when, errors in (("before", told.before), ("after", told.after)):
+            columns.append(numbers(f"energies {when} the shift, meV/atom", (1000 * errors).tolist()))
         section.notes.append(
-            f"Energy references at the smallest cut-off: of {many(told['frames'], 'frame')}, onto {told['onto']}."
+            f"Energy references at the smallest cut-off: of {many(told.frames, 'frame')}, onto {told.onto}."
         )
     section.tables.append(Table("weights", "The teachers.", tuple(columns)))
     return section
 
 
-def against_share(ax: Axes, rows: Sequence[Row], key: str, unit: str) -> Axes:
+def against_share(ax: Axes, rows: Rows, figure: Compared, unit: str) -> Axes:
     """RMSE of students and teachers on test frames, and of labels of the pool, over the share of DFT labels."""
-    share = [100 * row["dft_needed"]["share_of_atoms"] for row in rows]
+    share = [100 * row.labels.dft_needed.share_of_atoms for row in rows]
     lines = (
-        ("student, test frames", [_of_student(row).get(key) for row in rows], SERIES[0], "o-"),
-        ("teachers, test frames", [_of_teachers(row).get(key) for row in rows], SERIES[1], "s--"),
-        ("labels, frames of the pool with known DFT", [row["label_errors"].get(key) for row in rows], MUTED, "^:"),
+        ("student, test frames", [row.test_errors for row in rows], SERIES[0], "o-"),
+        ("teachers, test frames", [row.teachers_test_errors for row in rows], SERIES[1], "s--"),
+        ("labels, frames of the pool with known DFT", [row.labels.errors for row in rows], MUTED, "^:"),
     )
-    for name, values, colour, style in lines:
+    for name, errors, colour, style in lines:
+        values = [rmse(each, figure) for each in errors]
         if any(value is not None for value in values):
             ax.plot(share, [np.nan if v is None else v for v in values], style, color=colour, label=name)
     ax.set(xlabel="atoms with DFT labels, %", ylabel=unit)
@@ -198,23 +200,18 @@ def uncertainties(ax: Axes, values: Array, cutoffs: Sequence[float | None]) -> A
     return ax
 
 
-def cutoff(row: Row) -> str:
+def cutoff(row: DistilledStudent) -> str:
     """U_c in words."""
-    value = row["cutoff_eV_per_A"]
-    return "none" if value is None else number(value)
+    return "none" if row.labels.cutoff is None else number(row.labels.cutoff)
 
 
-def _held(row: Row) -> float | None:
+def rmse(errors: DftErrors | None, figure: Compared) -> float | None:
+    """Of all frames, where it is known."""
+    return None if errors is None else errors.overall[figure]
+
+
+def _held(row: DistilledStudent) -> float | None:
     """Share of the force errors within their 95 % bars."""
-    bars = row["student"]["force_bars"]
-    return None if bars is None else bars["coverage"]["0.95"]
-
-
-def _of_student(row: Row) -> Row:
-    found: Row = row["student"]["test"]
-    return found
-
-
-def _of_teachers(row: Row) -> Row:
-    found: Row = row.get("teachers", {})
-    return found
+    on_test = None if row.student is None else row.student.on_test
+    bars = None if on_test is None else on_test.force_bars
+    return None if bars is None else bars.coverage[0.95]
