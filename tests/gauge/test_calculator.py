@@ -46,6 +46,7 @@ def test_the_keys_of_the_design(gauge: Gauge, new: list[Atoms]):
         **dict.fromkeys(of_atoms, (7,)),
         **{f"{name}_neighbourhood": (7,) for name in of_atoms},
         "gamma_cluster": (7,),
+        "emptiness": (7,),
     }
     assert set(calculator.implemented_properties) == set(shapes)
 

@@ -163,4 +163,4 @@ def test_species_without_environments_stops_at_once(lammps):
 def test_too_many_features_for_a_guard():
     rows = Snap(SnapSettings(("Si", "C"), twojmax=6))
     assert rows.settings.linear_components == 240
-    assert rows.grade_files({}, "my") == {}
+    assert rows.grade_files({}, "my", {}) == {}

@@ -179,7 +179,8 @@ def _exported(gauge: Gauge, stem: Path) -> list[Path]:
     assert isinstance(source, HasCoefficients)
     assert isinstance(source.rows, Exports)
     grade = next((score for score in gauge.scores if isinstance(score, OfActiveSets)), None)
-    return write_potential(source.rows, source.theta, stem, None if grade is None else grade.active_sets)
+    emptiness = gauge.emptiness.coefficients() if gauge.emptiness else None
+    return write_potential(source.rows, source.theta, stem, grade.active_sets if grade else None, emptiness)
 
 
 def _kept_out(mixed: Mixed, frames: Sequence[Frame]) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from ase import Atoms
 
 from assay.gauge.calculator import GaugeCalculator
 from assay.gauge.gauge import Gauge
+from assay.scores.features.emptiness import EMPTINESS
 
 
 class GuardStop(RuntimeError):
@@ -24,7 +25,8 @@ class Guard:
 
     At each call the largest value over atoms of `score` is compared with `threshold`. Above it the frame is appended
     to `out` with all scores and error bars, and `GuardStop` is raised; above `cap` it is not kept, because an exploded
-    frame teaches nothing.
+    frame teaches nothing. Surroundings emptier than any of training stop the run whatever the score: members agree on
+    an atom that has none.
 
     Parameters
     ----------
@@ -74,14 +76,18 @@ class Guard:
 
     def __call__(self) -> None:
         """Check the frame; raises `GuardStop`."""
-        value = float(np.max(self._calculator.get_property(self.score, self.atoms)))
-        if value <= self.threshold:
+        name, value = self.score, float(np.max(self._calculator.get_property(self.score, self.atoms)))
+        threshold = self.threshold
+        if value <= threshold:
+            name, value = EMPTINESS, float(np.max(self._calculator.results.get(EMPTINESS, 0.0)))
+            threshold = 1.0
+        if value <= threshold:
             return
-        saved = value <= self.cap
+        saved = name == EMPTINESS or value <= self.cap
         if saved:
             from ase.io.extxyz import write_extxyz  # slow to import
 
             with self.out.open("a") as file:
                 write_extxyz(file, [self._calculator.annotate(self.atoms)])
         where = f"the frame is in {self.out}" if saved else f"above the cap {self.cap:g}, the frame is not kept"
-        raise GuardStop(f"{self.score} = {value:.3g} > {self.threshold:.3g}; {where}", self.atoms.copy(), value, saved)
+        raise GuardStop(f"{name} = {value:.3g} > {threshold:.3g}; {where}", self.atoms.copy(), value, saved)

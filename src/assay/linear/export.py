@@ -11,16 +11,21 @@ from assay.storage.files import write_atomically
 
 
 def write_potential(
-    rows: Exports, coefficients: Array, stem: str | Path, inverses: Mapping[int, Array] | None = None
+    rows: Exports,
+    coefficients: Array,
+    stem: str | Path,
+    inverses: Mapping[int, Array] | None = None,
+    emptiness: Mapping[int, Array] | None = None,
 ) -> list[Path]:
     """The files of coefficients `(P,)` and, with the `inverses` of the active sets `(D, D)` by atomic number, of γ.
 
+    `emptiness` as in `assay.sources.capabilities.Exports.grade_files`.
     Returns their paths, `STEM` with the suffixes that the rows give them.
     """
     stem = Path(stem)
     contents = dict(rows.potential_files(coefficients, stem.name))
     if inverses is not None:
-        contents |= rows.grade_files(inverses, stem.name)
+        contents |= rows.grade_files(inverses, stem.name, emptiness or {})
     return [_write(stem.with_name(stem.name + suffix), content) for suffix, content in contents.items()]
 
 

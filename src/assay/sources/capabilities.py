@@ -239,8 +239,13 @@ class Exports(Protocol):
     def potential_files(self, coefficients: Array, name: str) -> Mapping[str, bytes]:
         """Suffix → content of the files called `name` of coefficients `(P,)`."""
 
-    def grade_files(self, inverses: Mapping[int, Array], name: str) -> Mapping[str, bytes]:
-        """Those of γ, from the inverse of each active set `(D, D)` by atomic number; none where it can't be written."""
+    def grade_files(
+        self, inverses: Mapping[int, Array], name: str, emptiness: Mapping[int, Array]
+    ) -> Mapping[str, bytes]:
+        """Those of γ, from the inverse of each active set `(D, D)` by atomic number; none where it can't be written.
+
+        `emptiness`: where known, coefficients `(1 + D,)` of a constant and the features that γ is no less than.
+        """
 
 
 @runtime_checkable

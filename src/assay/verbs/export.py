@@ -43,8 +43,8 @@ def export(
     if not 0 <= count <= len(source.members):
         raise ValueError(f"{count} members of an ensemble of {len(source.members)}: give 0 to {len(source.members)}")
     grade = next((score for score in gauge.scores if isinstance(score, OfActiveSets)), None)
-    stem = Path(out)
-    written = write_potential(source.rows, source.theta, stem, None if grade is None else grade.active_sets)
+    stem, emptiness = Path(out), gauge.emptiness.coefficients() if gauge.emptiness else None
+    written = write_potential(source.rows, source.theta, stem, grade.active_sets if grade else None, emptiness)
     for i, theta in enumerate(source.members[:count]):
         written += write_potential(source.rows, theta, stem.with_name(f"{stem.name}-{i:03d}"))
     return written

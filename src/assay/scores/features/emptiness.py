@@ -92,6 +92,10 @@ class Emptiness:
         mean = self.missing(features, numbers).mean(keepdims=True)
         return np.asarray(np.maximum(mean, 0.0) / self.frame_border)
 
+    def coefficients(self) -> dict[int, Array]:
+        """By atomic number, `(1 + D,)`: e of an atom is no less than the first, and the others times its features."""
+        return {z: np.concatenate([[1.0], -w]) / self.border[z] for z, w in self.weights.items()}
+
     def raised(self, score: Declared, values: Array, features: Array, numbers: NDArray[Any]) -> Array:
         """Values `(A,)` or `(1,)` of a score of one frame, with those raised where zero is home to the score.
 

@@ -148,8 +148,11 @@ class Ace:
         ]
         return {".yaml": yaml.encode(), ".yace": yace.encode(), ".pace": ("\n".join(use) + "\n").encode()}
 
-    def grade_files(self, inverses: Mapping[int, Array], name: str) -> Mapping[str, bytes]:
-        """`.asi`, pacemaker's active set; nothing where a species of the potential has none."""
+    def grade_files(
+        self, inverses: Mapping[int, Array], name: str, emptiness: Mapping[int, Array]
+    ) -> Mapping[str, bytes]:
+        """`.asi`, pacemaker's active set, which has no place for emptiness; nothing where a species of the potential
+        has none."""
         own = by_symbol(inverses, dict(zip(self.species, self.basis.functions, strict=True)))
         return {".asi": asi_bytes(own)} if set(own) == set(self.species) else {}
 

@@ -73,11 +73,14 @@ def potential_commands(settings: SnapSettings, snapcoeff: str, snapparam: str) -
     return f"{style}\n{settings.zbl_coefficients()}\npair_coeff * * snap {files}\n"
 
 
-def guard_texts(settings: SnapSettings, inverses: Mapping[int, Array], name: str) -> dict[str, str]:
+def guard_texts(
+    settings: SnapSettings, inverses: Mapping[int, Array], name: str, emptiness: Mapping[int, Array]
+) -> dict[str, str]:
     """`.guard`: LAMMPS input that computes γ of every atom and stops the run when it passes a threshold; and
     `.guard-after`, what to do then.
 
-    `inverses` are those of the active sets, `(D, D)` by atomic number. To be included after the potential; variables
+    `inverses` are those of the active sets, `(D, D)` by atomic number; of `emptiness` those coefficients `(1 + D,)` of
+    a constant and the features, which γ is no less than. To be included after the potential; variables
     `guard_every`, `guard_threshold` and `guard_cap` can be set before. The frame is written to `NAME.caught.dump`,
     unless γ is above the cap (an exploded frame). A species without an active set has γ = 1e30. Nothing is written for
     more than 150 features.
@@ -103,6 +106,10 @@ def guard_texts(settings: SnapSettings, inverses: Mapping[int, Array], name: str
             terms = "+".join(f"({value:.17g})*c_guard_b[{i + 1}]" for i, value in enumerate(inverse[:, j]) if value)
             lines.append(f'variable guard_{t}_{j + 1} atom "(type=={t})*abs({terms or 0})"')
             names.append(f"v_guard_{t}_{j + 1}")
+        if (empty := emptiness.get(atomic_numbers[species])) is not None:
+            terms = "+".join(f"({value:.17g})*c_guard_b[{i + 1}]" for i, value in enumerate(empty[1:]) if value)
+            lines.append(f'variable guard_{t}_{d + 1} atom "(type=={t})*({empty[0]:.17g}+{terms or 0})"')
+            names.append(f"v_guard_{t}_{d + 1}")
     lines += [
         f"compute guard_max all reduce max {' '.join(names)}",
         "variable guard_gamma equal max(c_guard_max)" if len(names) > 1 else "variable guard_gamma equal c_guard_max",

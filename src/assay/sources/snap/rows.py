@@ -135,9 +135,11 @@ class Snap:
         """`.snapcoeff`, `.snapparam` and `.snap`: see `assay.sources.snap.files.potential_texts`."""
         return {suffix: text.encode() for suffix, text in potential_texts(self.settings, coefficients, name).items()}
 
-    def grade_files(self, inverses: Mapping[int, Array], name: str) -> Mapping[str, bytes]:
+    def grade_files(
+        self, inverses: Mapping[int, Array], name: str, emptiness: Mapping[int, Array]
+    ) -> Mapping[str, bytes]:
         """`.guard` and `.guard-after`: see `assay.sources.snap.files.guard_texts`."""
-        return {suffix: text.encode() for suffix, text in guard_texts(self.settings, inverses, name).items()}
+        return {suffix: text.encode() for suffix, text in guard_texts(self.settings, inverses, name, emptiness).items()}
 
     def state(self) -> dict[str, Any]:
         return asdict(self.settings)
