@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 import assay
-from assay import FrameError, FrameFiles, Run
+from assay import FrameError, FrameFiles, LinearFit, Run
 from assay.comparison.figures import BarFigures
 from assay.comparison.reading import from_summary
 from assay.comparison.result import CALIBRATION, TRAINING, ComparisonResult
@@ -102,7 +102,7 @@ def compared(silicon: Mapping[str, Path]) -> ComparisonResult:
     return assay.compare(
         silicon["train"], {"test": silicon["test"], "out of distribution": silicon["ood"]},
         calibration=silicon["calibration"], source=SNAP, scores=(*SCORES, Distance, Broken),
-        posteriors=("pops", "bootstrap"), ensemble_size=12, resamples=50,
+        posteriors=("pops", "bootstrap"), linear_fit=LinearFit(ensemble_size=12), resamples=50,
         calibrators=("scale", "conformal"),
     )  # fmt: skip
 
@@ -154,11 +154,11 @@ def test_the_figures_are_those_of_a_gauge(silicon: Mapping[str, Path], bar: str)
     score, calibrator = bar.split(":")
     ours = assay.compare(
         silicon["train"], {"ood": silicon["ood"]}, calibration=silicon["calibration"], source=SNAP, scores=[score],
-        ensemble_size=12, posteriors=["pops"], resamples=20, calibrators=[calibrator],
+        linear_fit=LinearFit(ensemble_size=12), posteriors=["pops"], resamples=20, calibrators=[calibrator],
     )  # fmt: skip
     gauge = assay.build(
         silicon["train"], calibration=silicon["calibration"], source=SNAP, scores=[score], error_bar=bar,
-        linear_fit=assay.LinearFit(ensemble_size=12),
+        linear_fit=LinearFit(ensemble_size=12),
     ).gauge  # fmt: skip
     theirs = assay.evaluate(gauge, silicon["ood"])
     name = f"{score}[pops]" if score.startswith(("committee", "heterogeneous")) else score
@@ -182,7 +182,8 @@ def test_the_spread_of_a_posterior_does_not_depend_on_what_it_is_compared_with(
 ) -> None:
     alone = assay.compare(
         silicon["train"], {"out of distribution": silicon["ood"]}, calibration=silicon["calibration"], source=SNAP,
-        scores=("committee_force",), posteriors=("bootstrap",), ensemble_size=12, resamples=20, calibrators=("scale",),
+        scores=("committee_force",), posteriors=("bootstrap",), linear_fit=LinearFit(ensemble_size=12), resamples=20,
+        calibrators=("scale",),
     )  # fmt: skip
     ours, theirs = (
         each.ranking["out of distribution"].force_atom["committee_force[bootstrap]"].spearman.value
