@@ -41,13 +41,7 @@ from assay.results.batch import Batch
 from assay.results.wording import many
 from assay.scores.protocol import FittedScore
 from assay.scores.registry import Asked
-from assay.sources.capabilities import (
-    AnySource,
-    LinearSource,
-    OnlyFeatures,
-    prepare,
-    with_members_of_frames,
-)
+from assay.sources.capabilities import AnySource, LinearSource, OnlyFeatures, prepare, with_members_of_frames
 from assay.storage.provenance import versions
 
 POSTERIORS = ("pops", "bayesian", "bootstrap")

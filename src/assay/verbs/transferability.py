@@ -10,8 +10,8 @@ from assay.ensembles.fit import MemberChoice
 from assay.evaluation.transferability import GroupBy, Transferability, judge_transfer
 from assay.execution.run import Run
 from assay.frames.frame import Frames, LabelKeys
-from assay.gauge.fit import fit_gauge
 from assay.gauge.bar_choice import AskedBar
+from assay.gauge.fit import fit_gauge
 from assay.gauge.gauge import Gauge
 from assay.gauge.score_fit import ScoreFit
 from assay.linear.linear_fit import LinearFit
