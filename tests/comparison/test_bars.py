@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from invented import FEATURES, MEMBERS, as_split, batch, split
 
+from assay.calibration.bar_name import CalibratorName
 from assay.comparison.bars import NotApplicable, bars, skill
 from assay.comparison.figures import Estimate
 from assay.comparison.methods import CONSTANT, Method, OfPosterior
@@ -19,13 +20,14 @@ from assay.scores.members.committee import CommitteeEnergy, CommitteeForce
 from assay.scores.members.heterogeneous import HeterogeneousForce
 from assay.scores.protocol import FittedScore
 
+SCALE = CalibratorName.parse("scale")
 HOME = split(60, seed=1)
 AWAY = split(60, seed=2)
 
 
 def test_a_score_that_knows_the_standard_deviation_covers_and_has_skill() -> None:
-    found = bars(AWAY, HOME, MEMBERS, "force", "scale")
-    constant = bars(AWAY, HOME, CONSTANT, "force", "scale")
+    found = bars(AWAY, HOME, MEMBERS, "force", SCALE)
+    constant = bars(AWAY, HOME, CONSTANT, "force", SCALE)
     for level in (0.5, 0.68, 0.9, 0.95):
         assert found.coverage(level).value == pytest.approx(level, abs=0.04)
     assert found.std is not None
@@ -39,7 +41,7 @@ def test_a_score_that_knows_the_standard_deviation_covers_and_has_skill() -> Non
 
 def test_the_interval_score_is_that_of_gneiting_and_raftery() -> None:
     """Eq. 43 by hand: width, and 2/α times what sticks out."""
-    found = replace(bars(AWAY, HOME, MEMBERS, "force", "scale"), error=np.array([0.5, -3.0]))
+    found = replace(bars(AWAY, HOME, MEMBERS, "force", SCALE), error=np.array([0.5, -3.0]))
     found = replace(found, half={0.9: np.array([1.0, 2.0])}, resamples=split(2, 1).resampled["force_atom"])
     assert found.interval_score.value == pytest.approx(((2.0) + (4.0 + 20.0 * 1.0)) / 2)
 
@@ -55,7 +57,7 @@ def halves_apart() -> Split:
 def test_calibration_frames_are_judged_by_bars_of_the_other_half() -> None:
     """Bars of the first half are ten times too wide, those of the second ten times too narrow."""
     here = halves_apart()
-    found = bars(here, here, MEMBERS, "force", "scale")
+    found = bars(here, here, MEMBERS, "force", SCALE)
     first = here.halves("force")
     inside = np.abs(found.error) <= found.half[0.95]
     assert inside[first].all()
@@ -67,7 +69,7 @@ def test_scores_below_zero_are_no_multiples_of_errors(calibrator: str) -> None:
     assert HOME.batch.forces is not None
     logarithms = as_split(batch(HOME.batch.forces, np.log(HOME.batch.scores["gamma", "atom"]), 10))
     with pytest.raises(NotApplicable, match="below zero"):
-        bars(logarithms, logarithms, FEATURES, "force", calibrator)
+        bars(logarithms, logarithms, FEATURES, "force", CalibratorName.parse(calibrator))
 
 
 def test_by_order_scores_may_have_either_sign() -> None:
@@ -77,21 +79,21 @@ def test_by_order_scores_may_have_either_sign() -> None:
     told = []
     for values in (score, score - 5.0, score - 0.4):
         shifted = as_split(batch(HOME.batch.forces, values, 10))
-        told.append(bars(shifted, shifted, FEATURES, "force", "isotonic").half[0.68])
+        told.append(bars(shifted, shifted, FEATURES, "force", CalibratorName.parse("isotonic")).half[0.68])
     np.testing.assert_allclose(told[1], told[0], rtol=1e-9)
     np.testing.assert_allclose(told[2], told[0], rtol=1e-9)
     assert np.ptp(told[0]) > 0.5
 
 
 def test_a_constant_bar_has_one_bin_of_ence() -> None:
-    found = bars(AWAY, HOME, CONSTANT, "force", "scale").ence()
+    found = bars(AWAY, HOME, CONSTANT, "force", SCALE).ence()
     assert found is not None
     assert found.value < 0.1
     assert abs(found.samples - found.value).max() < 0.25
 
 
 def test_the_interval_of_ence_holds_it_though_noise_raises_that_of_resamples() -> None:
-    found = bars(split(30, natoms=4, seed=5), HOME, MEMBERS, "force", "scale").ence()
+    found = bars(split(30, natoms=4, seed=5), HOME, MEMBERS, "force", SCALE).ence()
     assert found is not None
     told = found.estimate()
     assert told.low is not None
@@ -101,7 +103,7 @@ def test_the_interval_of_ence_holds_it_though_noise_raises_that_of_resamples() -
 
 def test_ence_of_bars_that_are_twice_too_narrow() -> None:
     """RMSE is 2 RMV in every bin: ENCE is 1, and noise is far below that."""
-    found = bars(split(60, seed=5, times=2.0), HOME, MEMBERS, "force", "scale").ence()
+    found = bars(split(60, seed=5, times=2.0), HOME, MEMBERS, "force", SCALE).ence()
     assert found is not None
     told = found.estimate()
     assert told.low is not None
@@ -112,7 +114,7 @@ def test_ence_of_bars_that_are_twice_too_narrow() -> None:
 
 def test_too_few_values_for_a_level_have_no_interval_score() -> None:
     few = split(2, natoms=1, seed=7)
-    found = bars(AWAY, few, FEATURES, "force", "conformal").interval_score
+    found = bars(AWAY, few, FEATURES, "force", CalibratorName.parse("conformal")).interval_score
     assert np.isnan(found.value)
 
 
@@ -124,7 +126,7 @@ def test_a_spread_of_energies_says_nothing_of_single_forces() -> None:
     np.testing.assert_array_equal(here.spread(energies, "energy"), spread)
     assert here.spread(energies, "force") is None
     with pytest.raises(NotApplicable, match="no spread of the force"):
-        bars(here, here, energies, "force", "scale")
+        bars(here, here, energies, "force", SCALE)
 
 
 @pytest.mark.parametrize("kind", [CommitteeForce, CommitteeEnergy, HeterogeneousForce])

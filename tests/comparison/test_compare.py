@@ -17,7 +17,10 @@ import pytest
 from numpy.typing import NDArray
 
 import assay
-from assay import FrameError, FrameFiles, Run
+from assay import FrameError, FrameFiles, LabelKeys, LinearFit, Run, ScoreFit, Weights
+from assay.calibration.grouped import Grouped
+from assay.calibration.scale import Scale
+from assay.calibration.simultaneous_conformal import SimultaneousConformal
 from assay.comparison.figures import BarFigures
 from assay.comparison.reading import from_summary
 from assay.comparison.result import CALIBRATION, TRAINING, ComparisonResult
@@ -102,7 +105,7 @@ def compared(silicon: Mapping[str, Path]) -> ComparisonResult:
     return assay.compare(
         silicon["train"], {"test": silicon["test"], "out of distribution": silicon["ood"]},
         calibration=silicon["calibration"], source=SNAP, scores=(*SCORES, Distance, Broken),
-        posteriors=("pops", "bootstrap"), ensemble_size=12, resamples=50,
+        posteriors=("pops", "bootstrap"), linear_fit=LinearFit(ensemble_size=12), resamples=50,
         calibrators=("scale", "conformal"),
     )  # fmt: skip
 
@@ -154,11 +157,11 @@ def test_the_figures_are_those_of_a_gauge(silicon: Mapping[str, Path], bar: str)
     score, calibrator = bar.split(":")
     ours = assay.compare(
         silicon["train"], {"ood": silicon["ood"]}, calibration=silicon["calibration"], source=SNAP, scores=[score],
-        ensemble_size=12, posteriors=["pops"], resamples=20, calibrators=[calibrator],
+        linear_fit=LinearFit(ensemble_size=12), posteriors=["pops"], resamples=20, calibrators=[calibrator],
     )  # fmt: skip
     gauge = assay.build(
         silicon["train"], calibration=silicon["calibration"], source=SNAP, scores=[score], error_bar=bar,
-        linear_fit=assay.LinearFit(ensemble_size=12),
+        linear_fit=LinearFit(ensemble_size=12),
     ).gauge  # fmt: skip
     theirs = assay.evaluate(gauge, silicon["ood"])
     name = f"{score}[pops]" if score.startswith(("committee", "heterogeneous")) else score
@@ -176,13 +179,111 @@ def test_the_figures_are_those_of_a_gauge(silicon: Mapping[str, Path], bar: str)
         assert (found.crps, found.nll) == pytest.approx((expected.figures.crps, expected.figures.nll))
 
 
+@pytest.fixture(scope="module")
+def odd(silicon: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same frames with a core of half of the atoms; one atom of training has a wrong label, and its own place."""
+    folder, paths = tmp_path_factory.mktemp("odd"), {}
+    for name in ("train", "calibration", "test"):
+        frames = ase.io.read(silicon[name], ":")
+        for atoms in frames:
+            atoms.arrays["core"] = np.arange(len(atoms)) % 2 == 0
+        if name == "train":
+            frames[3].positions[0] += (0.8, 0.0, 0.0)
+            frames[3].arrays["REF_forces"][0] += 50.0
+        paths[name] = folder / f"{name}.extxyz"
+        ase.io.write(paths[name], frames)
+    return paths
+
+
+@pytest.mark.snap
+@pytest.mark.filterwarnings("ignore:error bar of the:UserWarning")  # 13 calibration frames promise no 95 %
+def test_scores_are_fitted_to_the_atoms_that_build_fits_them_to(odd: Mapping[str, Path]) -> None:
+    found = []
+    for options in (ScoreFit(), ScoreFit(core="core"), ScoreFit(without_outliers=True)):
+        given: dict[str, Any] = {"calibration": odd["calibration"], "source": SNAP, "scores": ["leverage"]}
+        ours = assay.compare(
+            odd["train"], {"test": odd["test"]}, **given, posteriors=["pops"], resamples=20, calibrators=["scale"],
+            linear_fit=LinearFit(ensemble_size=12), score_fit=options,
+        )  # fmt: skip
+        gauge = assay.build(
+            odd["train"], **given, error_bar="leverage:scale", linear_fit=LinearFit(ensemble_size=12),
+            score_fit=options,
+        ).gauge  # fmt: skip
+        theirs = assay.evaluate(gauge, odd["test"])
+        ranked = ours.ranking["test"].force_frame["leverage"].spearman.value
+        assert ranked == pytest.approx(theirs.scores["leverage"].frame.spearman_without_symmetry_zeros)
+        bar = ours.bar("test", "force", "leverage", "scale")
+        assert bar.mean_width == pytest.approx(theirs.bars.force.figures.mean_width)
+        found.append(bar.mean_width)
+    assert len({round(width, 6) for width in found}) == 3, "each option changes the fit"
+
+
+@pytest.mark.snap
+def test_labels_weigh_as_in_build(silicon: Mapping[str, Path]) -> None:
+    """With a force scale of their own: `compare` used to sum the weights of forces with that of 50 eV/Å."""
+    fit = LinearFit(Weights("exponential", b=3.0), ensemble_size=4)
+    given: dict[str, Any] = {"calibration": silicon["calibration"], "source": SNAP, "scores": ["leverage"]}
+    ours = assay.compare(
+        silicon["train"], silicon["test"], **given, posteriors=["pops"], resamples=20, calibrators=["ratio"],
+        linear_fit=fit,
+    )  # fmt: skip
+    gauge = assay.build(silicon["train"], **given, error_bar="leverage:ratio", linear_fit=fit).gauge
+    theirs = assay.evaluate(gauge, silicon["test"]).errors
+    errors = ours.splits[2].errors
+    assert (errors.energy_rmse, errors.force_rmse) == pytest.approx((theirs.energy.rmse, theirs.force.rmse), rel=1e-9)
+
+
+class MyScale(Scale):
+    name = "my_scale"
+
+
+class MyWholeFrames(SimultaneousConformal):
+    name = "my_whole_frames"
+
+
+def test_classes_calibrate_as_names_do(silicon: Mapping[str, Path]) -> None:
+    result = assay.compare(
+        silicon["train"], silicon["test"], calibration=silicon["calibration"], source=LENNARD_JONES, run=LOCAL,
+        resamples=20, calibrators=["scale", MyScale, "grouped:species", (Grouped, "config_type"), MyWholeFrames],
+        scores=["committee_force"],
+    )  # fmt: skip
+    names = ["scale", "my_scale", "grouped:species", "grouped:config_type", "my_whole_frames"]
+    bars = result.bars["test"].force["committee_force"]
+    assert list(bars.by_calibrator) == names
+    assert bars["my_scale"] == bars["scale"]
+    assert bars["my_whole_frames"].coverage[0.68].value > bars["scale"].coverage[0.68].value
+    assert result.recommendation.error_bars.calibrator != "my_whole_frames"
+    assert any(told.startswith("my_whole_frames promises bars") for told in result.recommendation.warnings)
+
+
+def test_labels_under_keys_of_the_files_are_no_member(silicon: Mapping[str, Path], tmp_path: Path) -> None:
+    keys, files = LabelKeys("dft_energy", "dft_forces", "none"), {}
+    rng = np.random.default_rng(0)
+    for name in ("train", "calibration", "test"):
+        frames = ase.io.read(silicon[name], ":")
+        for atoms in frames:
+            energy, forces = atoms.info.pop("REF_energy"), atoms.arrays.pop("REF_forces")
+            atoms.info["dft_energy"], atoms.arrays["dft_forces"] = energy, forces
+            for member in ("a", "b", "c"):
+                atoms.info[f"{member}_energy"] = energy + 0.1 * rng.normal()
+                atoms.arrays[f"{member}_forces"] = forces + 0.1 * rng.normal(size=forces.shape)
+        ase.io.write(tmp_path / f"{name}.extxyz", frames)
+        files[name] = FrameFiles(tmp_path / f"{name}.extxyz", keys=keys)
+    result = assay.compare(
+        files["train"], files["test"], calibration=files["calibration"], source="recorded", resamples=20,
+        calibrators=["scale"], scores=["committee_force"],
+    )  # fmt: skip
+    assert result.settings["models"] == ["a", "b", "c"]
+
+
 @pytest.mark.snap
 def test_the_spread_of_a_posterior_does_not_depend_on_what_it_is_compared_with(
     compared: ComparisonResult, silicon: Mapping[str, Path]
 ) -> None:
     alone = assay.compare(
         silicon["train"], {"out of distribution": silicon["ood"]}, calibration=silicon["calibration"], source=SNAP,
-        scores=("committee_force",), posteriors=("bootstrap",), ensemble_size=12, resamples=20, calibrators=("scale",),
+        scores=("committee_force",), posteriors=("bootstrap",), linear_fit=LinearFit(ensemble_size=12), resamples=20,
+        calibrators=("scale",),
     )  # fmt: skip
     ours, theirs = (
         each.ranking["out of distribution"].force_atom["committee_force[bootstrap]"].spearman.value
@@ -445,6 +546,14 @@ def test_names_of_test_sets() -> None:
         ({"scores": ("gamma",)}, "gamma needs features"),
         ({"scores": (Distance,)}, "distance_from_mean needs features"),
         ({"calibrators": ("mondrian",)}, "mondrian needs a grouping"),
+        ({"calibrators": ((Scale, "species"),)}, "scale takes no grouping"),
+        ({"calibrators": ((Scale, "species", "more"),)}, "is neither CALIBRATOR nor"),
+        ({"calibrators": (object,)}, "is not a calibrator: it lacks name"),
+        ({"calibrators": (MyScale, type("Other", (Scale,), {"name": "my_scale"}))}, "two calibrators are called my_sc"),
+        ({"linear_fit": LinearFit(posterior="bootstrap")}, r"give posteriors=\['bootstrap', …\]"),
+        ({"score_fit": ScoreFit("kmeans")}, "clusters 'kmeans' are of gamma_local, which is not asked for"),
+        ({"score_fit": ScoreFit(core="core")}, "no atoms to choose: none of committee_force, .* fitted to features"),
+        ({"score_fit": ScoreFit(cluster_thresholds=True)}, "those of the calibration frames, which others are judged"),
         ({"resamples": 5}, "5 resamples give no intervals"),
         ({"r_cut": 0.0}, "radius of a neighbourhood"),
         ({"source": "soap:cutoff=4"}, "no errors to judge by"),

@@ -14,6 +14,7 @@ from copper import COMMITTEE, Files
 
 import assay
 from assay import LinearFit, build
+from assay.calibration.scale import Scale
 from assay.frames.reading import read_frames
 from assay.gauge.batch import collect
 from assay.gauge.score_choice import Readable
@@ -106,6 +107,26 @@ def test_classes_are_taken_where_names_are(files: Files) -> None:
     assert [score.name for score in own.scores] == ["committee_force", "my_committee"]
     assert own.calibrators == theirs.calibrators
     assert own.thresholds["my_committee", "atom"] == theirs.thresholds["committee_force", "atom"]
+
+
+@pytest.mark.filterwarnings("ignore:error bar of the energy. 1 of 1 groups:UserWarning")
+def test_an_error_bar_takes_classes_of_score_and_calibrator(files: Files, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"source": COMMITTEE, "calibration": files.held_out}
+    theirs = build(files.train, **given, error_bar="committee_force:scale").gauge
+    for scores in (None, ["heterogeneous"], ["heterogeneous", MyCommittee]):
+        own = build(files.train, **given, scores=scores, error_bar=(MyCommittee, Scale)).gauge
+        assert own.bar == "my_committee:scale"
+        assert [score.name for score in own.scores].count("my_committee") == 1
+        assert own.calibrators == theirs.calibrators
+    named = build(files.train, **given, error_bar=(CommitteeForce, "grouped", "species")).gauge
+    assert named.bar == "committee_force:grouped:species"
+    with pytest.raises(ValueError, match="two scores are called committee_force: give"):
+        build(files.train, **given, error_bar=(type("Other", (CommitteeForce,), {}), "scale"))
+    with pytest.raises(ValueError, match="is not a score: it lacks home"):
+        build(files.train, **given, error_bar=(type("Nothing", (), {"name": "nothing"}), "scale"))
+    local = type("Local", (CommitteeForce,), {"name": "local"})
+    with pytest.raises(ValueError, match="a gauge file could not be loaded again with the score 'local'"):
+        build(files.train, **given, error_bar=(local, "scale"), out=tmp_path / "x.gauge")
 
 
 def test_what_is_no_score_is_told_what_it_lacks() -> None:

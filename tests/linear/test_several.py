@@ -28,3 +28,9 @@ def test_members_deviate_from_the_one_best_fit_as_from_their_own() -> None:
         elif each is posteriors[1]:
             assert np.abs(alone.theta - found.theta).max() > 1e-6, "another ridge, another best fit"
     assert set(several.seconds) == {"bootstrap", "bayesian", "pops"}
+    assert found.posterior == several.name == "bootstrap, bayesian, pops"
+
+
+def test_a_posterior_twice_would_hide_the_members_of_one() -> None:
+    with pytest.raises(ValueError, match="posteriors pops, pops: give each once"):
+        Several((Pops(4), Pops(4, leverage_percentile=50)))

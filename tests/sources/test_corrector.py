@@ -315,7 +315,7 @@ def test_a_species_without_a_constant_is_refused() -> None:
 
 def test_a_fit_without_what_is_learnt_before_is_refused() -> None:
     frames = labelled(5)
-    with pytest.raises(ValueError, match="only assay build fits correctors"):
+    with pytest.raises(ValueError, match="only assay build and compare fit correctors"):
         fit_linear(frames, Survey.fit(frames), Corrector(MODEL), chosen=np.ones(5, dtype=bool), posterior=Pops(2))
 
 
@@ -345,6 +345,35 @@ def test_from_build_to_evaluate(tmp_path: Path) -> None:
     predicted = assay.predict(tmp_path / "c.gauge", test, out=tmp_path / "out.xyz")
     assert predicted.bars.energy is not None
     assert predicted.batch.energy == pytest.approx([f.energy for f in frames[100:]], abs=0.1)
+
+
+@pytest.mark.parametrize("forces", [False, True])
+@pytest.mark.filterwarnings("ignore:error bar of the:UserWarning")  # of few calibration frames
+def test_compare_judges_the_bars_of_build(tmp_path: Path, forces: bool) -> None:
+    frames = labelled(100, noise=2e-3, shift=SHIFT)
+    train, apart, test = (
+        write_frames(tmp_path / f"{name}.xyz", part)
+        for name, part in (("train", frames[:50]), ("apart", frames[50:75]), ("test", frames[75:]))
+    )
+    source = {"source": "corrector", "model": MODEL, "components": 3, "forces": forces}
+    fit = assay.LinearFit(ensemble_size=12, seed=2)
+    result = assay.compare(
+        train, test, source=source, calibration=apart, posteriors=["pops"], calibrators=["scale"], linear_fit=fit,
+        resamples=20,
+    )  # fmt: skip
+    names = ["committee_energy", *(["committee_force"] if forces else [])]
+    assert {f"{name}[pops]" for name in names} | {"gamma", "leverage"} <= result.methods.keys()
+    assert forces or not any(name.startswith("committee_force") for name in result.methods)
+    assert not any(each.failed for each in result.splits)
+    for name in (*names, "leverage"):
+        gauge = assay.build(train, source=source, calibration=apart, error_bar=f"{name}:scale", linear_fit=fit).gauge
+        expected = assay.evaluate(gauge, test)
+        assert result.splits[2].errors.energy_rmse == pytest.approx(expected.errors.energy.rmse)
+        method = name if name == "leverage" else f"{name}[pops]"
+        found = result.bar("test", "energy", method, "scale")
+        assert found is not None
+        assert found.mean_width == pytest.approx(expected.bars.energy.figures.mean_width)
+        assert found.nll == pytest.approx(expected.bars.energy.figures.nll)
 
 
 def test_spreads_of_forces_are_refused_where_there_are_none(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ fails is in its docstring, and side by side in docs/calibration.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,15 @@ from assay.results.arrays import Array
 from assay.results.error_bars import ErrorBar
 from assay.results.residuals import Residuals
 
-__all__ = ["CALIBRATORS", "Calibrator", "CalibratorClass", "Residuals", "calibrator_kind", "fit_calibrator"]
+__all__ = [
+    "CALIBRATORS",
+    "Calibrator",
+    "CalibratorClass",
+    "OfWholeFrames",
+    "Residuals",
+    "calibrator_kind",
+    "fit_calibrator",
+]
 
 
 class Calibrator(Protocol):
@@ -77,6 +85,17 @@ class CalibratorClass(Protocol):
 
     def from_state(self, state: Mapping[str, Any]) -> Calibrator:
         """The fitted calibrator that `state()` described."""
+
+
+@runtime_checkable
+class OfWholeFrames(Protocol):
+    """A calibrator, or its class, that says whether its bars are to hold all values of a frame at once.
+
+    No figure of single values judges those that are.
+    """
+
+    @property
+    def of_whole_frames(self) -> bool: ...
 
 
 CALIBRATORS: Mapping[str, CalibratorClass] = {

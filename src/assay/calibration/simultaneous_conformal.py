@@ -38,6 +38,7 @@ p + 1/(F + 1) without ties), for any distribution and any dependence within a fr
     name: ClassVar[str] = "simultaneous_conformal"
     of_groups: ClassVar[bool] = False
     by_order: ClassVar[bool] = False
+    of_whole_frames: ClassVar[bool] = True
     groups: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from assay import ComparisonResult, FrameFiles, LabelKeys, Run
+from assay import ComparisonResult, FrameFiles, LabelKeys, LinearFit, Run, ScoreFit
 from assay.cli import options
 from assay.cli.build import parse_weights
 from assay.cli.progress import Stages
@@ -76,7 +76,10 @@ def compare(
     scores: str,
     posteriors: str,
     calibrators: str,
+    clusters: str | None,
     weights: str,
+    ensemble_size: int | None,
+    seed: int,
     json_file: Path | None,
     run: Run,
     energy_key: str,
@@ -107,7 +110,8 @@ def compare(
             scores=None if scores == ALL else _names(scores),
             posteriors=_names(posteriors),
             calibrators=_names(calibrators),
-            weights=parse_weights(weights),
+            linear_fit=LinearFit(parse_weights(weights), ensemble_size=ensemble_size, seed=seed),
+            score_fit=ScoreFit(clusters),
             keys=keys,
             json_file=on_disk(json_file),
             run=replace(run, progress=stage),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from assay.comparison.candidates import (
     FEWEST,
@@ -18,7 +18,6 @@ from assay.comparison.candidates import (
     geometric_mean,
     honest,
     of_skill,
-    of_whole_frames,
     surely_above_zero,
 )
 from assay.comparison.figures import BarFigures, Estimate, MethodBars
@@ -30,11 +29,16 @@ from assay.results.per_quantity import Quantity
 from assay.results.wording import many
 
 
-def recommended_bar(result: ComparisonResult, quantity: Quantity, prefer: str = "") -> RecommendedBar:
-    """The bar of one quantity, by the rules of `assay.comparison.recommendation`; `prefer`: the name of one that is
-    taken if it is as good."""
+def recommended_bar(
+    result: ComparisonResult, quantity: Quantity, unjudged: Collection[str] = (), prefer: str = ""
+) -> RecommendedBar:
+    """The bar of one quantity, by the rules of `assay.comparison.recommendation`.
+
+    `unjudged`: names of calibrators that promise what no figure judges. `prefer`: the name of a bar that is taken if it
+    is as good.
+    """
     at = {split: of[quantity] or {} for split, of in result.bars.items()}
-    candidates = _candidates(at)
+    candidates = _candidates(at, unjudged)
     frames = result.frames
 
     def everywhere(each: Candidate) -> dict[str, BarFigures]:
@@ -49,7 +53,7 @@ def recommended_bar(result: ComparisonResult, quantity: Quantity, prefer: str = 
     right = honest(scored, off)
     constant = best(constants) if constants else None
     if not right:
-        return RecommendedBar.of(constant.name if constant else "", [_why_none(quantity, at)])
+        return RecommendedBar.of(constant.name if constant else "", [_why_none(quantity, at, unjudged)])
 
     def skill(each: Candidate) -> dict[str, Estimate]:
         return {split: figures.skill for split, figures in everywhere(each).items()}
@@ -99,12 +103,12 @@ def recommended_bar(result: ComparisonResult, quantity: Quantity, prefer: str = 
     return RecommendedBar.of(chosen.name, reasons, alternatives(result, chosen, equal, right))
 
 
-def _candidates(at: Mapping[str, Mapping[str, MethodBars]]) -> list[Candidate]:
-    """All `METHOD:CALIBRATOR` with an interval score on every split, but bars of whole frames."""
+def _candidates(at: Mapping[str, Mapping[str, MethodBars]], unjudged: Collection[str]) -> list[Candidate]:
+    """All `METHOD:CALIBRATOR` with an interval score on every split, but those that no figure judges."""
     found = []
     for method, bars in at.get(CALIBRATION, {}).items():
         for calibrator in bars.by_calibrator:
-            if of_whole_frames(calibrator):
+            if calibrator in unjudged:
                 continue
             scores = {split: _interval_score(of.get(method), calibrator) for split, of in at.items()}
             known = {split: score for split, score in scores.items() if score is not None}
@@ -118,13 +122,13 @@ def _interval_score(bars: MethodBars | None, calibrator: str) -> float | None:
     return figures.interval_score.value if figures else None
 
 
-def _why_none(quantity: Quantity, at: Mapping[str, Mapping[str, MethodBars]]) -> str:
+def _why_none(quantity: Quantity, at: Mapping[str, Mapping[str, MethodBars]], unjudged: Collection[str]) -> str:
     """Why no score has bars everywhere, the commonest reasons first."""
     found: dict[str, list[str]] = {}
     for methods in at.values():
         for method, bars in methods.items():
             for calibrator, figures in bars.by_calibrator.items() if method != CONSTANT.name else ():
-                if of_whole_frames(calibrator):
+                if calibrator in unjudged:
                     continue
                 if figures is None:
                     found.setdefault(bars.not_applicable[calibrator], []).append(f"{method}:{calibrator}")

@@ -11,7 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from assay.calibration import calibrator_kind, fit_calibrator
+from assay.calibration import fit_calibrator
+from assay.calibration.bar_name import CalibratorName
 from assay.calibration.remarks import remarks
 from assay.comparison.estimate import Resampled
 from assay.comparison.figures import BarFigures
@@ -101,7 +102,7 @@ def bars(
     calibration: Split,
     method: Method,
     quantity: Quantity,
-    calibrator: str,
+    calibrator: CalibratorName,
 ) -> Judged:
     """Error bars of a method on a split: fitted to the calibration frames, or cross-fitted where they are the split.
 
@@ -110,25 +111,25 @@ def bars(
     spread, at_home = (each.spread(method, quantity) for each in (split, calibration))
     if spread is None or at_home is None:
         raise NotApplicable(f"no spread of the {quantity}")
-    facts, (name, _, grouping) = NO_FACTS if method.score is None else method.score.facts, calibrator.partition(":")
-    if facts.kind == "order" and not calibrator_kind(name).by_order:
+    facts, kind = NO_FACTS if method.score is None else method.score.facts, calibrator.kind
+    if facts.kind == "order" and not kind.by_order:
         raise NotApplicable("no error is a multiple of a logarithm")
     error = split.quantities[quantity].error
     fitted_to = calibration.halves(quantity) if split is calibration else np.ones(len(at_home), dtype=bool)
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):
             members, components = sampled(facts, quantity, method.members)
-            group = calibration.group(quantity, grouping)
+            group = calibration.group(quantity, calibrator.grouping)
             held_out = replace(
                 calibration.quantities[quantity],
                 spread=at_home, group=group, members=members, components=components,
             )  # fmt: skip
-            found = [fit_calibrator(name, held_out.at(fitted_to))]
+            found = [fit_calibrator(kind, held_out.at(fitted_to))]
             if split is calibration:
-                found.append(fit_calibrator(name, held_out.at(~fitted_to)))
-            group = split.group(quantity, grouping)
+                found.append(fit_calibrator(kind, held_out.at(~fitted_to)))
+            group = split.group(quantity, calibrator.grouping)
             told = [_told(each.bar(np.zeros_like(error), spread, "", group)) for each in found]
-            noticed = tuple(remarks(name, held_out)) if method is not CONSTANT else ()
+            noticed = tuple(remarks(kind, held_out)) if method is not CONSTANT else ()
     except ValueError as reason:
         raise NotApplicable(str(reason)) from reason
     if split is calibration:  # the bar that was fitted to the other half

@@ -6,15 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from assay.calibration.simultaneous_conformal import SimultaneousConformal
+from assay.calibration import KINDS, OfWholeFrames
+from assay.calibration.bar_name import CalibratorName
 from assay.comparison.estimate import SIGNIFICANT
 from assay.comparison.figures import Estimate
 from assay.comparison.reasons import cost
 from assay.comparison.recommended import Alternative
-from assay.comparison.result import ComparisonResult, Family
+from assay.comparison.result import CALIBRATION, ComparisonResult, Family
 
-OF_WHOLE_FRAMES = SimultaneousConformal.name
-"""Promises what no figure of single values judges."""
 SLACK = {0.68: 0.05, 0.95: 0.03}
 """How far coverage on frames like the training frames may surely be from its level."""
 LEEWAY = 0.03
@@ -163,9 +162,14 @@ def alternatives(
     return tuple(found)
 
 
-def of_whole_frames(calibrator: str) -> bool:
-    """Whether its bars are to hold all values of a frame at once."""
-    return calibrator.partition(":")[0] == OF_WHOLE_FRAMES
+def of_whole_frames(result: ComparisonResult, known: Iterable[CalibratorName] = ()) -> tuple[str, ...]:
+    """Names of those calibrators of a result whose bars are to hold all values of a frame at once; `known`: some of
+    these, others are found by their names."""
+    kinds = {str(each): each.kind for each in known}
+    every = [bars for _, methods in result.bars[CALIBRATION].items() for bars in methods.values()]
+    names = dict.fromkeys(calibrator for bars in every for calibrator in bars.by_calibrator)
+    found = {name: kinds.get(name) or KINDS.find(name.partition(":")[0]) for name in names}
+    return tuple(name for name, kind in found.items() if isinstance(kind, OfWholeFrames) and kind.of_whole_frames)
 
 
 def has_bad_frames(result: ComparisonResult, split: str) -> bool:

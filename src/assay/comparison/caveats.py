@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from assay.comparison.candidates import OF_WHOLE_FRAMES, SLACK, of_whole_frames
+from assay.comparison.candidates import SLACK
 from assay.comparison.methods import CONSTANT
 from assay.comparison.reasons import by_split, share
 from assay.comparison.recommended import RecommendedBar
@@ -19,14 +19,19 @@ FEW_TESTED = 20
 """Frames of a test set below which its numbers are rough."""
 
 
-def caveats(result: ComparisonResult, bars: Mapping[Quantity, RecommendedBar]) -> tuple[str, ...]:
-    """Sentences, those on the sets of frames first; `bars`: those that are recommended, by quantity."""
+def caveats(
+    result: ComparisonResult, bars: Mapping[Quantity, RecommendedBar], whole_frames: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Sentences, those on the sets of frames first.
+
+    `bars`: those that are recommended, by quantity; `whole_frames`: calibrators whose bars are of these.
+    """
     return (
         *(f"{remark.removesuffix('.')}." for remark in result.remarks),
         *_few(result),
         *_calibrations(result, bars),
         *_collapses(result, bars),
-        *_whole_frames(result),
+        *_whole_frames(whole_frames),
         *(f"{name} could not be compared: {of.failed}" for name, of in result.methods.items() if of.failed),
     )
 
@@ -73,10 +78,10 @@ def _collapses(result: ComparisonResult, bars: Mapping[Quantity, RecommendedBar]
             yield f"One constant bar of the {quantity} is better than this: skill {by_split(worse)}."
 
 
-def _whole_frames(result: ComparisonResult) -> Iterator[str]:
-    every = [bars for _, methods in result.bars[CALIBRATION].items() for bars in methods.values()]
-    if any(of_whole_frames(calibrator) for bars in every for calibrator in bars.by_calibrator):
+def _whole_frames(calibrators: Sequence[str]) -> Iterator[str]:
+    if calibrators:
+        promise, are = ("promises", "it is") if len(calibrators) == 1 else ("promise", "they are")
         yield (
-            f"{OF_WHOLE_FRAMES} promises bars that hold all values of a frame at once. Coverage and interval scores of "
-            "single values don't judge that, so it is not among those that are recommended."
+            f"{', '.join(calibrators)} {promise} bars that hold all values of a frame at once. Coverage and interval "
+            f"scores of single values don't judge that, so {are} not among those that are recommended."
         )

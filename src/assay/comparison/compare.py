@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.calibration.bar_name import BarName
+from assay.calibration.bar_name import AskedCalibrator, CalibratorName
 from assay.comparison.fitting import Fitted, fit_committee_methods, fit_linear_methods
 from assay.comparison.judge import judge
 from assay.comparison.methods import CONSTANT, RANDOM, Method, timed
@@ -25,26 +25,32 @@ from assay.comparison.result import (
 )
 from assay.comparison.sets import FrameSets
 from assay.comparison.split import Split
-from assay.ensembles.fit import MemberChoice
 from assay.execution.run import Run
 from assay.execution.workers import map_frames
 from assay.frames.frame import FrameError, LabelKeys, Skipped
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
+from assay.gauge.score_fit import ScoreFit
+from assay.gauge.training_pass import TrainingPass, Wanted
+from assay.gauge.usable import usable
+from assay.linear.linear_fit import LinearFit
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.posteriors.registry import posterior_from_spec
-from assay.linear.weights import Weights
 from assay.metrics import rmse
 from assay.results.batch import Batch
 from assay.results.wording import many
 from assay.scores.protocol import FittedScore
 from assay.scores.registry import Asked
-from assay.sources.capabilities import AnySource, HasMembers, LinearSource, prepare, with_members_of_frames
+from assay.sources.capabilities import AnySource, LinearSource, OnlyFeatures, prepare, with_members_of_frames
 from assay.storage.provenance import versions
 
 POSTERIORS = ("pops", "bayesian", "bootstrap")
 CALIBRATED_BY = ("scale", "isotonic", "conformal", "frame_conformal")
 FEWEST_RESAMPLES = 20
+BY_CALIBRATION_FRAMES = (
+    "scores in units of a threshold of their cluster have those of the calibration frames, which others are judged by: "
+    "build a gauge with them, and evaluate it"
+)
 NO_ERRORS = "the source gives no energies or no forces: there are no errors to judge by; give one that predicts both"
 FEW_FRAMES = 10
 """Frames of a set below which intervals by resampling them are too narrow."""
@@ -56,15 +62,27 @@ class MethodChoice:
 
     scores: Sequence[Asked] | None = None
     posteriors: Sequence[str] = POSTERIORS
-    ensemble_size: int | None = None
-    calibrators: Sequence[str] = CALIBRATED_BY
-    clusters: str | None = None
+    calibrators: Sequence[AskedCalibrator] = CALIBRATED_BY
 
-    def members_from(self) -> list[Posterior]:
-        """The posteriors that members of a linear potential are drawn from; raises `ValueError` for unknown names."""
-        for calibrator in self.calibrators:
-            BarName.parse(f"SCORE:{calibrator}")
-        return [posterior_from_spec(each, self.ensemble_size) for each in self.posteriors]
+    def members_from(self, linear: LinearFit) -> list[Posterior]:
+        """The posteriors that members of a linear potential are drawn from.
+
+        Raises `ValueError` for unknown names, and a posterior of the fit, which would be none of them.
+        """
+        if linear.posterior != LinearFit.posterior:
+            raise ValueError(
+                f"posterior {linear.posterior!r} of one fit: members of each of several posteriors are compared; give "
+                f"posteriors=[{linear.posterior!r}, …]"
+            )
+        return [posterior_from_spec(each, linear.ensemble_size) for each in self.posteriors]
+
+    def calibrated_by(self) -> tuple[CalibratorName, ...]:
+        """The calibrators, once each; raises `ValueError` for what is none, and two of one name."""
+        found: dict[str, CalibratorName] = {}
+        for named in map(CalibratorName.of, self.calibrators):
+            if found.setdefault(str(named), named) != named:
+                raise ValueError(f"two calibrators are called {named}: give {named.kind!r} a name of its own")
+        return tuple(found.values())
 
 
 def compare(
@@ -73,26 +91,28 @@ def compare(
     settings: Mapping[str, Any],
     choice: MethodChoice,
     *,
-    weights: Weights | None = None,
+    linear_fit: LinearFit = LinearFit(),
+    score_fit: ScoreFit = ScoreFit(),
     r_cut: float = 5.0,
     resamples: int = 200,
-    seed: int = 0,
-    keys: LabelKeys | None = None,
+    keys: LabelKeys = LabelKeys(),
     allow_overlap: bool = False,
     run: Run = Run(),
 ) -> ComparisonResult:
     """Which uncertainty to use, of frames that can be gone through again and again; arguments as in `assay.compare`.
 
-    `settings` tell of the source in the result. Raises `FrameError` and `ValueError` as
-    `assay.compare` does.
+    `settings` tell of the source in the result, `keys` where training frames have their labels. Raises `FrameError` and
+    `ValueError` as `assay.compare` does.
     """
     if resamples < FEWEST_RESAMPLES:
         raise ValueError(f"{resamples} resamples give no intervals of 95 %: at least {FEWEST_RESAMPLES} are needed")
-    if not r_cut > 0:
-        raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
-    settings, posteriors = dict(settings), choice.members_from()
-    if not isinstance(source, LinearSource | HasMembers):
+    if score_fit.cluster_thresholds:
+        raise ValueError(BY_CALIBRATION_FRAMES)
+    source = usable(source, r_cut)
+    if isinstance(source, OnlyFeatures):
         raise ValueError(NO_ERRORS)
+    settings, seed = dict(settings), linear_fit.seed
+    posteriors, calibrators = choice.members_from(linear_fit), choice.calibrated_by()
     if not sets.tests:
         raise ValueError("nothing to judge on: give at least one set of test frames")
     run.stage("reading labels")
@@ -104,10 +124,13 @@ def compare(
         raise FrameError("one calibration frame: bars are fitted to one half of the frames and judged on the other")
 
     left_out: dict[str, Skipped] = {name: [*sets.left_out(name)] for name in (TRAINING, *sets.judged)}
-    fitted = _fitted(
-        sets, source, settings, choice, posteriors, weights=weights or Weights(), seed=seed, keys=keys or LabelKeys(),
-        run=run, failed=left_out[TRAINING] if run.skip_bad else None,
-    )  # fmt: skip
+    training = TrainingPass(sets.given[TRAINING], sets.survey, sets.fitted, run, left_out[TRAINING])
+    wanted = Wanted(None if choice.scores is None else tuple(choice.scores), options=score_fit, every=True)
+    if isinstance(source, LinearSource):
+        fitted = fit_linear_methods(training, source, wanted, linear_fit, posteriors)
+    else:
+        source = with_members_of_frames(source, settings, training.all, keys)
+        fitted = fit_committee_methods(training, source, wanted)
     run.stage("timing")
     methods, source_seconds = timed(fitted.methods, fitted.source, sets.frames(CALIBRATION))
     judges = tuple(each.score for each in methods if each.score is not None)
@@ -125,7 +148,7 @@ def compare(
     progress = run.stage("comparing", len(splits))
     figures = {}
     for done, (name, split) in enumerate(splits.items(), 1):
-        figures[name] = judge(split, splits[CALIBRATION], methods, choice.calibrators)
+        figures[name] = judge(split, splits[CALIBRATION], methods, calibrators)
         if progress:
             progress(done, len(split.batch.numbers))
     found = ComparisonResult(
@@ -147,34 +170,7 @@ def compare(
         bars={name: each.bars for name, each in figures.items()},
         best={name: each.best for name, each in figures.items()},
     )
-    return replace(found, recommendation=recommendation(found))
-
-
-def _fitted(
-    sets: FrameSets,
-    source: LinearSource | HasMembers,
-    settings: dict[str, Any],
-    choice: MethodChoice,
-    posteriors: Sequence[Posterior],
-    *,
-    weights: Weights,
-    seed: int,
-    keys: LabelKeys,
-    run: Run,
-    failed: Skipped | None,
-) -> Fitted:
-    """The potential and its methods; adds the names of recorded members to `settings`."""
-    if isinstance(source, LinearSource):
-        return fit_linear_methods(
-            sets.training(), sets.survey, source.for_species(sets.survey.species),
-            scores=choice.scores, clusters=choice.clusters, posteriors=posteriors,
-            chosen=sets.fitted, weights=weights, seed=seed, run=run, failed=failed,
-        )  # fmt: skip
-    named = with_members_of_frames(source, settings, sets.training, keys)
-    return fit_committee_methods(
-        named, sets.training, MemberChoice(), scores=choice.scores,
-        clusters=choice.clusters, chosen=sets.fitted, run=run, failed=failed,
-    )  # fmt: skip
+    return replace(found, recommendation=recommendation(found, calibrators))
 
 
 def _evaluated(gauge: Gauge, sets: FrameSets, name: str, run: Run) -> tuple[Batch, Skipped]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from assay.calibration.bar_name import CalibratorName
 from assay.comparison.bars import Judged, NotApplicable, bars, skill
 from assay.comparison.estimate import Resampled, leaders
 from assay.comparison.figures import (
@@ -35,7 +36,9 @@ class SetFigures:
     best: Best
 
 
-def judge(split: Split, calibration: Split, methods: Sequence[Method], calibrators: Sequence[str]) -> SetFigures:
+def judge(
+    split: Split, calibration: Split, methods: Sequence[Method], calibrators: Sequence[CalibratorName]
+) -> SetFigures:
     """Rankings, detections and error bars of every method on a set of frames, which may be the calibration frames."""
     judges = [method for method in methods if method.score is not None]
     ranked, ranking_leaders = {}, {}
@@ -68,7 +71,11 @@ def _ranked(
 
 
 def _barred(
-    split: Split, calibration: Split, methods: Sequence[Method], calibrators: Sequence[str], quantity: Quantity
+    split: Split,
+    calibration: Split,
+    methods: Sequence[Method],
+    calibrators: Sequence[CalibratorName],
+    quantity: Quantity,
 ) -> tuple[dict[str, MethodBars], BarLeaders]:
     found: dict[str, MethodBars] = {}
     constant: dict[str, Judged] = {}
@@ -76,9 +83,10 @@ def _barred(
     for method in (CONSTANT, *methods):
         figures: dict[str, BarFigures | None] = {}
         reasons: dict[str, str] = {}
-        for calibrator in calibrators:
+        for named in calibrators:
+            calibrator = str(named)
             try:
-                judged = bars(split, calibration, method, quantity, calibrator)
+                judged = bars(split, calibration, method, quantity, named)
             except NotApplicable as error:
                 figures[calibrator], reasons[calibrator] = None, str(error)
                 continue

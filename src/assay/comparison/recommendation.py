@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from assay.calibration.bar_name import CalibratorName
 from assay.comparison.bar_choice import recommended_bar
+from assay.comparison.candidates import of_whole_frames
 from assay.comparison.caveats import caveats
 from assay.comparison.ranking_choice import recommended_ranking
 from assay.comparison.recommended import Recommendation
 from assay.comparison.result import ComparisonResult
 
 
-def recommendation(result: ComparisonResult) -> Recommendation:
+def recommendation(result: ComparisonResult, calibrators: Sequence[CalibratorName] = ()) -> Recommendation:
     """The error bars of forces and of energies, and the scores to rank frames and atoms by, each with its reasons.
 
     Error bars (`error_bars` are those of forces; `energy_bars`), among all `METHOD:CALIBRATOR` with an interval score
@@ -38,13 +42,15 @@ def recommendation(result: ComparisonResult) -> Recommendation:
     | symbol | argument |
     |---|---|
     | | result: of `assay.compare`, whatever it recommends already |
+    | | calibrators: those of the result that can't be found by their names |
     """
-    force = recommended_bar(result, "force")
-    energy = recommended_bar(result, "energy", prefer=force.name)
+    unjudged = of_whole_frames(result, calibrators)
+    force = recommended_bar(result, "force", unjudged)
+    energy = recommended_bar(result, "energy", unjudged, prefer=force.name)
     return Recommendation(
         force,
         energy,
         recommended_ranking(result, "frames"),
         recommended_ranking(result, "atoms"),
-        caveats(result, {"force": force, "energy": energy}),
+        caveats(result, {"force": force, "energy": energy}, unjudged),
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from assay.comparison.result import CALIBRATION, TRAINING
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, FrameError, Frames, content_hash
+from assay.linear.weights import Weights
 from assay.results.wording import many
 
 KEPT_OUT = 0.2
@@ -31,9 +32,11 @@ class FrameSets:
     | field | meaning |
     |---|---|
     | given | labelled frames by the name of the set |
+    | b | of the weights of the fit, eV/Å: see `Survey.fit` |
     """
 
     given: Mapping[str, Frames]
+    b: float = Weights.b
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -130,7 +133,7 @@ class FrameSets:
 
     @cached_property
     def _training(self) -> tuple[Survey, LeftOut]:
-        return Survey.fit(self.training()), self._skipped(TRAINING)
+        return Survey.fit(self.training(), self.b), self._skipped(TRAINING)
 
     @cached_property
     def _judged(self) -> dict[str, tuple[Survey, LeftOut]]:

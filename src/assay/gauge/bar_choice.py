@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from assay.calibration.bar_name import AskedBar, BarName
+from assay.calibration import CalibratorClass
+from assay.calibration.bar_name import BarName
 from assay.gauge.gauge import require_multiples
 from assay.gauge.score_choice import CLUSTERED, has_clusters
 from assay.results.batch import NO_PREDICTIONS
+from assay.scores.protocol import ScoreClass
 from assay.scores.registry import Asked, resolved
 from assay.sources.capabilities import HasMembers, LinearSource, OnlyFeatures, keeps_forces, running
+
+AskedBar = str | tuple[Asked, str | CalibratorClass] | tuple[Asked, str | CalibratorClass, str]
+"""`SCORE:CALIBRATOR[:GROUPING]`, or its parts, where score and calibrator may be classes: `(MyScore, MyCalibrator)`."""
+
+
+@dataclass(frozen=True)
+class ChosenBar:
+    """An error bar by its name, and the score that it is made of."""
+
+    name: BarName
+    score: ScoreClass
+
+    @classmethod
+    def of(cls, asked: AskedBar, scores: Sequence[Asked] = ()) -> ChosenBar:
+        """Raises `ValueError` for what is no error bar, and a score that is not known, beside these `scores` either."""
+        name = BarName.of(asked)
+        every = resolved([*scores, name.score if isinstance(asked, str) else asked[0]])
+        return cls(name, next(score for score in every if score.name == name.score))
 
 
 def chosen_bar(
     source: LinearSource | HasMembers | OnlyFeatures, asked: AskedBar | None, scores: Sequence[Asked] | None
-) -> BarName | None:
+) -> ChosenBar | None:
     """The error bar that is asked for, or that of `default_bar`; `None` for features without predictions.
 
     Raises `ValueError` for one that there can't be with this source, or with these scores.
@@ -23,12 +44,11 @@ def chosen_bar(
         if asked:
             raise ValueError(f"no error bar {asked!r}: {NO_PREDICTIONS}")
         return None
-    named = BarName.of(asked or default_bar(source))
-    every = resolved([*(scores or ()), named.score])
-    require_multiples(named, next(score for score in every if score.name == named.score))
-    if named.grouping == "cluster" and scores and not has_clusters(every):
-        raise ValueError(f"error bar {str(named)!r}: its clusters are those of {CLUSTERED}, which is not asked for")
-    return named
+    bar = ChosenBar.of(asked or default_bar(source), scores or ())
+    require_multiples(bar.name, bar.score)
+    if bar.name.grouping == "cluster" and scores and not has_clusters(resolved([*scores, bar.score])):
+        raise ValueError(f"error bar {str(bar.name)!r}: its clusters are those of {CLUSTERED}, which is not asked for")
+    return bar
 
 
 def default_bar(source: LinearSource | HasMembers) -> str:

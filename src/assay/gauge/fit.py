@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from assay.calibration.bar_name import AskedBar
 from assay.ensembles.fit import MemberChoice
 from assay.execution.run import Run
 from assay.execution.workers import Progress
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, Frames, LabelKeys, Skipped
-from assay.gauge.bar_choice import chosen_bar
+from assay.gauge.bar_choice import AskedBar, chosen_bar
 from assay.gauge.cluster_thresholds import by_cluster
 from assay.gauge.division import Division
 from assay.gauge.gauge import Gauge
@@ -30,12 +29,12 @@ from assay.gauge.training_pass import (
     fit_features,
     fit_potential,
 )
+from assay.gauge.usable import usable
 from assay.linear.linear_fit import LinearFit
 from assay.results.batch import Batch
 from assay.scores.registry import Asked
 from assay.sources.capabilities import (
     AnySource,
-    HasMembers,
     LinearSource,
     OnlyFeatures,
     keeps_forces,
@@ -101,7 +100,7 @@ def fit_gauge(
     Others as in `assay.build`, which says what is raised too.
     """
     started = time.perf_counter()
-    source = _usable(source, members, r_cut)
+    source = usable(source, r_cut, members)
     predicts = not isinstance(source, OnlyFeatures)
     bar = chosen_bar(source, error_bar, scores)
     told = dict(settings or {"source": source.kind})
@@ -111,19 +110,18 @@ def fit_gauge(
     skipped = [*train.skipped, *(calibration.skipped if calibration is not None else ())]
     training_pass = TrainingPass(train, survey, division.fitted, run, skipped)
 
-    wanted = Wanted(None if scores is None else tuple(scores), bar.score if bar else "", score_fit)
+    wanted = Wanted(None if scores is None else tuple(scores), (bar.score,) if bar else (), score_fit)
     if isinstance(source, OnlyFeatures):
-        fitted = fit_features(training_pass, source, wanted)
+        passed = fit_features(training_pass, source, wanted)
     elif isinstance(source, LinearSource):
-        fitted = fit_potential(training_pass, source.for_species(survey.species), wanted, linear_fit)
+        passed = fit_potential(training_pass, source, wanted, linear_fit)
     else:
         source = with_members_of_frames(source, told, training_pass.all, keys)
-        fitted = fit_committee(training_pass, source, wanted, members)
+        passed = fit_committee(training_pass, source, wanted, members)
+    fitted = passed.fitted()
 
-    gauge = Gauge(
-        fitted.source, fitted.scores, r_cut, str(bar or ""), survey.species, calibrator=bar.own if bar else None,
-        emptiness=fitted.emptiness,
-    )  # fmt: skip
+    name, own = (str(bar.name), bar.name.own) if bar else ("", None)
+    gauge = Gauge(fitted.source, fitted.scores, r_cut, name, survey.species, calibrator=own, emptiness=fitted.emptiness)
     seen = _Seen(training_pass, division, run)
     training = seen.training(gauge, "training errors")
     gauge = _with_largest(gauge, training)
@@ -169,23 +167,6 @@ def _with_largest(gauge: Gauge, training: Batch) -> Gauge:
     finite = {name: column[np.isfinite(column)] for name, column in values.items()}
     largest = {name: float(column.max(initial=0.0)) for name, column in finite.items()}
     return replace(gauge, emptiness=gauge.emptiness.seen(largest))
-
-
-def _usable(source: AnySource, members: MemberChoice, r_cut: float) -> LinearSource | HasMembers | OnlyFeatures:
-    """The source; raises `ValueError` where nothing could be fitted, before anything long is run."""
-    if not r_cut > 0:
-        raise ValueError(f"the radius of a neighbourhood must be positive, got {r_cut}")
-    if not isinstance(source, LinearSource | HasMembers | OnlyFeatures):
-        raise ValueError(
-            f"the source {source.kind!r} has neither design rows, nor members, nor features alone: nothing of it could "
-            "be fitted or gauged (assay.sources.capabilities says what there is)"
-        )
-    if members != MemberChoice() and not isinstance(source, HasMembers):
-        raise ValueError(
-            "a choice of members (references, rmse, best) is for members that a source brings along, which "
-            f"{source.kind} does not"
-        )
-    return source
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from assay.calibration.bar_name import AskedBar, BarName
+from assay.calibration.bar_name import BarName
 from assay.execution.run import Run
 from assay.frames.frame import FrameError, Frames, content_hash
+from assay.gauge.bar_choice import AskedBar
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
 from assay.results.batch import NO_PREDICTIONS

@@ -65,20 +65,19 @@ class Readable:
         return cls(frozenset({"features"}), {"derivatives": _no_derivatives(source.kind), "members": members})
 
     def choose(
-        self, asked: Sequence[Asked] | None, bar_score: str = "", *, every: bool = False
+        self, asked: Sequence[Asked] | None, of_bar: Sequence[Asked] = (), *, every: bool = False
     ) -> tuple[ScoreClass, ...]:
         """The scores that are asked for, or those by default, and that of the error bar.
 
         | argument | meaning |
         |---|---|
         | asked | names or classes; all that the source supports without |
-        | bar_score | name of the score of the error bar; `""` without one |
+        | of_bar | the score of the error bar; none without one |
         | every | by default also the scores of features that are otherwise only there on request |
 
         Raises `ValueError` for a score that is not known, or that reads what there is not.
         """
-        bar = [bar_score] if bar_score else []
-        chosen = resolved([*(asked or self._by_default(every)), *bar])
+        chosen = resolved([*(asked or self._by_default(every)), *of_bar])
         if meaningless := [score.name for score in chosen if self.same_forces and score.facts.of_force_members]:
             raise ValueError(f"{', '.join(meaningless)}: {SAME_FORCES}")
         for reads, needs in self.lacking.items():

@@ -47,6 +47,23 @@ second pass |
             raise ValueError(f"no atoms to choose: none of {names} is fitted to features of atoms")
 
 
+@dataclass(frozen=True)
+class UnfittedScores:
+    """Scores that are wanted, the features of the training atoms that they are fitted to, and options of the fit."""
+
+    wanted: tuple[ScoreClass, ...]
+    training: TrainingFeatures
+    options: FitOptions
+
+    def fitted(self) -> tuple[FittedScore, ...]:
+        """Raises as `ScoreClass.fit`."""
+        return fit_scores(self.wanted, self.training, self.options)
+
+    def emptiness(self) -> Emptiness | None:
+        """Against the atoms that the scores are fitted to; `None` where there are no features."""
+        return Emptiness.fit(self.training) if self.training.numbers else None
+
+
 @dataclass
 class ScoreFold:
     """Features of training frames as they come, for the scores `wanted` that read them.
@@ -88,12 +105,8 @@ class ScoreFold:
             )
         return np.asarray(arrays[key].astype(bool))
 
-    def emptiness(self) -> Emptiness | None:
-        """Against the atoms that the scores were fitted to; `None` where there were no features."""
-        return Emptiness.fit(self.training) if self.training.numbers else None
-
-    def scores(self, errors: Array | None = None, weights: tuple[float, ...] = ()) -> tuple[FittedScore, ...]:
-        """The fitted scores.
+    def result(self, errors: Array | None = None, weights: tuple[float, ...] = ()) -> UnfittedScores:
+        """The scores with what they are fitted to.
 
         | argument | meaning | shape, unit |
         |---|---|---|
@@ -110,4 +123,4 @@ class ScoreFold:
                 raise FrameError(f"no atom to fit scores to: the array {self.options.core!r} is false for all atoms")
             if not keep.all():
                 self.training.keep_only(keep)
-        return fit_scores(self.wanted, self.training, FitOptions(self.options.clusters, weights))
+        return UnfittedScores(self.wanted, self.training, FitOptions(self.options.clusters, weights))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,14 +17,15 @@ from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, FrameError, Frames, Skipped
 from assay.gauge.members_seen import FeaturesSeen, with_derivatives
 from assay.gauge.score_choice import Readable
-from assay.gauge.score_fit import ScoreFit, ScoreFold
+from assay.gauge.score_fit import ScoreFit, ScoreFold, UnfittedScores
 from assay.linear.fit import fit_linear
 from assay.linear.linear_fit import LinearFit
+from assay.linear.posteriors.protocol import Posterior
 from assay.linear.residual import residual_of
 from assay.results.arrays import Array
 from assay.results.batch import NO_PREDICTIONS
 from assay.scores.features.emptiness import Emptiness
-from assay.scores.protocol import FittedScore
+from assay.scores.protocol import FittedScore, ScoreClass
 from assay.scores.registry import Asked
 from assay.sources.capabilities import HasMembers, LinearSource, OnlyFeatures, Source
 from assay.sources.features.atom_features import atom_features
@@ -82,32 +84,54 @@ class FittedSource:
 
 
 @dataclass(frozen=True)
+class Passed:
+    """What a pass leaves: a source that predicts, or has features; its scores, not fitted yet; and the seconds that the
+    source took. `told` as in `FittedSource`."""
+
+    source: Source
+    scores: UnfittedScores
+    told: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def fitted(self) -> FittedSource:
+        """Raises as `assay.scores.protocol.ScoreClass.fit`."""
+        return FittedSource(self.source, self.scores.fitted(), self.scores.emptiness(), self.told)
+
+
+@dataclass(frozen=True)
 class Wanted:
     """Which scores are to be fitted, and to which atoms.
 
     | field | meaning |
     |---|---|
     | scores | names or classes; `None` for all that the source supports, but for those on request |
-    | bar_score | name of the score of the error bar; `""` without one |
+    | of_bar | the score of the error bar; none without one |
     | options | to which atoms, and by which clusters |
+    | every | without `scores`, those of features on request too |
     """
 
     scores: tuple[Asked, ...] | None = None
-    bar_score: str = ""
+    of_bar: tuple[ScoreClass, ...] = ()
     options: ScoreFit = ScoreFit()
+    every: bool = False
 
     def fold(self, readable: Readable) -> ScoreFold:
         """Raises `ValueError` for scores that read what there is not, or options that none could follow."""
-        return ScoreFold(self.options, readable.choose(self.scores, self.bar_score))
+        return ScoreFold(self.options, readable.choose(self.scores, self.of_bar, every=self.every))
 
 
-def fit_potential(training: TrainingPass, rows: LinearSource, wanted: Wanted, linear: LinearFit) -> FittedSource:
+def fit_potential(
+    training: TrainingPass, rows: LinearSource, wanted: Wanted, linear: LinearFit, posterior: Posterior | None = None
+) -> Passed:
     """A linear potential and the scores of its features; a second pass finds the outliers, if they are to be left out.
 
-    What a corrector learns before its fit takes a pass of its own. Raises as `assay.linear.fit.fit_linear`.
+    What a corrector learns before its fit takes a pass of its own. `posterior`: what members are drawn from, if not
+    from that of `linear`. Raises as `assay.linear.fit.fit_linear`.
     """
+    rows = rows.for_species(training.survey.species)
     fold = wanted.fold(Readable.of_linear(rows))
     chosen, run = training.fitted, training.run
+    started = time.perf_counter()
     rows, residual = residual_of(
         rows, training.all, training.survey, chosen=chosen, workers=run.workers, stage=run.stage
     )
@@ -117,7 +141,7 @@ def fit_potential(training: TrainingPass, rows: LinearSource, wanted: Wanted, li
         rows,
         chosen=chosen,
         weights=linear.weights,
-        posterior=linear.drawn_from,
+        posterior=posterior or linear.drawn_from,
         residual=residual,
         seed=linear.seed,
         workers=run.workers,
@@ -125,14 +149,15 @@ def fit_potential(training: TrainingPass, rows: LinearSource, wanted: Wanted, li
         on_design=lambda frame, design: fold.append(frame, design.features),
         failed=training.left_out,
     )
-    if not wanted.options.without_outliers:
-        return FittedSource(potential, fold.scores(), fold.emptiness())
-    found = training.map(_ForceErrors(potential), "force errors")
-    errors = np.concatenate([each for _, each in found if not isinstance(each, Failure)])
-    return FittedSource(potential, fold.scores(errors), fold.emptiness())
+    seconds = time.perf_counter() - started
+    errors = None
+    if wanted.options.without_outliers:
+        found = training.map(_ForceErrors(potential), "force errors")
+        errors = np.concatenate([each for _, each in found if not isinstance(each, Failure)])
+    return Passed(potential, fold.result(errors), seconds=seconds)
 
 
-def fit_committee(training: TrainingPass, source: HasMembers, wanted: Wanted, members: MemberChoice) -> FittedSource:
+def fit_committee(training: TrainingPass, source: HasMembers, wanted: Wanted, members: MemberChoice) -> Passed:
     """A source that has members, with energies of one scale, and its scores with their weights.
 
     Where one of the members gives its last-layer features, their scores are fitted in the same pass. Raises as
@@ -140,19 +165,20 @@ def fit_committee(training: TrainingPass, source: HasMembers, wanted: Wanted, me
     """
     fold = wanted.fold(Readable.of_members(source))
     seen = FeaturesSeen(fold.append, wanted.options.without_outliers)
+    started = time.perf_counter()
     fitted = fit_members(
         source, training.all, members, chosen=training.fitted, workers=training.run.workers, stage=training.run.stage,
         failed=training.left_out, on_frame=seen if fold.needed else None,
     )  # fmt: skip
+    seconds = time.perf_counter() - started
     if any("derivatives" in score.facts.reads for score in fold.wanted):
         fitted = with_derivatives(fitted)
     if fold.needed:
         fold.training.energy_errors = seen.energy_errors(fitted, source.member_names)
-    scores = fold.scores(seen.force_errors(), fitted.weights)
-    return FittedSource(fitted.source, scores, fold.emptiness(), fitted.told)
+    return Passed(fitted.source, fold.result(seen.force_errors(), fitted.weights), fitted.told, seconds)
 
 
-def fit_features(training: TrainingPass, source: OnlyFeatures, wanted: Wanted) -> FittedSource:
+def fit_features(training: TrainingPass, source: OnlyFeatures, wanted: Wanted) -> Passed:
     """A source of features alone with what it learnt (species, number of features), and its scores.
 
     Raises
@@ -181,7 +207,7 @@ def fit_features(training: TrainingPass, source: OnlyFeatures, wanted: Wanted) -
         fold.append(frame, features)
     if columns is None:
         raise FrameError("no training frame could be evaluated")
-    return FittedSource(source.with_columns(columns), fold.scores(), fold.emptiness())
+    return Passed(source.with_columns(columns), fold.result())
 
 
 @dataclass(frozen=True)

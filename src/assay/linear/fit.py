@@ -71,7 +71,9 @@ def fit_linear(
         receives `(origin, reason)` of frames that could not be evaluated; without it they raise `FrameError`
     """
     if isinstance(source, Corrects) and residual is None:
-        raise ValueError(f"{source.label}: only assay build fits correctors, which learn the axes of features before")
+        raise ValueError(
+            f"{source.label}: only assay build and compare fit correctors, which learn the axes of features before"
+        )
     weights = weights or Weights()
     p = source.coefficients
     group_of = groups_of_frames(survey, chosen, p, groups)

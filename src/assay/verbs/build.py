@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from assay.calibration.bar_name import AskedBar, BarName
 from assay.ensembles.fit import MemberChoice
 from assay.execution.run import Run
 from assay.frames.frame import LabelKeys, Labelled
+from assay.gauge.bar_choice import AskedBar, ChosenBar
 from assay.gauge.fit import Built, fit_gauge
 from assay.gauge.score_fit import ScoreFit
 from assay.gauge.state import require_loadable
@@ -60,10 +60,10 @@ def build(
         names of scores, or classes with the contract of `assay.scores.protocol.ScoreClass`; by default all that the
         source supports, but for those on request (docs/scores.md)
     error_bar
-        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md), or `(SCORE, MyCalibrator)` with a class of the contract of
-        `assay.calibration.CalibratorClass`. By default `committee_force:scale` of a linear potential's posterior
-        (`committee_energy:scale` of a corrector of energies), `heterogeneous_force:scale` of unlike members,
-        `leverage:scale` of one potential with features, and none without predictions
+        `SCORE:CALIBRATOR[:GROUPING]` (docs/calibration.md), or `(SCORE, CALIBRATOR)` of names and classes, with the
+        contracts of `ScoreClass` and of `assay.calibration.CalibratorClass`. By default `committee_force:scale` of a
+        linear potential's posterior (`committee_energy:scale` of a corrector of energies), `heterogeneous_force:scale`
+        of unlike members, `leverage:scale` of one potential with features, and none without predictions
     linear_fit
         of a linear potential (`snap`, `ace`, `corrector`): weights of its labels, posterior, size and seed of its
         ensemble
@@ -95,7 +95,9 @@ def build(
         calibration = renamed("build", heldout, calibration)
     given, settings = given_source(source, run.allow_import)
     if out is not None:  # what a file could not name is refused before anything long is run
-        require_loadable(given, resolved(scores or ()), BarName.of(error_bar).own if error_bar else None)
+        bar = ChosenBar.of(error_bar, scores or ()) if error_bar else None
+        every = resolved([*(scores or ()), *([bar.score] if bar else [])])
+        require_loadable(given, every, bar.name.own if bar else None)
     by_order, given = given.detached() if isinstance(given, ByOrder) else ("", given)
     labels: Labelled = "if present" if isinstance(given, OnlyFeatures) else "needed"
     read = partial(frames_of, keys=keys, labels=labels, skip_bad=run.skip_bad)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.calibration.bar_name import AskedBar
 from assay.execution.run import Run
 from assay.frames.frame import LabelKeys
+from assay.gauge.bar_choice import AskedBar
 from assay.gauge.gauge import Gauge
 from assay.gauge.recalibrate import recalibrated
 from assay.sources.frame_files import Given, Paths, frames_of

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ase import Atoms
 
+from assay.calibration.bar_name import AskedCalibrator
 from assay.comparison.compare import CALIBRATED_BY, POSTERIORS, MethodChoice
 from assay.comparison.compare import compare as compare_frames
 from assay.comparison.overview import Cell, Overview
@@ -18,7 +19,8 @@ from assay.comparison.result import CALIBRATION, TRAINING, ComparisonResult
 from assay.comparison.sets import FrameSets
 from assay.execution.run import Run
 from assay.frames.frame import Frame, LabelKeys
-from assay.linear.weights import Weights
+from assay.gauge.score_fit import ScoreFit
+from assay.linear.linear_fit import LinearFit
 from assay.report.kit.plotting import require_plotting
 from assay.scores.registry import Asked
 from assay.sources.frame_files import FrameFiles, FrameObjects, Given, frames_of
@@ -36,13 +38,11 @@ def compare(
     calibration: Given | None = None,
     scores: Sequence[Asked] | None = None,
     posteriors: Sequence[str] = POSTERIORS,
-    calibrators: Sequence[str] = CALIBRATED_BY,
-    clusters: str | None = None,
+    calibrators: Sequence[AskedCalibrator] = CALIBRATED_BY,
+    linear_fit: LinearFit = LinearFit(),
+    score_fit: ScoreFit = ScoreFit(),
     r_cut: float = 5.0,
-    weights: Weights | None = None,
-    ensemble_size: int | None = None,
     resamples: int = 200,
-    seed: int = 0,
     allow_overlap: bool = False,
     keys: LabelKeys | None = None,
     report: str | Path | None = None,
@@ -69,13 +69,22 @@ def compare(
     scores
         names of scores, or classes with the contract of `assay.scores.protocol.ScoreClass`; by default all that the
         source supports
-    posteriors, ensemble_size
-        of the members of a linear potential, and how many members each has: see `assay.build`
+    posteriors
+        what members of a linear potential are drawn from, each set of them compared: see `LinearFit.posterior`
     calibrators
-        names, from scores to error bars: see `assay.calibration`; those of groups with their grouping, as in
-        `mondrian:species`
+        names or classes, from scores to error bars: see `assay.calibration`; those of groups with their grouping, as in
+        `mondrian:species` or `(MyCalibrator, "species")`
+    linear_fit
+        of a linear potential: weights of its labels, how many members each posterior has, and the seed, which is that
+        of the resamples too
+    score_fit
+        as in `assay.build`, but for thresholds by cluster
+    r_cut
+        radius of a neighbourhood, Å
     resamples
         of the frames, for intervals
+    keys
+        where the labels are
     allow_overlap
         judge on frames that are also trained or calibrated on: errors there are too small
     run
@@ -89,15 +98,22 @@ def compare(
         with require_plotting():
             import_module("assay.report.comparison.page")
     asked, settings = given_source(source, run.allow_import)
-    keys = keys or LabelKeys()
     given = {TRAINING: train, **by_name(tests)} | ({} if calibration is None else {CALIBRATION: calibration})
+    frames = {name: frames_of(of, keys=keys, skip_bad=run.skip_bad, name=name) for name, of in given.items()}
+    trained = frames[TRAINING]
     result = compare_frames(
-        FrameSets({name: frames_of(of, keys=keys, skip_bad=run.skip_bad, name=name) for name, of in given.items()}),
+        FrameSets(frames, linear_fit.weights.b),
         asked,
         settings,
-        MethodChoice(scores, posteriors, ensemble_size, calibrators, clusters),
-        weights=weights, r_cut=r_cut, resamples=resamples, seed=seed, keys=keys, allow_overlap=allow_overlap, run=run,
-    )  # fmt: skip
+        MethodChoice(scores, posteriors, calibrators),
+        linear_fit=linear_fit,
+        score_fit=score_fit,
+        r_cut=r_cut,
+        resamples=resamples,
+        keys=trained.keys if isinstance(trained, FrameFiles) else keys or LabelKeys(),
+        allow_overlap=allow_overlap,
+        run=run,
+    )
     result = replace(result, command=command or result.command)
     if json_file is not None:
         write_json(json_file, result.summary())

@@ -10,6 +10,7 @@ from assay.ensembles.fit import MemberChoice
 from assay.evaluation.transferability import GroupBy, Transferability, judge_transfer
 from assay.execution.run import Run
 from assay.frames.frame import Frames, LabelKeys
+from assay.gauge.bar_choice import AskedBar
 from assay.gauge.fit import fit_gauge
 from assay.gauge.gauge import Gauge
 from assay.gauge.score_fit import ScoreFit
@@ -27,7 +28,7 @@ def transferability(
     source: GivenSource,
     group_by: GroupBy = "config_type",
     scores: Sequence[Asked] | None = None,
-    error_bar: str | None = None,
+    error_bar: AskedBar | None = None,
     linear_fit: LinearFit = LinearFit(),
     members: MemberChoice = MemberChoice(),
     score_fit: ScoreFit = ScoreFit(),

@@ -28,8 +28,10 @@ class Fit:
 class Posterior(Protocol):
     """A way to an ensemble of coefficients, with its settings; each in its own file."""
 
-    name: ClassVar[str]
     needs_rows: ClassVar[bool]
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def members(self) -> int:

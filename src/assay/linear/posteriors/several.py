@@ -25,8 +25,16 @@ class Several:
 
     posteriors: tuple[Posterior, ...]
     seconds: dict[str, float] = field(default_factory=dict)
-    name: ClassVar[str] = "several"
     needs_rows: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if len(self.slices) < len(self.posteriors):
+            raise ValueError(f"posteriors {self.name}: give each once, with one choice of its settings")
+
+    @property
+    def name(self) -> str:
+        """Those of all."""
+        return ", ".join(each.name for each in self.posteriors)
 
     @property
     def members(self) -> int:
