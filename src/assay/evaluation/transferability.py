@@ -19,6 +19,7 @@ from assay.metrics import coverage, ence, rmse, spearman
 from assay.results.arrays import Array
 from assay.results.assessment import Assessment
 from assay.results.error_bars import ONE_SIGMA, Gaussian
+from assay.results.score import lead
 from assay.sources.frame_files import FrameObjects
 
 GroupBy = str | Callable[[Atoms], object]
@@ -186,8 +187,8 @@ def _divided(frames: Sequence[Frame]) -> _Parts:
 
 
 def _flag(gauge: Gauge) -> str:
-    names = [name for name, level in gauge.thresholds if level == "frame"]
-    return "gamma" if "gamma" in names else next(iter(names), "")
+    facts = {score.name: score.facts for score in gauge.scores}
+    return lead({name: facts[name] for name, level in gauge.thresholds if level == "frame"})
 
 
 def _judged(

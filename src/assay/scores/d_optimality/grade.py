@@ -34,7 +34,9 @@ class ExtrapolationGrade:
 
     name: ClassVar[str] = "gamma"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), fixed_threshold=1.0, default_for="features")
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("features",), fixed_threshold=1.0, default_for="features", leads=True
+    )
 
     @classmethod
     def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:

@@ -42,7 +42,9 @@ class Leverage:
 
     name: ClassVar[str] = "leverage"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
-    facts: ClassVar[ScoreFacts] = ScoreFacts(reads=("features",), kind="variance", default_for="features")
+    facts: ClassVar[ScoreFacts] = ScoreFacts(
+        reads=("features",), kind="variance", default_for="features", default_bar_of="one potential"
+    )
 
     @classmethod
     def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
