@@ -23,8 +23,8 @@ class Run:
     |---|---|
     | executor | `local:N`: N processes on this machine, of which one is this process. Or a \
 `concurrent.futures.Executor`, which its owner starts and shuts down |
-    | device | where arrays are: `auto` or `cpu`, as no kernel of Assay runs elsewhere yet; potentials take theirs from \
-their own settings |
+    | device | where arrays are: `auto` or `cpu`, as no kernel of Assay runs elsewhere yet; potentials take theirs \
+from their own settings |
     | progress | called when a stage begins, with its name and number of frames; returns a callback or `None` |
     | skip_bad | leave out frames that can't be used, and list them, instead of stopping at the first |
     | allow_import | modules that scores, sources, calibrators, functions and calculators may be imported from |
