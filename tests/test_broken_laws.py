@@ -694,7 +694,7 @@ BROKEN_PROPERTIES: Mapping[str, tuple[Any, str]] = {
     "known_again": (NoDataclass(), "a copy has other settings, so that no run can be resumed"),
     "inputs_stay": (Strains(), "positions of fcc after the call: 3 of 3 values are off"),
     "a_failure_is_said": (SaysZeroOfFailures(), "a potential that fails gives energy"),
-    "unknown_options_are_refused": (TakesAnything(), "from_words takes no_such_option=1"),
+    "unknown_options_are_refused": (TakesAnything(), "takes no_such_option=1"),
     "states_give_the_numbers": (OfOtherStates(), "energy, from the stationary points: 1 of 1 values are off"),
 }
 
