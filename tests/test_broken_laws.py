@@ -1,4 +1,4 @@
-"""A law must be seen to fail: for each one a score, a source, a calibrator or a fold that breaks it."""
+"""A law must be seen to fail: for each one a score, a source, a calibrator, a property or a fold that breaks it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator
+from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
+from assay.propagation.property import Quantity, State, Stationary
 from assay.results.design import Design
 from assay.results.error_bars import Gaussian
 from assay.results.prediction import Prediction
@@ -25,14 +27,17 @@ from assay.sources.frame_calculator import row_calculator
 from assay.testing import (
     LAWS_OF_CALIBRATORS,
     LAWS_OF_FOLDS,
+    LAWS_OF_PROPERTIES,
     LAWS_OF_SCORES,
     LAWS_OF_SOURCES,
     CalibratorCase,
     FoldCase,
+    PropertyCase,
     ScoreCase,
     SourceCase,
     check_calibrator,
     check_fold,
+    check_property,
     check_score,
     check_source,
     held_out_values,
@@ -545,6 +550,189 @@ def test_a_calibrator_that_breaks_a_law(law: str) -> None:
         keeps(LAWS_OF_CALIBRATORS[law], CalibratorCase(kind, held_out_values()))
 
 
+# properties
+
+
+def lennard_jones(sigma: float) -> Any:
+    return lambda: LennardJones(sigma=sigma, epsilon=0.4, rc=2 * sigma, smooth=True)
+
+
+POTENTIALS = (lennard_jones(2.25), lennard_jones(2.32))
+
+
+def energy(atoms: Atoms, calculator: Calculator) -> float:
+    atoms = atoms.copy()
+    atoms.calc = calculator
+    return float(atoms.get_potential_energy())
+
+
+@dataclass(frozen=True)
+class CrystalEnergy:
+    """The energy of fcc, and one of it strained as a curve."""
+
+    name: str = "crystal energy"
+
+    @classmethod
+    def from_words(cls, words: Any, options: Mapping[str, str], species: Any) -> Any:
+        if options:
+            raise ValueError(f"knows no option {', '.join(options)}")
+        return cls()
+
+    def start(self, calculator: Calculator) -> dict[str, Atoms]:
+        return {"fcc": bulk("Cu", a=3.6)}
+
+    def quantities(self, calculator: Calculator, start: Mapping[str, Atoms]) -> dict[str, Quantity]:
+        at, strains = start["fcc"], np.array([0.99, 1.01])
+        cells = [bulk("Cu", a=3.6 * strain) for strain in strains]
+        curve = np.array([energy(cell, calculator) for cell in cells])
+        return {"energy": Quantity(energy(at, calculator), "eV"), "strained": Quantity(curve, "eV", strains, "strain")}
+
+    def stationary(self, start: Mapping[str, Atoms]) -> dict[str, Stationary]:
+        return {"fcc": Stationary(start["fcc"], "nothing")}
+
+    def of_states(self, states: Mapping[str, State]) -> dict[str, Quantity]:
+        return {"energy": Quantity(states["fcc"].energy, "eV")}
+
+
+def altered(energy_of: Any) -> Any:
+    """A `CrystalEnergy` whose quantity `energy` is another one: a function of it, the calculator and the start."""
+
+    @dataclass(frozen=True)
+    class Altered(CrystalEnergy):
+        def quantities(self, calculator: Calculator, start: Mapping[str, Atoms]) -> dict[str, Quantity]:
+            found = super().quantities(calculator, start)
+            return found | {"energy": energy_of(found["energy"], calculator, start)}
+
+    return Altered()
+
+
+class CarriesIt(CrystalEnergy):
+    def start(self, calculator: Calculator) -> dict[str, Atoms]:
+        found = super().start(calculator)
+        found["fcc"].calc = calculator
+        return found
+
+
+class FromTheFirst(CrystalEnergy):
+    """Hands on what the first potential gave."""
+
+    kept: ClassVar[dict[str, Quantity]] = {}
+
+    def quantities(self, calculator: Calculator, start: Mapping[str, Atoms]) -> dict[str, Quantity]:
+        if not self.kept:
+            self.kept.update(super().quantities(calculator, start))
+        return self.kept
+
+
+class RemembersTheLast(CrystalEnergy):
+    """Right for one potential twice, wrong for one behind another."""
+
+    last: ClassVar[list[float]] = [2.25]
+
+    def quantities(self, calculator: Calculator, start: Mapping[str, Atoms]) -> dict[str, Quantity]:
+        sigma = calculator.parameters["sigma"]
+        before, self.last[0] = self.last[0], sigma
+        found = super().quantities(calculator, start)
+        return found | {"energy": Quantity(found["energy"].value + (before > sigma), "eV")}
+
+
+class StaysWithUs(CrystalEnergy):
+    def __reduce__(self) -> Any:
+        raise TypeError("it has a handle")
+
+
+class NoDataclass:
+    """All its settings are in an attribute, which nobody can read."""
+
+    name = "no dataclass"
+    start, quantities = CrystalEnergy.start, CrystalEnergy.quantities
+
+
+class Strains(CrystalEnergy):
+    def quantities(self, calculator: Calculator, start: Mapping[str, Atoms]) -> dict[str, Quantity]:
+        found = super().quantities(calculator, start)
+        start["fcc"].rattle(0.1)
+        return found
+
+
+class SaysZeroOfFailures(CrystalEnergy):
+    def quantities(self, calculator: Calculator, start: Mapping[str, Atoms]) -> dict[str, Quantity]:
+        try:
+            return super().quantities(calculator, start)
+        except Exception:
+            return {"energy": Quantity(0.0, "eV")}
+
+
+class TakesAnything(CrystalEnergy):
+    @classmethod
+    def from_words(cls, words: Any, options: Mapping[str, str], species: Any) -> Any:
+        return cls()
+
+
+class OfOtherStates(CrystalEnergy):
+    def of_states(self, states: Mapping[str, State]) -> dict[str, Quantity]:
+        return {"energy": Quantity(1.1 * states["fcc"].energy, "eV")}
+
+
+BROKEN_PROPERTIES: Mapping[str, tuple[Any, str]] = {
+    "says_what_it_is": (CarriesIt(), "the structure 'fcc' of start carries a calculator"),
+    "numbers_with_units": (
+        altered(lambda energy, calculator, start: energy.value),
+        "energy is .*, needed a Quantity with its unit",
+    ),
+    "like_the_best_fit": (
+        altered(lambda energy, calculator, start: replace(energy, unit=f"eV/{calculator.parameters['sigma']}")),
+        "energy is in 'eV/2.32', and with the best fit in 'eV/2.25'",
+    ),
+    "follows_the_potential": (FromTheFirst(), "another potential gives the same numbers, to the bit"),
+    "same_again": (
+        altered(lambda energy, calculator, start: replace(energy, value=energy.value + next(CALLS))),
+        "energy, a second time: 1 of 1 values are off",
+    ),
+    "potentials_alone": (RemembersTheLast(), "energy, in another order: 1 of 1 values are off"),
+    "sent_to_a_process": (StaysWithUs(), "raised TypeError: it has a handle"),
+    "known_again": (NoDataclass(), "a copy has other settings, so that no run can be resumed"),
+    "inputs_stay": (Strains(), "positions of fcc after the call: 3 of 3 values are off"),
+    "a_failure_is_said": (SaysZeroOfFailures(), "a potential that fails gives energy"),
+    "unknown_options_are_refused": (TakesAnything(), "takes no_such_option=1"),
+    "states_give_the_numbers": (OfOtherStates(), "energy, from the stationary points: 1 of 1 values are off"),
+}
+
+
+def test_a_sound_property_passes() -> None:
+    check_property(CrystalEnergy(), POTENTIALS)
+
+
+@pytest.mark.parametrize("law", LAWS_OF_PROPERTIES)
+def test_a_property_that_breaks_a_law(law: str) -> None:
+    given, message = BROKEN_PROPERTIES[law]
+    with pytest.raises(AssertionError, match=message):
+        keeps(LAWS_OF_PROPERTIES[law], PropertyCase(given, POTENTIALS))
+
+
+def test_further_ways_to_break_a_law_of_properties() -> None:
+    numbers = {
+        "energy: 1 of 1 numbers are not finite": Quantity(np.nan, "eV"),
+        r"energy of shape \(3,\) is over abscissae of shape None": Quantity(np.ones(3), "eV"),
+        r"energy of shape \(\) is over abscissae of shape \(2,\)": Quantity(1.0, "eV", np.ones(2)),
+        "the unit of energy is None": Quantity(1.0, None),  # type: ignore[arg-type]
+    }
+    for message, quantity in numbers.items():
+        with pytest.raises(AssertionError, match=message):
+            keeps(
+                LAWS_OF_PROPERTIES["numbers_with_units"],
+                PropertyCase(altered(lambda *_, instead=quantity: instead), POTENTIALS),
+            )
+    fixed = altered(lambda energy, calculator, start: replace(energy, value=np.nan_to_num(energy.value)))
+    with pytest.raises(AssertionError, match="a potential that gives NaN gives energy"):
+        keeps(LAWS_OF_PROPERTIES["a_failure_is_said"], PropertyCase(fixed, POTENTIALS))
+
+
+def test_laws_of_properties_compare_two_potentials() -> None:
+    with pytest.raises(ValueError, match="give two or more, not 1"):
+        check_property(CrystalEnergy(), POTENTIALS[:1])
+
+
 # folds
 
 
@@ -596,17 +784,42 @@ class EmptiesTheOther(Mean):
         other.total = 0.0
 
 
+class SharesItsParts(Mean):
+    """Keeps the totals of chunks in a list, which it takes over from the first that is merged into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[float] = []
+
+    def update(self, values: np.ndarray) -> None:
+        super().update(values)
+        self.parts.append(values.sum())
+
+    def merge(self, other: Any) -> None:
+        super().merge(other)
+        self.parts = self.parts + other.parts if self.parts else other.parts
+
+
+class CountsNothing(Mean):
+    def merge(self, other: Mean) -> None:
+        super().merge(other)
+        self.count += other.count == 0
+
+
 BROKEN_FOLDS: Mapping[str, tuple[type[Mean], str]] = {
     "merged_is_whole": (OfMeans, "merged of two parts, 0: 1 of 1 values are off"),
     "chunk_by_chunk": (CountsMerges, "merged of single chunks, 1: 1 of 1 values are off"),
     "either_into_the_other": (KeepsTheFirst, "merged the other way round, 2: 1 of 1 values are off"),
     "the_other_stays": (EmptiesTheOther, "the one that was merged, 1: 1 of 1 values are off"),
+    "the_other_stays_afterwards": (SharesItsParts, "merged into one that went on, 2: 1 of 1 values are off"),
+    "nothing_adds_nothing": (CountsNothing, "merged with an empty one, 0: 1 of 1 values are off"),
 }
 CHUNKS = [(np.arange(float(n)) + n,) for n in (3, 1, 5, 2)]
 
 
 def outcome(fold: Any) -> list[float]:
-    return [fold.count, fold.total, *([fold.first] if isinstance(fold, KeepsTheFirst) else [])]
+    further = [fold.first] if isinstance(fold, KeepsTheFirst) else [sum(getattr(fold, "parts", []))]
+    return [fold.count, fold.total, *further]
 
 
 def test_a_sound_fold_passes() -> None:

@@ -19,14 +19,14 @@ from ase.calculators.lj import LennardJones
 from ase.neighborlist import neighbor_list
 
 import assay
-from assay.frames.frame import Frame, FrameError
+from assay.frames.frame import ATTACHED, Frame, FrameError
 from assay.frames.reading import read_frames
 from assay.gauge.calculator import GaugeCalculator
 from assay.gauge.gauge import Gauge
 from assay.results.per_quantity import PerQuantity
 from assay.results.prediction import Prediction
 from assay.sources.features.callable import PythonCallable
-from assay.sources.features.file import ATTACHED, Features, attach_features, write_features
+from assay.sources.features.file import Features, attach_features, write_features
 from assay.sources.snap.rows import Snap
 from assay.sources.snap.settings import SnapSettings
 from assay.verbs.demo import demo_data

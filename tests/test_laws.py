@@ -1,23 +1,35 @@
-"""Objects × laws: every score, source, calibrator and fold of Assay through the public checks of `assay.testing`."""
+"""Objects × laws: scores, sources, calibrators, properties and folds of Assay through the public checks of its own."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.calculator import Calculator
+from ase.calculators.lj import LennardJones
+from ase.io import write
 
+import assay
 from assay.calibration import CALIBRATORS
 from assay.ensembles.referenced import Referenced
-from assay.ensembles.references import EnergyReferences
+from assay.ensembles.references import EnergyReferences, ReferenceFold
 from assay.ensembles.weights import MemberErrors
+from assay.linear.normal_equations import NormalEquations, System
 from assay.linear.potential import LinearPotential
+from assay.propagation.properties.registry import NAMES, property_from_spec
+from assay.scores.d_optimality.grade import GradeFold
+from assay.scores.d_optimality.maxvol import MaxVol
+from assay.scores.features.whitening import Whitening
 from assay.scores.registry import SCORES
+from assay.scores.rigidity.gaussian_process import ProcessFold
 from assay.scores.rigidity.leverage import LeverageFold
 from assay.sources.ace.basis import AceBasis
 from assay.sources.ace.rows import Ace
@@ -32,11 +44,13 @@ from assay.sources.snap.settings import SnapSettings
 from assay.testing import (
     LAWS_OF_CALIBRATORS,
     LAWS_OF_FOLDS,
+    LAWS_OF_PROPERTIES,
     LAWS_OF_SCORES,
     LAWS_OF_SOURCES,
     TRAINING_SETS,
     CalibratorCase,
     FoldCase,
+    PropertyCase,
     ScoreCase,
     SourceCase,
     held_out_values,
@@ -170,10 +184,74 @@ def test_calibrator(name: str, law: str) -> None:
     keeps(LAWS_OF_CALIBRATORS[law], calibrator_case(name))
 
 
+# properties
+
+
+def lennard_jones(sigma: float, epsilon: float) -> Callable[[], Calculator]:
+    return lambda: LennardJones(sigma=sigma, epsilon=epsilon, rc=2 * sigma, smooth=True)
+
+
+def expansion(calculator: Calculator) -> dict[str, float]:
+    """A function as a user writes it."""
+    energies = []
+    for strain in (1.0, 1.01):
+        atoms = bulk("Cu", a=3.6 * strain)
+        atoms.calc = calculator
+        energies.append(atoms.get_potential_energy())
+    return {"energy of expansion": energies[1] - energies[0]}
+
+
+PROPERTIES = {
+    "crystals": "crystals:fcc,sc",
+    "elastic": "elastic:fcc",
+    "path": "path:bain,points=2",
+    "phonons": "phonons:fcc,mesh=2,size=2",
+    "vacancy": "vacancy:fcc,size=2",
+    "interstitials": "interstitials:octahedral,structure=fcc,size=2",
+    "surfaces": "surfaces:111,thickness=10",
+    "barrier": "barrier:vacancy,structure=fcc,size=2,images=3",
+    "energies": "energies:{frames}",
+    "function": f"function:{__name__}.expansion",
+}
+"""By name, as a user asks for them. `{frames}` is a file."""
+assert PROPERTIES.keys() == set(NAMES)
+NEEDS_MORE = [name for name in PROPERTIES if name not in ("energies", "function")]
+
+
+@pytest.fixture(scope="module")
+def property_case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], PropertyCase]:
+    """Of copper, of two Lennard-Jones potentials."""
+    path = tmp_path_factory.mktemp("frames") / "frames.extxyz"
+    write(path, [frame for frame in frames() if len(frame) == 4])
+    potentials = lennard_jones(2.25, 0.35), lennard_jones(2.32, 0.38)
+
+    @cache
+    def case(name: str) -> PropertyCase:
+        spec = PROPERTIES[name].format(frames=path)
+        return PropertyCase(property_from_spec(spec, ["Cu"], allow_import=[__name__]), potentials)
+
+    return case
+
+
+@pytest.mark.parametrize("law", LAWS_OF_PROPERTIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.properties] * (name in NEEDS_MORE)) for name in PROPERTIES]
+)
+def test_property(property_case: Callable[[str], PropertyCase], name: str, law: str) -> None:
+    keeps(LAWS_OF_PROPERTIES[law], property_case(name))
+
+
 # folds
 
 RNG = np.random.default_rng(7)
 CHUNKS = [(RNG.normal(size=(n, 3)), RNG.choice([W, MO], n)) for n in (5, 1, 9, 4)]
+ROWS = np.concatenate([features for features, _ in CHUNKS])
+
+
+def upper(system: System) -> list[Any]:
+    return [np.triu(system.gram), system.moment, system.square]
+
+
 FOLDS = {
     "leverage": FoldCase(LeverageFold, CHUNKS, lambda fold: {str(z): f for z, f in fold.factors()[0].items()}, 1e-8),
     "moments of features": FoldCase(
@@ -186,7 +264,52 @@ FOLDS = {
         [(RNG.normal(size=(3, n, 3)), RNG.normal(size=(n, 3))) for n in (4, 1, 7)],
         lambda fold: [fold.rmse],
     ),
+    "active sets": FoldCase(
+        GradeFold,
+        CHUNKS,
+        lambda fold: {str(z): np.linalg.slogdet(of)[1] for z, of in fold.result().inverses.items()},
+        0.05,  # sets of about the same volume serve as well
+    ),
+    "active set": FoldCase(
+        lambda: MaxVol(3), [(features,) for features, _ in CHUNKS], lambda fold: [fold.result().log_volume], 0.05
+    ),
+    "inducing atoms": FoldCase(
+        lambda: ProcessFold(Whitening.fit(ROWS), ROWS[::4]),
+        [(features,) for features, _ in CHUNKS],
+        lambda fold: [fold.result().std(ROWS + 0.3)],
+        1e-8,
+    ),
+    "energy references": FoldCase(
+        lambda: ReferenceFold(("one", "other")),
+        [(np.repeat([W, MO], [n, 9 - n]), RNG.normal(size=2), RNG.normal()) for n in (3, 8, 1, 5, 7, 2, 4, 6)],
+        lambda fold: [(found := fold.result()).shifts, found.frames, found.after],
+        1e-8,
+    ),
+    "normal equations": FoldCase(
+        lambda: NormalEquations(3, 2),
+        [
+            (int(z == W), features[None], RNG.normal(size=1))
+            for features, z in zip(ROWS, RNG.choice([W, MO], 19), strict=True)
+        ],
+        lambda fold: [fold.rows, upper(fold.system()), upper(fold.system(np.array([2.0, 0.0])))],
+    ),
 }
+
+
+def folds_of(source: Path) -> set[str]:
+    """Classes that have both `update` and `merge`, but for protocols."""
+    return {
+        node.name
+        for path in source.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and {"update", "merge"} <= {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+        and "Protocol" not in {ast.unparse(base) for base in node.bases}
+    }
+
+
+def test_every_fold_is_in_the_table() -> None:
+    assert folds_of(Path(assay.__file__).parent) == {type(case.make()).__name__ for case in FOLDS.values()}
 
 
 @pytest.mark.parametrize("law", LAWS_OF_FOLDS)

@@ -28,6 +28,12 @@ def test_an_executor_is_local_processes_or_an_object(executor: Any) -> None:
         Run(executor)
 
 
+def test_a_device_that_nothing_would_use_is_refused() -> None:
+    assert [Run(device=device).device for device in ("auto", "cpu")] == ["auto", "cpu"]
+    with pytest.raises(ValueError, match="device 'cuda': needed auto or cpu, as no kernel of Assay runs elsewhere yet"):
+        Run(device="cuda")
+
+
 def test_progress_is_asked_for_each_stage_or_not_at_all() -> None:
     stages: list[tuple[str, int | None]] = []
     assert Run().stage("reading", 3) is None

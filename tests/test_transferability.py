@@ -13,7 +13,8 @@ from ase.io import read, write
 
 import assay
 from assay.evaluation.transfer_cell import TransferCell
-from assay.evaluation.transferability import EVERYTHING, TABLES, group_of
+from assay.evaluation.transferability import group_of
+from assay.evaluation.transferability_result import EVERYTHING, TABLES
 
 FACTOR = {"hot": 2.0, "cold": 0.5}
 """Error over spread of the members, of each group."""

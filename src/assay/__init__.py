@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from assay.ensembles.collect import Members
     from assay.ensembles.fit import MemberChoice
     from assay.evaluation.result import EvaluationResult
-    from assay.evaluation.transferability import Transferability
+    from assay.evaluation.transferability_result import Transferability
     from assay.execution.run import Run
     from assay.frames.frame import Frame, FrameError, LabelKeys
     from assay.frames.reading import read_frames
@@ -80,7 +80,7 @@ _HOMES = {
     "ScoreFit": "assay.gauge.score_fit",
     "Selected": "assay.selection.result",
     "Selection": "assay.selection.result",
-    "Transferability": "assay.evaluation.transferability",
+    "Transferability": "assay.evaluation.transferability_result",
     "Weights": "assay.linear.weights",
     "build": "assay.verbs.build",
     "calculator": "assay.gauge.calculator",

@@ -51,6 +51,14 @@ def test_the_keys_of_the_design(gauge: Gauge, new: list[Atoms]):
     assert set(calculator.implemented_properties) == set(shapes)
 
 
+def test_the_old_name_says_the_new_one(any_gauge: Gauge, new: list[Atoms]):
+    with pytest.warns(FutureWarning, match=r"gauge.calculator\(…\) is now assay.calculator\(gauge, …\)"):
+        old = any_gauge.calculator(label="old")
+    assert isinstance(old, GaugeCalculator)
+    assert old.label == "old"
+    assert old.get_potential_energy(new[0]) == GaugeCalculator(any_gauge).get_potential_energy(new[0])
+
+
 def test_results_are_the_assessment(any_gauge: Gauge, new: list[Atoms]):
     for atoms in new:
         said = any_gauge.assess([atoms])

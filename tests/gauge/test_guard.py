@@ -82,6 +82,13 @@ def test_defaults_come_from_the_gauge(atoms: Atoms, committee: Gauge):
     assert guard.cap == 1000 * guard.threshold
 
 
+def test_without_the_grade_the_first_score_is_watched(atoms: Atoms, tmp_path: Path):
+    guard = Guard(atoms, tmp_path / "x.extxyz", threshold=0.9 * value(atoms))
+    assert guard.score == SCORE
+    with pytest.raises(GuardStop, match="committee_force = "):
+        guard()
+
+
 @pytest.mark.snap
 def test_it_stops_dynamics_that_heats_up(gauge: Gauge, tmp_path: Path):
     """At 100 K nothing happens within 20 steps; from 20 000 K it stops the run before its end, with γ > 1."""

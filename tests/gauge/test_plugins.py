@@ -91,7 +91,7 @@ def test_an_installed_plugin_goes_all_the_way(gauge_file: Path, installed: Path,
 
 def test_the_contracts_hold(installed: Path, tmp_path: Path) -> None:
     words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, EXAMPLE / "test_contracts.py")
-    assert "3 passed" in ran(sys.executable, *words, path=installed, cwd=tmp_path).stdout
+    assert "4 passed" in ran(sys.executable, *words, path=installed, cwd=tmp_path).stdout
 
 
 def test_a_plugin_is_imported_when_its_name_is_asked_for(installed: Path, tmp_path: Path) -> None:

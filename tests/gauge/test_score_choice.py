@@ -15,7 +15,7 @@ from assay import Built, Gauge, LinearFit, ScoreFit, build, predict
 from assay.frames.frame import FrameError, LabelKeys
 from assay.gauge.thresholds import tukey_fence
 from assay.scores.d_optimality.cluster_wise import ClusterWiseForce, ClusterWiseGrade
-from assay.scores.d_optimality.local import majority
+from assay.scores.protocol import majority
 
 
 def edge(atoms: Atoms) -> np.ndarray:

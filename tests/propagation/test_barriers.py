@@ -203,6 +203,7 @@ def test_what_it_does_not_know_is_an_error(tmp_path: Path) -> None:
     for spec, message in (
         ("barrier", "two frames"),
         ("barrier:vacancy,mesh=3", "known are structure="),
+        ("barrier:vacancy,structure=fcc,element=H,images=1", "images=1: needs a whole number, 2 or more"),
         (f"barrier:{tmp_path}/three.extxyz", "3 frames"),
         (f"barrier:{tmp_path}/others.extxyz", "same atoms"),
     ):

@@ -114,6 +114,8 @@ CALIBRATORS: Mapping[str, CalibratorClass] = {
 }
 KINDS: Kinds[CalibratorClass] = Kinds("calibrator", "assay.calibrators", CALIBRATORS)
 """Calibrators by name, those of other packages included."""
+DEFAULT = Scale.name
+"""What calibrates an error bar unless another is asked for."""
 BY_ORDER = tuple(name for name, each in CALIBRATORS.items() if each.by_order)
 """Assay's calibrators to which only the order of the scores counts."""
 CONTRACT = ("name", "of_groups", "by_order", "fit", "bar", "state", "from_state")

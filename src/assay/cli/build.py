@@ -188,7 +188,8 @@ def show(built: Built, out: Path) -> None:
         flagged(gauge.thresholds, built.training.scores, built.held_out.scores if built.held_out else {})
     clusters = gauge.provenance["fitted_to"]["clusters"]
     if len(clusters) > 1:
-        note(f"gamma_local: {len(clusters)} clusters: {', '.join(clusters)}")
+        local = next(score.name for score in gauge.scores if score.facts.clusters)
+        note(f"{local}: {len(clusters)} clusters: {', '.join(clusters)}")
     labels, coefficients = (gauge.provenance.get(key, 0) for key in ("labels", "coefficients"))
     if coefficients and labels < FEW * coefficients:
         note(

@@ -25,7 +25,11 @@ def demo(command: str, report: Path | None, run: Run) -> None:
         result = verb(report=report, run=replace(run, progress=stage), command=command)
     errors_and_bars(result.test, "Frames like the training frames (test)")
     errors_and_bars(result.ood, "Other frames: liquid, amorphous, surfaces, clusters, compressed (ood)")
-    names = ["committee_force", "gamma", "leverage"]
+    names = [
+        score.name
+        for score in result.gauge.scores
+        if score.home == "atom" and (score.facts.leads or score.facts.default_bar_of)
+    ]
     rows = [[name, *(percent(flagged(part, name)) for part in (result.test, result.ood))] for name in names]
     show("Atoms flagged", ["score", "test", "ood"], rows)
     inside, outside = (held(part) for part in (result.test, result.ood))

@@ -23,7 +23,7 @@ from assay.metrics import ence, ence_samples, gaussian_crps, gaussian_nll
 from assay.metrics.bootstrap import FrameBootstrap
 from assay.metrics.calibration import signed_miscalibration_area
 from assay.results.arrays import Array
-from assay.results.error_bars import ErrorBar, Gaussian
+from assay.results.error_bars import ONE_SIGMA, ErrorBar, Gaussian
 from assay.results.per_quantity import Quantity
 from assay.results.score import NO_FACTS
 
@@ -124,11 +124,15 @@ def bars(
                 calibration.quantities[quantity],
                 spread=at_home, group=group, members=members, components=components,
             )  # fmt: skip
-            found = [fit_calibrator(kind, held_out.at(fitted_to))]
-            if split is calibration:
-                found.append(fit_calibrator(kind, held_out.at(~fitted_to)))
-            group = split.group(quantity, calibrator.grouping)
-            told = [_told(each.bar(np.zeros_like(error), spread, "", group)) for each in found]
+            zero, group = np.zeros_like(error), split.group(quantity, calibrator.grouping)
+            emptier = split.emptier(quantity)
+            told = []
+            for part in (fitted_to, ~fitted_to) if split is calibration else (fitted_to,):
+                bar = fit_calibrator(kind, held_out.at(part)).bar(zero, spread, "", group)
+                if emptier.any():  # as in `assay.Gauge.assessment`
+                    constant = fit_calibrator(kind, held_out.without_score().at(part)).bar(zero, zero + 1.0, "")
+                    bar = bar.no_narrower(np.where(emptier, constant.half_width(ONE_SIGMA), 0.0))
+                told.append(_told(bar))
             noticed = tuple(remarks(kind, held_out)) if method is not CONSTANT else ()
     except ValueError as reason:
         raise NotApplicable(str(reason)) from reason

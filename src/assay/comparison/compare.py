@@ -30,6 +30,7 @@ from assay.execution.workers import map_frames
 from assay.frames.frame import FrameError, LabelKeys, Skipped
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
+from assay.gauge.sample import beyond_training, training_sample
 from assay.gauge.score_fit import ScoreFit
 from assay.gauge.training_pass import TrainingPass, Wanted
 from assay.gauge.usable import usable
@@ -134,7 +135,9 @@ def compare(
     run.stage("timing")
     methods, source_seconds = timed(fitted.methods, fitted.source, sets.frames(CALIBRATION))
     judges = tuple(each.score for each in methods if each.score is not None)
-    gauge = Gauge(fitted.source, judges, r_cut, "", sets.survey.species)
+    gauge = Gauge(fitted.source, judges, r_cut, "", sets.survey.species, emptiness=fitted.emptiness)
+    if fitted.emptiness is not None:
+        gauge = beyond_training(gauge, training_sample(gauge, training, "training errors"))
     batches = {}
     for name in sets.judged:
         batches[name], failed = _evaluated(gauge, sets, name, run)

@@ -13,17 +13,20 @@ from assay.gauge.training_pass import TrainingPass, Wanted, fit_committee, fit_p
 from assay.linear.linear_fit import LinearFit
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.posteriors.several import Several
+from assay.scores.features.emptiness import Emptiness
 from assay.sources.capabilities import HasCoefficients, HasMembers, LinearSource, Source
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A source that predicts, the methods to compare, and the seconds that the potential and each posterior took."""
+    """A source that predicts, the methods to compare, the seconds that the potential and each posterior took, and how
+    empty surroundings were in training, where the source has features."""
 
     source: Source
     methods: list[Method]
     seconds: float = 0.0
     posteriors: Mapping[str, float] = field(default_factory=dict)
+    emptiness: Emptiness | None = None
 
 
 def fit_linear_methods(
@@ -38,9 +41,8 @@ def fit_linear_methods(
     assert isinstance(passed.source, HasCoefficients)
     of_members, others = _fitted(passed.scores, training.run)
     committees = of_posteriors(of_members, several.slices, several.seconds, len(passed.source.theta))
-    return Fitted(
-        passed.source, [*committees, *others], passed.seconds - sum(several.seconds.values()), several.seconds
-    )
+    seconds = passed.seconds - sum(several.seconds.values())
+    return Fitted(passed.source, [*committees, *others], seconds, several.seconds, passed.scores.emptiness())
 
 
 def fit_committee_methods(training: TrainingPass, source: HasMembers, wanted: Wanted) -> Fitted:
@@ -52,7 +54,7 @@ def fit_committee_methods(training: TrainingPass, source: HasMembers, wanted: Wa
     passed = fit_committee(training, source, wanted, MemberChoice())
     of_members, others = _fitted(passed.scores, training.run)
     methods = of_posteriors(of_members, {"": slice(0, len(source.member_names))}, {})
-    return Fitted(passed.source, [*methods, *others], passed.seconds)
+    return Fitted(passed.source, [*methods, *others], passed.seconds, emptiness=passed.scores.emptiness())
 
 
 def _fitted(scores: UnfittedScores, run: Run) -> tuple[list[Method], list[Method]]:

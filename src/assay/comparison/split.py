@@ -22,6 +22,7 @@ from assay.results.arrays import Array
 from assay.results.batch import Batch, Labels
 from assay.results.per_quantity import Quantity
 from assay.results.residuals import Residuals
+from assay.scores.features.emptiness import EMPTINESS
 from assay.scores.protocol import FittedScore
 
 QUANTITIES: tuple[Quantity, ...] = ("force", "energy")
@@ -137,6 +138,12 @@ class Split:
             return None
         spread = self.batch.spreads[method.name][quantity]
         return None if spread is None else spread[here]
+
+    def emptier(self, quantity: Quantity) -> Mask:
+        """Which values belong to an atom whose surroundings are emptier than in training, or to its frame, `(n,)`."""
+        here, emptiness = self.here[quantity], self.batch.companions.get(EMPTINESS)
+        beyond = None if emptiness is None else self.batch.of_values(emptiness > 1.0)[quantity]
+        return np.zeros(int(here.sum()), dtype=bool) if beyond is None else beyond[here]
 
     def group(self, quantity: Quantity, grouping: str) -> NDArray[np.str_] | None:
         """The group of each value, `(n,)`, of a grouping of `assay.gauge.groups`; `None` without one.

@@ -13,8 +13,7 @@ from assay.execution.run import Run
 from assay.frames.frame import Frame, FrameError, Frames, Skipped
 from assay.results.prediction import Prediction
 from assay.sources.committees.cache import EvaluationCache, frame_key, opened_cache
-from assay.sources.committees.committee import AseCommittee
-from assay.sources.committees.recording import Gap, record
+from assay.sources.committees.recording import Computes, Gap, record
 from assay.sources.recorded.members_file import MembersFile
 
 
@@ -49,7 +48,7 @@ class Interrupted(KeyboardInterrupt):
         self.kept = kept
 
 
-def collect_members(committee: AseCommittee | None, files: Sequence[MembersFile], frames: Frames, run: Run) -> Members:
+def collect_members(committee: Computes | None, files: Sequence[MembersFile], frames: Frames, run: Run) -> Members:
     """Evaluate frames with the potentials of a committee, one at a time, beside what members files say of them.
 
     Evaluations are kept (`assay.sources.committees.cache`), so an interrupted run goes on where it was.
@@ -102,7 +101,7 @@ def collect_members(committee: AseCommittee | None, files: Sequence[MembersFile]
 
 
 def _require_evaluations(
-    committee: AseCommittee,
+    committee: Computes,
     frames: Frames,
     cache: EvaluationCache,
     names: Sequence[str],

@@ -36,6 +36,11 @@ class Referenced:
             raise ValueError(f"references of {', '.join(self.references.members)} for members {', '.join(names)}")
 
     @property
+    def fitted_around(self) -> HasMembers:
+        """The source with its own energies."""
+        return self.source
+
+    @property
     def label(self) -> str:
         return f"{self.source.label}; energies shifted onto {self.references.onto}"
 

@@ -17,7 +17,7 @@ from assay.results.error_bars import ONE_SIGMA, Gaussian
 
 @dataclass(frozen=True)
 class TransferCell:
-    """A figure for each of `assay.evaluation.transferability.TABLES`, NaN where it is not defined."""
+    """A figure for each of `assay.evaluation.transferability_result.TABLES`, NaN where it is not defined."""
 
     force_rmse_eV_per_A: float = np.nan
     energy_rmse_meV_per_atom: float = np.nan

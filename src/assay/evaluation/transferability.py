@@ -3,84 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
 from assay.evaluation.transfer_cell import TransferCell, transfer_cell
+from assay.evaluation.transferability_result import EVERYTHING, TABLES, Transferability
 from assay.execution.run import Run
 from assay.execution.workers import Failure, Progress, Workers
 from assay.frames.frame import Frame, Frames, content_hash
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
-from assay.results.arrays import Array
+from assay.results.score import lead
 from assay.sources.frame_files import FrameObjects
 
 GroupBy = str | Callable[[Atoms], object]
 
 
-EVERYTHING = "all groups"
-"""The row of the potential that is fitted to the training frames of every group."""
-
-
 LEAST = 3
 """Frames of a group that can be fitted: one to fit to, one to calibrate on, one to judge on."""
-
-
-TABLES = {
-    "force_rmse_eV_per_A": "RMSE of force components, eV/Å",
-    "energy_rmse_meV_per_atom": "RMSE of energies, meV/atom",
-    "force_coverage_68": "share of force components in their 68 % bars",
-    "force_coverage_95": "share of force components in their 95 % bars",
-    "energy_coverage_95": "share of energies in their 95 % bars",
-    "force_z_mean_square": "⟨(error/bar)²⟩ of force components",
-    "force_ence": "ENCE of force components",
-    "force_spearman": "Spearman correlation of force bar and force error, atoms",
-    "flagged": "share of frames flagged",
-    "failed": "share of frames that could not be evaluated",
-}
-
-
-@dataclass(frozen=True)
-class Transferability:
-    """Tables group × group: row i is the gauge fitted to group i, column j the test frames of group j.
-
-    | field | meaning | shape |
-    |---|---|---|
-    | rows | groups that were fitted, and `all groups` | R |
-    | columns | groups that were judged | G |
-    | tables | by name, as in `TABLES`; NaN where not defined | each `(R, G)` |
-    | frames | (fitted, calibrated on, judged) of each group; what could not be fitted has no first two | |
-    | flag | name of the score whose threshold flags frames, `""` without one | |
-    | failed | groups that could not be fitted, and why | |
-    """
-
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    tables: Mapping[str, Array]
-    frames: Mapping[str, tuple[int, int, int]]
-    flag: str
-    failed: tuple[tuple[str, str], ...] = field(default=())
-
-    def summary(self) -> dict[str, Any]:
-        """Everything, JSON-ready: `None` for what is not defined."""
-        return {
-            "rows": list(self.rows),
-            "columns": list(self.columns),
-            "frames": {
-                name: dict(zip(("fitted", "calibrated_on", "judged"), counts, strict=True))
-                for name, counts in self.frames.items()
-            },
-            "flag": self.flag,
-            "failed": [{"group": name, "reason": reason} for name, reason in self.failed],
-            "tables": {
-                name: [[float(v) if np.isfinite(v) else None for v in row] for row in table]
-                for name, table in self.tables.items()
-            },
-        }
 
 
 def group_of(atoms: Atoms, group_by: GroupBy) -> str:
@@ -184,8 +127,8 @@ def _divided(frames: Sequence[Frame]) -> _Parts:
 
 
 def _flag(gauge: Gauge) -> str:
-    names = [name for name, level in gauge.thresholds if level == "frame"]
-    return "gamma" if "gamma" in names else next(iter(names), "")
+    facts = {score.name: score.facts for score in gauge.scores}
+    return lead({name: facts[name] for name, level in gauge.thresholds if level == "frame"})
 
 
 def _judged(

@@ -11,6 +11,9 @@ from assay.execution.workers import Progress, Workers
 LOCAL = "local:"
 """What names an executor of local processes, before their number."""
 
+DEVICES = ("auto", "cpu")
+"""Where arrays can be."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -20,13 +23,13 @@ class Run:
     |---|---|
     | executor | `local:N`: N processes on this machine, of which one is this process. Or a \
 `concurrent.futures.Executor`, which its owner starts and shuts down |
-    | device | where arrays are: `auto`, or a name as torch has it (`cpu`, `cuda`). No kernel asks for it yet, and \
-potentials take theirs from their arguments |
+    | device | where arrays are: `auto` or `cpu`, as no kernel of Assay runs elsewhere yet; potentials take theirs \
+from their own settings |
     | progress | called when a stage begins, with its name and number of frames; returns a callback or `None` |
     | skip_bad | leave out frames that can't be used, and list them, instead of stopping at the first |
     | allow_import | modules that scores, sources, calibrators, functions and calculators may be imported from |
 
-    Raises `ValueError` for an executor that is neither.
+    Raises `ValueError` for an executor that is neither, and another device.
     """
 
     executor: str | Executor = "local:1"
@@ -38,6 +41,11 @@ potentials take theirs from their arguments |
     def __post_init__(self) -> None:
         if isinstance(self.allow_import, str):
             object.__setattr__(self, "allow_import", (self.allow_import,))
+        if self.device not in DEVICES:
+            raise ValueError(
+                f"device {self.device!r}: needed {' or '.join(DEVICES)}, as no kernel of Assay runs elsewhere yet. "
+                "Potentials take theirs from their own settings, such as device=cuda of a member of a committee"
+            )
         if isinstance(self.executor, str):
             local_processes(self.executor)
         elif not isinstance(self.executor, Executor):

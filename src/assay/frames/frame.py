@@ -31,6 +31,8 @@ class LabelKeys:
     stress: str = "REF_stress"
 
 
+ATTACHED = "attached_features"
+"""The array in which a frame carries the features of a file beside it; it is not written out."""
 UNLABELLED = LabelKeys("none", "none", "none")
 """Where labels play no part, and bad ones do no harm."""
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from assay.frames.frame import Frame
+from assay.frames.frame import ATTACHED, Frame
 from assay.gauge.batch import Scored, collect
 from assay.gauge.gauge import Gauge
 from assay.results.error_bars import ONE_SIGMA
-from assay.sources.features.file import ATTACHED
 
 
 def annotated(gauge: Gauge, frame: Frame, scored: Scored) -> Atoms:

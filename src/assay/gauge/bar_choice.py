@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay.calibration import CalibratorClass
+from assay.calibration import DEFAULT, CalibratorClass
 from assay.calibration.bar_name import BarName
 from assay.gauge.gauge import require_multiples
 from assay.gauge.score_choice import CLUSTERED, has_clusters
 from assay.results.batch import NO_PREDICTIONS
+from assay.results.score import BarsOf
 from assay.scores.protocol import ScoreClass
-from assay.scores.registry import Asked, resolved
+from assay.scores.registry import Asked, resolved, score_of_bars
 from assay.sources.capabilities import HasMembers, LinearSource, OnlyFeatures, keeps_forces, running
 
 AskedBar = str | tuple[Asked, str | CalibratorClass] | tuple[Asked, str | CalibratorClass, str]
@@ -52,10 +53,14 @@ def chosen_bar(
 
 
 def default_bar(source: LinearSource | HasMembers) -> str:
-    """Of a source that predicts. Unlike members are no draws of one distribution, which `committee_force` assumes."""
+    """Of a source that predicts: by the score that declares itself for what it has."""
+    return f"{score_of_bars(_bars_of(source))}:{DEFAULT}"
+
+
+def _bars_of(source: LinearSource | HasMembers) -> BarsOf:
     if keeps_forces(source):
-        return "committee_energy:scale"
+        return "draws of energies"
     if isinstance(source, LinearSource):
-        return "committee_force:scale"
+        return "draws"
     alone = len(source.member_names) == 1 and (source.featured or running(source))  # one potential has no spread
-    return "leverage:scale" if alone else "heterogeneous_force:scale"
+    return "one potential" if alone else "unlike members"

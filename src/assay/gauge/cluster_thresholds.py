@@ -11,9 +11,8 @@ from assay.gauge.score_choice import CLUSTERED
 from assay.gauge.thresholds import HELD_OUT_QUANTILE, tukey_fence
 from assay.results.arrays import Array
 from assay.results.batch import Batch
-from assay.scores.d_optimality.cluster_wise import ClusterWiseForce, ClusterWiseGrade
-from assay.scores.d_optimality.local import majority
-from assay.scores.protocol import Clustered, FittedScore, clustered
+from assay.scores.protocol import Clustered, FittedScore, clustered, majority
+from assay.scores.registry import cluster_wise
 
 FEWEST = 20
 FEWEST_FRAMES = 5
@@ -29,12 +28,11 @@ def by_cluster(scores: Sequence[FittedScore], training: Batch, held_out: Batch |
     of_forces = training.envelopes.force is not None  # those of a corrector of energies don't differ
     if local is None or not (of_forces or held_out):
         raise ValueError(f"thresholds by cluster need the score {CLUSTERED}, and members or held-out frames")
-    found: list[FittedScore] = []
-    if of_forces:
-        found.append(ClusterWiseForce(local, cluster_fences(training, local)))
-    if held_out:
-        found.append(ClusterWiseGrade(local, cluster_levels(held_out, local)))
-    return tuple(found)
+    return cluster_wise(
+        local,
+        fences=cluster_fences(training, local) if of_forces else None,
+        levels=cluster_levels(held_out, local) if held_out else None,
+    )
 
 
 def cluster_fences(training: Batch, local: Clustered) -> Array:

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from assay.ensembles.fit import MemberChoice
 from assay.execution.run import Run
 from assay.execution.workers import Progress
@@ -19,7 +17,7 @@ from assay.gauge.cluster_thresholds import by_cluster
 from assay.gauge.division import Division
 from assay.gauge.gauge import Gauge
 from assay.gauge.provenance import Request, provenance
-from assay.gauge.sample import evenly_spaced, quantiles, scored
+from assay.gauge.sample import beyond_training, quantiles, scored, training_sample
 from assay.gauge.score_fit import ScoreFit
 from assay.gauge.thresholds import thresholds
 from assay.gauge.training_pass import (
@@ -122,15 +120,15 @@ def fit_gauge(
 
     name, own = (str(bar.name), bar.name.own) if bar else ("", None)
     gauge = Gauge(fitted.source, fitted.scores, r_cut, name, survey.species, calibrator=own, emptiness=fitted.emptiness)
-    seen = _Seen(training_pass, division, run)
-    training = seen.training(gauge, "training errors")
-    gauge = _with_largest(gauge, training)
-    held_out = seen.held_out(gauge, "held-out errors")
+    training = training_sample(gauge, training_pass, "training errors")
+    gauge = beyond_training(gauge, training)
+    held_out = _held_out(gauge, training_pass, division, "held-out errors")
     if score_fit.cluster_thresholds:
         fitted = replace(fitted, scores=fitted.scores + by_cluster(fitted.scores, training, held_out))
-        training = seen.training(replace(gauge, scores=fitted.scores))
-        gauge = _with_largest(replace(gauge, scores=fitted.scores), training)
-        held_out = seen.held_out(gauge)
+        gauge = replace(gauge, scores=fitted.scores)
+        training = training_sample(gauge, training_pass)
+        gauge = beyond_training(gauge, training)
+        held_out = _held_out(gauge, training_pass, division)
     if held_out is not None and predicts:
         gauge = gauge.calibrated(held_out)
     gauge = replace(
@@ -158,43 +156,18 @@ def fit_gauge(
     )
 
 
-def _with_largest(gauge: Gauge, training: Batch) -> Gauge:
-    """The gauge with the largest values of scores in training, beyond which emptier surroundings are."""
-    if gauge.emptiness is None:
-        return gauge
-    home = [score for score in gauge.scores if score.facts.zero_is_home]
-    values = {score.name: training.scores[score.name, score.home] for score in home}
-    finite = {name: column[np.isfinite(column)] for name, column in values.items()}
-    largest = {name: float(column.max(initial=0.0)) for name, column in finite.items()}
-    return replace(gauge, emptiness=gauge.emptiness.seen(largest))
+def _held_out(gauge: Gauge, training: TrainingPass, division: Division, stage: str = "") -> Batch | None:
+    """What a gauge says of the frames kept apart; `None` without any.
 
-
-@dataclass(frozen=True)
-class _Seen:
-    """The frames that a gauge is judged by, as it is fitted: a sample of those of training, and those held out."""
-
-    training_pass: TrainingPass
-    division: Division
-    run: Run
-
-    def training(self, gauge: Gauge, stage: str = "") -> Batch:
-        fitted = self.division.fitted
-        sample = fitted & evenly_spaced(self.training_pass.survey.natoms, fitted)
-        frames = (frame for frame, use in zip(self.training_pass.all(), sample, strict=True) if use)
-        return scored(gauge, frames, self.run, self._told(stage, int(sample.sum())), self.training_pass.failed)
-
-    def held_out(self, gauge: Gauge, stage: str = "") -> Batch | None:
-        """`None` where there are none; a source that works in batches evaluates them first."""
-        count = int(self.division.held_out.sum())
-        if not count:
-            return None
-        frames = self.division.frames_held_out
-        if stage:
-            prepare(gauge.source, frames, workers=self.run.processes, total=count, stage=self.run.stage)
-        return scored(gauge, frames(), self.run, self._told(stage, count), self.training_pass.failed)
-
-    def _told(self, stage: str, count: int) -> Progress | None:
-        return self.run.stage(stage, count) if stage else None
+    With the name of a `stage` progress is told, and a source that works in batches evaluates them first.
+    """
+    count, run = int(division.held_out.sum()), training.run
+    if not count:
+        return None
+    if stage:
+        prepare(gauge.source, division.frames_held_out, workers=run.processes, total=count, stage=run.stage)
+    progress = run.stage(stage, count) if stage else None
+    return scored(gauge, division.frames_held_out(), run, progress, training.failed)
 
 
 def _counted(frames: Frames, progress: Progress | None) -> Iterator[Frame]:

@@ -5,6 +5,7 @@ Immutable; `calibrated` and `load` give new gauges.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+import assay
 from assay.calibration import BY_ORDER, Calibrator, CalibratorClass
 from assay.calibration.bar_name import BarName
 from assay.execution.workers import Failure, Progress, Workers, map_frames
@@ -194,6 +196,12 @@ class Gauge(ReadOnly):
         facts = next(score.facts for score in self.scores if score.name == bar.score)
         calibrators, constant = fitted(batch, self._spreads(batch), bar, facts, self._groups(batch))
         return replace(self, calibrators=calibrators, constant=constant)
+
+    def calculator(self, **options: Any) -> Any:
+        """The old name of `assay.calculator(gauge)`, for one version more."""
+        remark = "gauge.calculator(…) is now assay.calculator(gauge, …); the old name goes with the next version"
+        warnings.warn(remark, FutureWarning, stacklevel=2)
+        return assay.calculator(self, **options)
 
     def save(self, path: str | Path) -> None:
         """Write `NAME.gauge`, whole or not at all.

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from assay.gauge.score_choice import CLUSTERED
 from assay.results.batch import Batch
 from assay.results.per_quantity import PerQuantity
-from assay.scores.d_optimality.local import majority
-from assay.scores.protocol import Clustered, FittedScore, clustered
+from assay.scores.protocol import Clustered, FittedScore, clustered, majority
 
 Groups = NDArray[np.str_]
 

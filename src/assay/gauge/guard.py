@@ -9,6 +9,7 @@ from ase import Atoms
 
 from assay.gauge.calculator import GaugeCalculator
 from assay.gauge.gauge import Gauge
+from assay.results.score import lead
 from assay.scores.features.emptiness import EMPTINESS
 
 
@@ -35,7 +36,7 @@ class Guard:
     gauge
         scores the frames of a run that another calculator drives; the gauge of the atoms' calculator by default
     score, threshold
-        a score of atoms; its threshold in the gauge by default
+        a score of atoms, by default γ, or what else leads those of the gauge; its threshold in the gauge by default
     cap
         1000 times the threshold by default
 
@@ -53,7 +54,7 @@ class Guard:
         out: str | Path,
         *,
         gauge: Gauge | None = None,
-        score: str = "gamma",
+        score: str | None = None,
         threshold: float | None = None,
         cap: float | None = None,
     ) -> None:
@@ -63,7 +64,8 @@ class Guard:
                 f"the guard needs atoms with a calculator of a gauge, not {type(atoms.calc).__name__}, or gauge="
             )
         gauge = self._calculator.gauge
-        available = [each.name for each in gauge.scores if each.home == "atom"]
+        available = {each.name: each.facts for each in gauge.scores if each.home == "atom"}
+        score = lead(available) if score is None else score
         if score not in available:
             raise ValueError(f"no score {score!r} of atoms in this gauge; it has {', '.join(available)}")
         if threshold is None and (score, "atom") not in gauge.thresholds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from assay.execution.workers import Progress
 from assay.frames.frame import Frame, FrameError, Skipped
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
+from assay.gauge.training_pass import TrainingPass
 from assay.results.arrays import Array
 from assay.results.batch import Batch
 
@@ -41,6 +43,25 @@ def scored(gauge: Gauge, frames: Iterable[Frame], run: Run, progress: Progress |
         raise FrameError(f"{origin}: {reason} ({len(bad)} frames failed; --skip-bad leaves them out)")
     failed.extend(pair for pair in bad if pair not in failed)
     return collect(pairs)
+
+
+def training_sample(gauge: Gauge, training: TrainingPass, stage: str = "") -> Batch:
+    """What a gauge says of a sample of the frames that it was fitted to; with a `stage` its progress is told."""
+    sample = training.fitted & evenly_spaced(training.survey.natoms, training.fitted)
+    frames = (frame for frame, use in zip(training.all(), sample, strict=True) if use)
+    progress = training.run.stage(stage, int(sample.sum())) if stage else None
+    return scored(gauge, frames, training.run, progress, training.failed)
+
+
+def beyond_training(gauge: Gauge, training: Batch) -> Gauge:
+    """The gauge with the largest values of scores in training, beyond which emptier surroundings are."""
+    if gauge.emptiness is None:
+        return gauge
+    home = [score for score in gauge.scores if score.facts.zero_is_home]
+    values = {score.name: training.scores[score.name, score.home] for score in home}
+    finite = {name: column[np.isfinite(column)] for name, column in values.items()}
+    largest = {name: float(column.max(initial=0.0)) for name, column in finite.items()}
+    return replace(gauge, emptiness=gauge.emptiness.seen(largest))
 
 
 def quantiles(values: Array) -> Array:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from assay.calibration import DEFAULT
 from assay.results.score import Given, Reads
 from assay.scores.protocol import ScoreClass
-from assay.scores.registry import SCORES, Asked, resolved
+from assay.scores.registry import SCORES, Asked, resolved, score_of_bars
 from assay.sources.capabilities import HasDerivatives, HasMembers, LinearSource, OnlyFeatures, keeps_forces, running
 
 SAME_FORCES = (
     "a corrector of energies leaves forces as they are, so its members don't differ in them. Build with forces=true, "
-    "or take error bars of another score, such as committee_energy:scale or leverage:scale"
+    f"or take error bars of another score, such as {score_of_bars('draws of energies')}:{DEFAULT} or "
+    f"{score_of_bars('one potential')}:{DEFAULT}"
 )
 
 

@@ -16,7 +16,7 @@ from assay.scores.protocol import ScoreClass
 from assay.scores.registry import KINDS as SCORES
 from assay.scores.registry import score_from_state, score_state
 from assay.sources import registry
-from assay.sources.capabilities import AnySource, HasMembers, LinearSource, OnlyFeatures, Source
+from assay.sources.capabilities import AnySource, Around, HasMembers, LinearSource, OnlyFeatures, Source
 from assay.storage.archive import GaugeFileError, load_state, save_state
 
 PLUGIN = "calibrator_plugin"
@@ -81,10 +81,8 @@ def require_loadable(
             SCORES.require_origin(score.name, score)
     if calibrator is not None:
         CALIBRATORS.require_origin(calibrator.name, calibrator)
-    if isinstance(source, LinearPotential):
-        source = source.rows
-    while isinstance(source, Referenced):
-        source = source.source
+    while isinstance(source, Around):
+        source = source.fitted_around
     registry.KINDS.require_origin(source.kind, type(source))
     if isinstance(source, OnlyFeatures):
         source.state()  # raises for a function that has no name
@@ -92,7 +90,7 @@ def require_loadable(
 
 def source_state(source: Source) -> dict[str, Any]:
     """What a gauge file holds of a source, around which one may have been fitted."""
-    if isinstance(source, LinearPotential | Referenced):
+    if isinstance(source, Around):
         return {"kind": source.kind, **source.state()}
     return registry.source_state(source)
 

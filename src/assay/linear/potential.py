@@ -61,6 +61,11 @@ class LinearPotential:
         return len(self.members)
 
     @property
+    def fitted_around(self) -> LinearSource:
+        """The source of its rows."""
+        return self.rows
+
+    @property
     def cutoff(self) -> float | None:
         """No atom farther away than this has a part in an atom's features, Å."""
         return self.rows.cutoff

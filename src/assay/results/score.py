@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,9 @@ Kind = Literal["spread", "variance", "distance", "order"]
 Given = Literal["members", "unlike members", "features", "last-layer features"]
 """What a source has: members of any sort, members that are no draws of one posterior, features, or those of its last
 layer."""
+BarsOf = Literal["draws", "draws of energies", "unlike members", "one potential"]
+"""What error bars are of: members that are draws of one posterior, such ones that differ in energies alone, members
+that were fitted apart, or a single potential with features."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ is a multiple of it |
     | fixed_threshold | above it the method itself flags atoms and frames (γ > 1); `None`: training or held-out frames \
 set one |
     | default_for | sources that have this get it unless scores are named; `None`: only on request |
+    | leads | of several scores it is the one that selects and flags frames unless another is named: see `lead` |
+    | default_bar_of | error bars of these are made from it unless others are asked for |
     | of_draws | the standard deviation over members that are draws of one distribution, whose number a calibrator can \
 correct for |
     | clusters | it divides atoms into clusters: see `assay.scores.protocol.Clustered` |
@@ -46,6 +52,8 @@ correct for |
     stands_for: Literal["force", "energy"] | None = None
     fixed_threshold: float | None = None
     default_for: Given | None = None
+    leads: bool = False
+    default_bar_of: BarsOf | None = None
     of_draws: bool = False
     clusters: bool = False
     zero_is_home: bool = False
@@ -70,6 +78,11 @@ correct for |
 
 
 NO_FACTS = ScoreFacts(reads=())
+
+
+def lead(facts: Mapping[str, ScoreFacts]) -> str:
+    """Of scores by name, the one that selects and flags: the first that `leads`, else the first; `""` of none."""
+    return next((name for name, each in facts.items() if each.leads), next(iter(facts), ""))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from assay.results.arrays import Array
@@ -98,6 +99,11 @@ class Clustered(Companioned, FittedScore, Protocol):
 def clustered(scores: Iterable[FittedScore]) -> Clustered | None:
     """The first score that divides atoms into clusters."""
     return next((cast(Clustered, score) for score in scores if score.facts.clusters), None)
+
+
+def majority(clusters: NDArray[np.int64]) -> int:
+    """The cluster of a frame: that of most of its atoms that have one (not -1), `(A,)`; 0 where none has."""
+    return int(np.bincount(clusters[clusters >= 0], minlength=1).argmax())
 
 
 @runtime_checkable

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from assay.plugins.kinds import PLUGIN, Kinds
+from assay.results.arrays import Array
+from assay.results.score import BarsOf
 from assay.scores.d_optimality.cluster_wise import ClusterWiseForce, ClusterWiseGrade
 from assay.scores.d_optimality.grade import ExtrapolationGrade
 from assay.scores.d_optimality.local import LocalGrade
@@ -19,7 +21,7 @@ from assay.scores.density.outlier_factor import FrameOutlierFactor, OutlierFacto
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.members.committee import CommitteeEnergy, CommitteeEnergyMax, CommitteeForce, CommitteeForceMax
 from assay.scores.members.heterogeneous import Heterogeneous, HeterogeneousEnergy, HeterogeneousForce
-from assay.scores.protocol import DEFAULTS, FitOptions, FittedScore, ScoreClass
+from assay.scores.protocol import DEFAULTS, Clustered, FitOptions, FittedScore, ScoreClass
 from assay.scores.rigidity.gaussian_process import GaussianProcess
 from assay.scores.rigidity.last_layer import LastLayerForce, LastLayerRigidity
 from assay.scores.rigidity.leverage import Leverage
@@ -93,11 +95,29 @@ def _checked(given: ScoreClass) -> ScoreClass:
     return given
 
 
+def score_of_bars(of: BarsOf) -> str:
+    """The name of the score that error bars are made from unless others are asked for."""
+    return next(score.name for score in SCORES if score.facts.default_bar_of == of)
+
+
 def fit_scores(
     asked: Sequence[Asked], training: TrainingFeatures, options: FitOptions = DEFAULTS
 ) -> tuple[FittedScore, ...]:
     """The scores, fitted; raises as `resolved` and `ScoreClass.fit` do."""
     return tuple(score.fit(training, options) for score in resolved(asked))
+
+
+def cluster_wise(local: Clustered, *, fences: Array | None, levels: Array | None) -> tuple[FittedScore, ...]:
+    """The scores of `BY_CLUSTER` whose thresholds of the K clusters there are.
+
+    | argument | meaning | shape, unit |
+    |---|---|---|
+    | local | has the clusters | |
+    | fences | of the force errors of training atoms | `(K,)` eV/Å |
+    | levels | of `local` in held-out frames | `(K,)` |
+    """
+    of_forces = () if fences is None else (ClusterWiseForce(local, fences),)
+    return of_forces if levels is None else (*of_forces, ClusterWiseGrade(local, levels))
 
 
 def score_state(score: FittedScore) -> dict[str, Any]:

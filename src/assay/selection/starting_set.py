@@ -16,6 +16,7 @@ from assay.frames.frame import Frame, FrameError, content_hash
 from assay.gauge.gauge import Gauge
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.score import lead
 from assay.scores.d_optimality.maxvol import active_set
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import FittedScore, OfActiveSets
@@ -24,8 +25,6 @@ from assay.selection.by_volume import Inverses, extended
 from assay.selection.candidates import Candidates, Extends
 from assay.sources.capabilities import AnySource, LinearSource, OnlyFeatures, Source
 from assay.sources.features.atom_features import atom_features
-
-DEFAULT_SCORES = ("gamma", "committee_force")
 
 
 @dataclass(frozen=True)
@@ -153,22 +152,25 @@ class TrainingSet:
         return extended(found.inverses, found.pool())[0]
 
     def score(self, name: str | None = None) -> FittedScore:
-        """A score of the gauge, or one fitted to the features of training files; the first there is by default.
+        """A score of the gauge, or one fitted to the features of training files.
+
+        By default the one that leads; where none says so, that of a posterior's error bars, else the first.
 
         Raises `ValueError` where there is none of that name.
         """
         if not self.scores:
-            name = name or DEFAULT_SCORES[0]
-            if name not in (known := [score.name for score in SCORES if score.facts.features_alone]):
+            known = {score.name: score.facts for score in SCORES if score.facts.features_alone}
+            name = name or lead(known)
+            if name not in known:
                 raise ValueError(f"score {name!r} needs a gauge; from features alone there are {', '.join(known)}")
             if self.frames is None:
                 raise ValueError("a score needs a gauge, or training frames (--train)")
             return fit_scores([name], self._features())[0]
         of_gauge = {score.name: score for score in self.scores}
-        default = next((each for each in DEFAULT_SCORES if each in of_gauge), next(iter(of_gauge)))
-        if (name or default) not in of_gauge:
+        if name and name not in of_gauge:
             raise ValueError(f"no score {name!r} in this gauge; it has {', '.join(of_gauge)}")
-        return of_gauge[name or default]
+        ordered = sorted(self.scores, key=lambda score: score.facts.default_bar_of != "draws")
+        return of_gauge[name or lead({score.name: score.facts for score in ordered})]
 
     def _features(self) -> TrainingFeatures:
         training = TrainingFeatures()

@@ -18,6 +18,7 @@ A source declares its `kind`, and whatever else it can:
 | `Corrects` | gives those of a correction of another potential |
 | `Exports` | writes a fitted linear potential in another code's files |
 | `HasCoefficients` | is a fitted linear potential: rows, best fit and members |
+| `Around` | was fitted by Assay around another source, which it holds |
 
 A source that wraps another one passes on what that can do; where that can't, it says so by an empty answer (no member
 that runs, nothing recorded), as protocols are of classes and not of objects. Whether an object keeps a protocol is
@@ -267,6 +268,15 @@ class HasCoefficients(Runs, Protocol):
     @property
     def posterior(self) -> str:
         """What the members were drawn from."""
+
+
+@runtime_checkable
+class Around(Source, Protocol):
+    """A source that Assay fitted around another one: a gauge file holds both, and needs no origin of this one."""
+
+    @property
+    def fitted_around(self) -> Source | LinearSource:
+        """The other one."""
 
 
 AnySource: TypeAlias = Source | LinearSource

@@ -92,7 +92,31 @@ def the_other_stays(case: FoldCase) -> None:
     case.require_same("the one that was merged", other, case.filled(case.chunks[half:]))
 
 
-LAWS_OF_FOLDS = table(merged_is_whole, chunk_by_chunk, either_into_the_other, the_other_stays)
+def the_other_stays_afterwards(case: FoldCase) -> None:
+    """A fold that was merged into a new one stays what it was while that one goes on."""
+    half = len(case.chunks) // 2
+    other, new = case.filled(case.chunks[half:]), case.make()
+    new.merge(other)
+    for chunk in case.chunks:
+        new.update(*chunk)
+    case.require_same("merged into one that went on", other, case.filled(case.chunks[half:]))
+
+
+def nothing_adds_nothing(case: FoldCase) -> None:
+    """A fold that has seen nothing changes none that it is merged into."""
+    fold = case.filled(case.chunks)
+    fold.merge(case.make())
+    case.require_same("merged with an empty one", fold, case.filled(case.chunks))
+
+
+LAWS_OF_FOLDS = table(
+    merged_is_whole,
+    chunk_by_chunk,
+    either_into_the_other,
+    the_other_stays,
+    the_other_stays_afterwards,
+    nothing_adds_nothing,
+)
 """By name; each of a `FoldCase`."""
 
 

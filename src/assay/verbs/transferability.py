@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from assay.ensembles.fit import MemberChoice
-from assay.evaluation.transferability import GroupBy, Transferability, judge_transfer
+from assay.evaluation.transferability import GroupBy, judge_transfer
+from assay.evaluation.transferability_result import Transferability
 from assay.execution.run import Run
 from assay.frames.frame import Frames, LabelKeys
 from assay.gauge.bar_choice import AskedBar

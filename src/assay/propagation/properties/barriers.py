@@ -39,7 +39,7 @@ class Barrier:
     | name | as the user wrote it |
     | ends | two structures of the same atoms, not relaxed; atoms are not wrapped between them |
     | crystal | their cell is a supercell of this one's, which relaxes; `None`: their cell is held as it is |
-    | images | between the ends; odd ones put one on the middle of a symmetric hop |
+    | images | between the ends, 2 or more; odd ones put one on the middle of a symmetric hop |
     """
 
     name: str
@@ -72,12 +72,12 @@ class Barrier:
             named = [options["structure"]] if "structure" in options else []
             crystal = conventional(the_structure(named, options, species))
             ends = _hop(crystal, the_repeats(crystal, options))
-            return cls(name, ends, crystal, count(options, "images", cls.images))
+            return cls(name, ends, crystal, count(options, "images", cls.images, least=2))
         require_known(options, "images")
         ends_read = [frame.atoms for frame in read_frames(words[0])]
         if len(ends_read) != 2:
             raise ValueError(f"{words[0]} has {len(ends_read)} frames, needed the two ends of the path")
-        return cls(name, _unwrapped(*ends_read), None, count(options, "images", cls.images))
+        return cls(name, _unwrapped(*ends_read), None, count(options, "images", cls.images, least=2))
 
     def start(self, calculator: Calculator) -> Structures:
         bulk = {} if self.crystal is None else {BULK: relaxed(self.crystal, calculator, "cell").atoms}

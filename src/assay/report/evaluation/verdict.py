@@ -15,7 +15,7 @@ from assay.report.evaluation.tables import mean_bar
 from assay.report.kit.parts import number, percent
 from assay.results.assessment import Assessment
 from assay.results.per_quantity import Quantity
-from assay.results.score import Score
+from assay.results.score import Score, lead
 from assay.results.wording import many
 
 SLACK = {0.68: 0.05, 0.95: 0.03}
@@ -179,12 +179,13 @@ def _flag_tiles(assessment: Assessment) -> list[Tile]:
 
 
 def _flagging(assessment: Assessment) -> list[Score]:
-    """The levels of one score with a threshold: that of the error bar, else the extrapolation grade, else the first.
+    """The levels of one score with a threshold: that of the error bar, else the one that leads.
 
     The spread of unlike members in atoms brings U of their frames along.
     """
     scores = [score for score in assessment.scores.values() if score.threshold is not None and len(score.values)]
-    names = [score.name for score in scores]
-    lead = next((name for name in (assessment.bar.partition(":")[0], "gamma", *names) if name in names), "")
-    shown = [lead, *(score.facts.shown_with for score in scores if score.name == lead)]
+    facts = {score.name: score.facts for score in scores}
+    of_bar = assessment.bar.partition(":")[0]
+    first = of_bar if of_bar in facts else lead(facts)
+    shown = [first, *(score.facts.shown_with for score in scores if score.name == first)]
     return sorted((score for score in scores if score.name in shown), key=lambda score: shown.index(score.name))

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize, TwoSlopeNorm
 from numpy.typing import NDArray
 
-from assay.evaluation.transferability import TABLES, Transferability
+from assay.evaluation.transferability_result import TABLES, Transferability
 from assay.report.kit.page import environment
 from assay.report.kit.parts import Panel, Section, Table, counts, number, percent, texts
 from assay.report.kit.theme import MUTED, density_map, svg

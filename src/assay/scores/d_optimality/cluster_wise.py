@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.results.score import ScoreFacts
-from assay.scores.d_optimality.local import LocalGrade, majority
+from assay.scores.d_optimality.local import LocalGrade
 from assay.scores.members.committee import CommitteeForce
-from assay.scores.protocol import Clustered
+from assay.scores.protocol import Clustered, majority
 
 SMALLEST_FENCE = 1e-3
 """eV/Å: forces that vanish by symmetry have no errors to set a threshold by."""

@@ -8,6 +8,7 @@ the largest that MaxVol finds (Podryabinkin and Shapeev 2017, doi:10.1016/j.comm
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -35,7 +36,7 @@ class ExtrapolationGrade:
     name: ClassVar[str] = "gamma"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
     facts: ClassVar[ScoreFacts] = ScoreFacts(
-        reads=("features",), fixed_threshold=1.0, default_for="features", zero_is_home=True
+        reads=("features",), fixed_threshold=1.0, default_for="features", leads=True, zero_is_home=True
     )
 
     @classmethod
@@ -89,7 +90,7 @@ class GradeFold:
             if z in self._sets:
                 self._sets[z].merge(theirs)
             else:
-                self._sets[z] = theirs
+                self._sets[z] = deepcopy(theirs)
 
     def result(self) -> ExtrapolationGrade:
         return ExtrapolationGrade({z: each.inverse() for z, each in sorted(self._sets.items())})

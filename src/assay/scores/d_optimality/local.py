@@ -97,8 +97,3 @@ class LocalGrade:
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         inverses, clusters = ({int(z): a for z, a in state[name].items()} for name in ("inverses", "clusters"))
         return cls(inverses, clusters, tuple(state["names"]))
-
-
-def majority(clusters: NDArray[np.int64]) -> int:
-    """The cluster of a frame: that of most of its atoms that have one (not -1), `(A,)`; 0 where none has."""
-    return int(np.bincount(clusters[clusters >= 0], minlength=1).argmax())

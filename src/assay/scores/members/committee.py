@@ -27,7 +27,12 @@ class CommitteeForce:
     name: ClassVar[str] = "committee_force"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
     facts: ClassVar[ScoreFacts] = ScoreFacts(
-        reads=("members",), kind="spread", stands_for="force", default_for="members", of_draws=True
+        reads=("members",),
+        kind="spread",
+        stands_for="force",
+        default_for="members",
+        default_bar_of="draws",
+        of_draws=True,
     )
 
     @classmethod
@@ -96,7 +101,12 @@ class CommitteeEnergy:
     name: ClassVar[str] = "committee_energy"
     home: ClassVar[Literal["atom", "frame"]] = "frame"
     facts: ClassVar[ScoreFacts] = ScoreFacts(
-        reads=("members",), kind="spread", stands_for="energy", default_for="members", of_draws=True
+        reads=("members",),
+        kind="spread",
+        stands_for="energy",
+        default_for="members",
+        default_bar_of="draws of energies",
+        of_draws=True,
     )
 
     @classmethod

@@ -83,7 +83,12 @@ class HeterogeneousForce(_Weighted):
     name: ClassVar[str] = "heterogeneous_force"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
     facts: ClassVar[ScoreFacts] = ScoreFacts(
-        reads=("members",), kind="spread", stands_for="force", default_for="unlike members", shown_with="heterogeneous"
+        reads=("members",),
+        kind="spread",
+        stands_for="force",
+        default_for="unlike members",
+        default_bar_of="unlike members",
+        shown_with="heterogeneous",
     )
 
     def values(self, prediction: Prediction, numbers: NDArray[Any]) -> Array:

@@ -43,7 +43,11 @@ class Leverage:
     name: ClassVar[str] = "leverage"
     home: ClassVar[Literal["atom", "frame"]] = "atom"
     facts: ClassVar[ScoreFacts] = ScoreFacts(
-        reads=("features",), kind="variance", default_for="features", zero_is_home=True
+        reads=("features",),
+        kind="variance",
+        default_for="features",
+        default_bar_of="one potential",
+        zero_is_home=True,
     )
 
     @classmethod

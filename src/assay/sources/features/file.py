@@ -30,15 +30,12 @@ from ase import Atoms
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from assay.frames.frame import Frame, FrameError, Skipped, content_hash
+from assay.frames.frame import ATTACHED, Frame, FrameError, Skipped, content_hash
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.sources.recorded.attached import FrameRows, attach
 from assay.sources.settings import Kinds, checked_settings
 from assay.storage.files import write_atomically
-
-ATTACHED = "attached_features"
-"""The array of a frame that `attach_features` puts its rows in."""
 
 _KINDS: Kinds = {
     **dict.fromkeys(("file", "array"), (str, False)),
