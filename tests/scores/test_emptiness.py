@@ -70,12 +70,13 @@ def test_zero_is_home_to_scores_that_say_so_until_emptiness_raises_it(name: str)
     plain = said(LONE)
     assert (plain < in_training.min()).all() == (name in HOME)
     emptiness = Emptiness.fit(of).seen({name: float(in_training.max())})
-    raised = emptiness.raised(score, plain, LONE, numbers)
-    assert raised > in_training.max()
+    raised, of_atoms = emptiness.raised([score], {name: plain}, LONE, numbers)
+    assert raised[name] > in_training.max()
+    assert of_atoms > 1.0
     if name not in HOME:
-        assert raised == plain
+        assert raised[name] == plain
     inside = atoms[[0]]
-    assert emptiness.raised(score, said(inside), inside, numbers) == said(inside)
+    assert emptiness.raised([score], {name: said(inside)}, inside, numbers)[0] == {name: said(inside)}
 
 
 def test_where_training_has_lone_atoms_they_are_home() -> None:

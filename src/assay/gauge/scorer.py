@@ -119,9 +119,7 @@ def values_of(
         else:
             values[score.name] = score.values(prediction, numbers)
     if emptiness is not None and prediction.features is not None:
-        features = prediction.features
-        values = {each.name: emptiness.raised(each, values[each.name], features, numbers) for each in scores}
-        companions[EMPTINESS] = emptiness.of_atoms(features, numbers)
+        values, companions[EMPTINESS] = emptiness.raised(scores, values, prediction.features, numbers)
     return values, companions
 
 

@@ -14,7 +14,7 @@ below 1 (`docs/decisions/emptiness.md`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -82,32 +82,43 @@ class Emptiness:
 
     def of_atoms(self, features: Array, numbers: NDArray[Any]) -> Array:
         """e, `(A,)`."""
-        border = np.ones(len(features))
-        for z, largest in self.border.items():
-            border[numbers == z] = largest
-        return np.asarray(np.maximum(self.missing(features, numbers), 0.0) / border)
+        return self._of_atoms(self.missing(features, numbers), numbers)
 
     def of_frame(self, features: Array, numbers: NDArray[Any]) -> Array:
         """e of the mean over the atoms of a frame, `(1,)`."""
-        mean = self.missing(features, numbers).mean(keepdims=True)
-        return np.asarray(np.maximum(mean, 0.0) / self.frame_border)
+        return self._of_frame(self.missing(features, numbers))
+
+    def _of_atoms(self, missing: Array, numbers: NDArray[Any]) -> Array:
+        border = np.ones(len(missing))
+        for z, largest in self.border.items():
+            border[numbers == z] = largest
+        return np.asarray(np.maximum(missing, 0.0) / border)
+
+    def _of_frame(self, missing: Array) -> Array:
+        return np.asarray(np.maximum(missing.mean(keepdims=True), 0.0) / self.frame_border)
 
     def coefficients(self) -> dict[int, Array]:
         """By atomic number, `(1 + D,)`: e of an atom is no less than the first, and the others times its features."""
         return {z: np.concatenate([[1.0], -w]) / self.border[z] for z, w in self.weights.items()}
 
-    def raised(self, score: Declared, values: Array, features: Array, numbers: NDArray[Any]) -> Array:
-        """Values `(A,)` or `(1,)` of a score of one frame, with those raised where zero is home to the score.
+    def raised(
+        self, scores: Sequence[Declared], values: Mapping[str, Array], features: Array, numbers: NDArray[Any]
+    ) -> tuple[dict[str, Array], Array]:
+        """Values of scores of one frame, `(A,)` or `(1,)` by name, raised where zero is home to a score; and e `(A,)`.
 
         Where surroundings are emptier than in training they are at least the largest value of training, and no less
         than a fixed threshold, times e, or e² of a variance.
         """
-        if not score.facts.zero_is_home:
-            return values
-        e = self.of_frame(features, numbers) if score.home == "frame" else self.of_atoms(features, numbers)
-        border = max(self.largest.get(score.name, 0.0), score.facts.fixed_threshold or 0.0)
-        least = border * (e**2 if score.facts.kind == "variance" else e)
-        return np.where(e > 1.0, np.maximum(values, least), values)
+        missing = self.missing(features, numbers)
+        of_atoms, of_frame = self._of_atoms(missing, numbers), self._of_frame(missing)
+        found = dict(values)
+        for score in scores:
+            e = of_frame if score.home == "frame" else of_atoms
+            if score.facts.zero_is_home and (e > 1.0).any():
+                border = max(self.largest.get(score.name, 0.0), score.facts.fixed_threshold or 0.0)
+                least = border * (e**2 if score.facts.kind == "variance" else e)
+                found[score.name] = np.where(e > 1.0, np.maximum(values[score.name], least), values[score.name])
+        return found, of_atoms
 
     def state(self) -> dict[str, Any]:
         return {
