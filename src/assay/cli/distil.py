@@ -12,8 +12,9 @@ import click
 from assay import Distilled, FrameFiles, LabelKeys, LinearFit, Run
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import emit_json, listed, note, number, percent, show
+from assay.cli.tables import emit_json, listed, note, number, on_disk, percent, show
 from assay.verbs.distil import distil as verb
+from assay.verbs.outputs import require_outputs
 
 
 @click.command()
@@ -91,6 +92,8 @@ def distil(
     Frames whose uncertainty U is below the cut-off keep their teachers' label. The others take the label of --labels,
     or are written to OUT/dft-jobs.extxyz; call again with their labels.
     """
+    files = (pool, members, labels, calibration, heldout, test, test_members)
+    require_outputs(arguments["teachers"], arguments["student"], *files, json=on_disk(json_file))
     with Stages() as stage:
         result = verb(
             **arguments,

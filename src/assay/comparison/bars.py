@@ -25,6 +25,7 @@ from assay.results.arrays import Array
 from assay.results.error_bars import ErrorBar, Gaussian
 from assay.results.per_quantity import Quantity
 from assay.results.score import NO_FACTS
+from assay.results.warning import unheard
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 SCORED = 0.9
@@ -116,7 +117,7 @@ def bars(
     error = split.quantities[quantity].error
     fitted_to = calibration.halves(quantity) if split is calibration else np.ones(len(at_home), dtype=bool)
     try:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):
+        with unheard(), warnings.catch_warnings(action="ignore", category=UserWarning):
             members, components = sampled(facts, quantity, method.members)
             group = calibration.group(quantity, grouping)
             held_out = replace(

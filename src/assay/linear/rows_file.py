@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 import numpy as np
 
 from assay.results.arrays import Array
+from assay.storage.files import unfinished
 
 
 class RowsFile:
@@ -23,13 +24,15 @@ class RowsFile:
         self._targets: list[Array] = []
 
     def append(self, rows: Array, targets: Array) -> None:
-        self._rows.write(np.ascontiguousarray(rows, dtype=np.float64).data)
+        with unfinished():
+            self._rows.write(np.ascontiguousarray(rows, dtype=np.float64).data)
         self._targets.append(np.array(targets, dtype=np.float64))
 
     @property
     def rows(self) -> Array:
         """A memory map, `(n, P)`."""
-        self._rows.flush()
+        with unfinished():
+            self._rows.flush()
         return np.memmap(self._rows, dtype=np.float64, mode="r").reshape(-1, self._columns)
 
     @property

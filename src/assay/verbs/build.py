@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +15,15 @@ from assay.gauge.fit import Built, fit_gauge
 from assay.gauge.score_fit import ScoreFit
 from assay.gauge.state import require_loadable
 from assay.linear.linear_fit import LinearFit
+from assay.results.warning import AssayFutureWarning, heard, listens, warn
 from assay.scores.registry import Asked, resolved
 from assay.sources.capabilities import ByOrder, OnlyFeatures
 from assay.sources.frame_files import FrameFiles, Given, frames_of
 from assay.sources.registry import GivenSource, given_source
-from assay.storage.files import require_folders
+from assay.verbs.outputs import require_outputs
 
 
+@listens
 def build(
     train: Given,
     *,
@@ -90,7 +92,7 @@ def build(
     ValueError
         unknown source, score, calibrator or setting
     """
-    require_folders(out)
+    require_outputs(train, calibration, heldout, source, gauge=out)
     if heldout is not None:
         calibration = _renamed(heldout, calibration)
     given, settings = given_source(source, run.allow_import)
@@ -115,6 +117,9 @@ def build(
         run=run,
         command=command or "assay.build(...)",
     )
+    if heard():
+        gauge = replace(built.gauge, provenance={**built.gauge.provenance, "warnings": [*heard()]})
+        built = replace(built, gauge=gauge)
     if out is not None:
         built.gauge.save(out)
     return built
@@ -124,5 +129,5 @@ def _renamed(heldout: Given, calibration: Given | None) -> Given:
     if calibration is not None:
         raise ValueError("heldout is the old name of calibration: give one of them")
     remark = "build(heldout=…) is now build(calibration=…); the old name goes with the next version"
-    warnings.warn(remark, FutureWarning, stacklevel=3)
+    warn(remark, category=AssayFutureWarning, stacklevel=4)
     return heldout

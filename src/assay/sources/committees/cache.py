@@ -12,7 +12,6 @@ import io
 import os
 import sqlite3
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +22,7 @@ from ase import Atoms
 
 from assay.frames.frame import content_hash
 from assay.results.prediction import Prediction
+from assay.results.warning import warn
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS evaluations (
@@ -116,7 +116,7 @@ def _opened(folder: Path, process: int, thread: int) -> EvaluationCache | None:
     try:
         return EvaluationCache(folder)
     except (OSError, sqlite3.Error) as error:
-        warnings.warn(
+        warn(
             f"evaluations are not kept, and those kept before are not found: {folder} can't be used ({error}). "
             "ASSAY_CACHE names another folder, or is off",
             stacklevel=3,
