@@ -35,7 +35,9 @@ T = TypeVar("T")
 def from_summary(summary: Mapping[str, Any]) -> ComparisonResult:
     """The result of which `summary` is the summary: `from_summary(result.summary()) == result`.
 
-    The `warnings` of a file are no part of the result, and are left out. Raises `KeyError` and `TypeError` for what is no summary of a comparison.
+    The `warnings` of a file are no part of the result, and are left out.
+
+    Raises `KeyError` and `TypeError` for what is no summary of a comparison.
     """
     given = {key: value for key, value in summary.items() if key != "warnings"}
     return ComparisonResult(

@@ -100,7 +100,7 @@ def resumed(
                 )
             try:
                 done[row["property"], row["member"]] = _outcome(row)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+            except Exception as error:  # ASE's decoder raises anything
                 raise ValueError(f"{path}: line {number} is damaged ({type(error).__name__}: {error})") from error
         file.truncate(whole)
         if not whole:

@@ -23,6 +23,7 @@ from ase import Atoms
 from assay.frames.frame import content_hash
 from assay.results.prediction import Prediction
 from assay.results.warning import warn
+from assay.storage.npz import array_of
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS evaluations (
@@ -108,7 +109,7 @@ def _bytes(array: Any) -> bytes:
 
 
 def _array(blob: bytes) -> Any:
-    return np.load(io.BytesIO(blob), allow_pickle=False)
+    return array_of(blob)
 
 
 @lru_cache(maxsize=8)
@@ -141,5 +142,5 @@ def recalled(identity: Callable[[], str | None], frame: Atoms, features: bool) -
         return None
     try:
         return cache.get(model, frame_key(frame), features)
-    except sqlite3.Error:  # damaged, or locked for long: it is computed then
+    except (sqlite3.Error, ValueError):  # damaged, or locked for long: it is computed then
         return None
