@@ -122,7 +122,7 @@ def test_a_damaged_archive_is_the_same_or_refused_with_its_name(name: str, tmp_p
         try:
             read(path)
         except ValueError as error:
-            assert str(path) in str(error)
+            assert str(path) in str(error)  # noqa: PT017 (it may be read)
 
 
 def test_arrays_come_as_they_were_written(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ except ValueError as error:
 
 @pytest.mark.parametrize("name", ["members.npz", "features.npz", "set.asi", "x.gauge", "x.extxyz.gz", "x.cif.gz"])
 def test_a_bomb_is_refused_after_bounded_memory(name: str, tmp_path: Path) -> None:
-    path, size = tmp_path / name, 2 << 30
+    path, size = tmp_path / name, 1 << 29
     if name in READERS:
         write, _, member = READERS[name]
         write(path)
@@ -197,13 +197,13 @@ def test_a_bomb_is_refused_after_bounded_memory(name: str, tmp_path: Path) -> No
         save_state(path, {"a": np.ones(3)})
         bomb(path, "state.json", size)
     else:
-        with gzip.open(path, "wb", compresslevel=9) as file:
+        with gzip.open(path, "wb", compresslevel=6) as file:
             for _ in range(size >> 24):
                 file.write(b" " * (1 << 24))
     assert path.stat().st_size < size // RATIO
     done = subprocess.run([sys.executable, "-c", BOMBED, str(path)], capture_output=True, text=True, timeout=100)
     memory, _, message = done.stdout.partition(" ")
-    assert int(memory) < 8 * FREE, done.stderr
+    assert int(memory) < 4 * FREE, done.stderr
     assert str(path) in message
     assert "if you know where it is from, unpack it first" in message.lower()
 
