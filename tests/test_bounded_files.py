@@ -125,6 +125,27 @@ def test_a_damaged_archive_is_the_same_or_refused_with_its_name(name: str, tmp_p
             assert str(path) in str(error)  # noqa: PT017 (it may be read)
 
 
+def test_no_bit_of_a_features_file_changes_unnoticed(tmp_path: Path) -> None:
+    draw = np.random.default_rng(5)
+    given = [draw.normal(size=(len(atoms), 20)) for atoms in COPPER]
+    features_file.write_features(path := tmp_path / "f.npz", COPPER, given)
+    whole, refused = path.read_bytes(), 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        damaged[draw.integers(len(whole))] ^= 1 << draw.integers(8)
+        path.write_bytes(damaged)
+        features_file._read.cache_clear()
+        try:
+            table = features_file._table(path)
+        except FrameError:
+            refused += 1
+            continue
+        np.testing.assert_array_equal(table.features, np.concatenate(given))
+        assert table.rows.by_hash is not None
+        assert [*map(len, table.rows.by_hash)] == [16] * 3
+    assert refused > 120
+
+
 def test_arrays_come_as_they_were_written(tmp_path: Path) -> None:
     given: dict[str, Any] = {
         "c": np.arange(24.0).reshape(2, 3, 4),

@@ -37,7 +37,7 @@ def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
     """Print one table."""
     table = Table(title=Text(visible_name(title)), title_justify="left", title_style="bold", header_style="")
     for i, name in enumerate(header):
-        table.add_column(Text(name), justify="left" if i == 0 else "right", overflow="fold")
+        table.add_column(Text(visible_name(name)), justify="left" if i == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(visible_name(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -82,13 +82,16 @@ class Npz:
     def mapped(self, name: str) -> NDArray[Any]:
         """The array mapped from disk: in place, or from a temporary copy where it is compressed; raises `ValueError`.
 
-        A copy has its checksum; in place it is not looked at.
+        Its checksum is looked at once, here: all bytes are read.
         """
         header, info = self.header(name), self._members[name]
         with self._path.open("rb") as whole, TemporaryFile() as copy:
             start = header.size
             file: IO[bytes] = whole
             if info.compress_type == zipfile.ZIP_STORED:
+                with self._opened(name) as (member, _):
+                    while member.read(STEP):
+                        pass
                 whole.seek(info.header_offset + 26)  # lengths of the name and of the extra field of the local header
                 start += info.header_offset + 30 + sum(struct.unpack("<HH", whole.read(4)))
             else:
@@ -124,7 +127,10 @@ def opened_npz(path: str | Path) -> Iterator[Npz]:
             raise ValueError(f"no zip archive, or cut off ({type(error).__name__}: {error})") from error
         with archive:
             require_archive(archive.infolist(), path.stat().st_size)
-            yield Npz(path, archive)
+            found = Npz(path, archive)
+            for name in found.files:
+                found.header(name)  # a name that is not that of its array, for one, is told here
+            yield found
 
 
 def require_archive(members: Sequence[zipfile.ZipInfo], size: int) -> None:
