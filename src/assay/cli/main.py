@@ -13,6 +13,7 @@ from assay import __version__
 from assay.cli.tables import note
 from assay.results.visible import visible
 from assay.results.warning import AssayWarning, listening
+from assay.storage.files import unfinished
 
 VERBS = (
     "build",
@@ -63,7 +64,8 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        sys.exit(cli.main(standalone_mode=False, obj=shlex.join(["assay", *sys.argv[1:]])) or 0)
+        with unfinished():  # files that have a name are told by it
+            sys.exit(cli.main(standalone_mode=False, obj=shlex.join(["assay", *sys.argv[1:]])) or 0)
     except click.ClickException as error:
         vars(error)["message"] = visible(error.message)
         error.show()

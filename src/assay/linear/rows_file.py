@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import weakref
-from tempfile import TemporaryFile
-
 import numpy as np
 
+from assay.execution.scratch import scratch_file
 from assay.results.arrays import Array
 from assay.storage.files import unfinished
 
@@ -19,8 +17,7 @@ class RowsFile:
 
     def __init__(self, coefficients: int) -> None:
         self._columns = coefficients
-        self._rows = TemporaryFile(prefix="assay-rows-")  # noqa: SIM115 (closed with this object)
-        weakref.finalize(self, self._rows.close)
+        self._rows = scratch_file(self, "assay-rows-")
         self._targets: list[Array] = []
 
     def append(self, rows: Array, targets: Array) -> None:
