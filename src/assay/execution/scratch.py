@@ -1,4 +1,4 @@
-"""Files without a name for what is too much for memory: nothing is left of them when the process ends, however that is."""
+"""Files without a name for what is too much for memory: nothing is left of them when the process ends."""
 
 from __future__ import annotations
 

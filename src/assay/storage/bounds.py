@@ -15,13 +15,13 @@ RATIO = 500
 """Times its own size that a file may unpack to. Numbers pack 2 to 10 times, repeated frames 150 times, zeros 1000."""
 FREE = 1 << 26
 """Bytes that any file may unpack to."""
-STEP = 1 << 20
+STEP = 1 << 16
 
 
 class Packed(Protocol):
     """A decompressor."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read1(self, size: int, /) -> bytes: ...
 
     def close(self) -> None: ...
 
@@ -45,7 +45,7 @@ class _Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        found = self._unpacked.read(min(len(buffer), STEP))
+        found = self._unpacked.read1(min(len(buffer), STEP))  # nothing that comes before a cut is lost
         self._count += len(found)
         if self._count > FREE:
             require_ratio(self._count, self._file.tell())

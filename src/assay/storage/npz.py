@@ -43,6 +43,8 @@ class Header:
             found = cls(tuple(map(int, shape)), dtype, "F" if fortran else "C", file.tell())
         except Exception as error:  # NumPy evaluates the header and raises what that raises
             raise ValueError(f"no header of an array ({type(error).__name__}: {_short(error)})") from error
+        if dtype.hasobject:
+            raise ValueError("Object arrays cannot be loaded: they are pickles, which may run code")
         if dtype.kind not in KINDS or not dtype.itemsize:
             raise ValueError(f"of type {dtype}, needed numbers or texts")
         if min(found.shape, default=1) < 0 or math.prod(found.shape) * dtype.itemsize != size - found.size:
