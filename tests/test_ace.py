@@ -339,6 +339,16 @@ def test_files_that_are_refused(tmp_path):
         Ace(AceBasis(potential=str(tmp_path / "other.yaml")))
 
 
+def test_a_file_that_crashes_python_ace_is_refused_and_this_process_goes_on(tmp_path):
+    """A block whose type has a species too many: python-ace reads beyond an array, signal 11."""
+    text = AceBasis(species=("Si",), number_of_functions_per_element=12).configuration
+    (path := tmp_path / "damaged.yaml").write_text(text.replace("{type: Si Si,", "{type:  Si,", 1))
+    with pytest.raises(ValueError, match=r"damaged\.yaml: not a pacemaker potential \.yaml, or damaged \(python-ace"):
+        AceBasis(potential=str(path))
+    path.write_text(text)
+    assert AceBasis(potential=str(path)).configuration == text
+
+
 def test_frames_that_are_refused():
     with pytest.raises(FrameError, match=r"atom 1 is Cu, which this potential does not know \(it knows Mo, W\)"):
         alloy().features(Atoms("WCu", [[0, 0, 0], [2, 0, 0]]))

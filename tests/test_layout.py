@@ -19,7 +19,7 @@ STAGES = ("results", "storage", "metrics", "calibration", "regions", "frames", "
 FITTED = (*STAGES, "plugins", "linear", "ensembles")
 ACTIONS = (*FITTED, "gauge")
 MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
-    "plugins": (),
+    "plugins": ("results",),
     "results": (),
     "storage": (),
     "metrics": ("results",),

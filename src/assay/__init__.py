@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from assay.results.batch import Batch, Labels
     from assay.results.error_bars import Ensemble, Gaussian, Interval
     from assay.results.score import Score
+    from assay.results.warning import AssayWarning
     from assay.selection.result import Selected, Selection
     from assay.sources.frame_files import FrameFiles
     from assay.storage.archive import GaugeFileError
@@ -53,6 +54,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0+unknown"
 
 _HOMES = {
+    "AssayWarning": "assay.results.warning",
     "Assessment": "assay.results.assessment",
     "Batch": "assay.results.batch",
     "Built": "assay.gauge.fit",
@@ -102,6 +104,7 @@ _HOMES = {
 """Where each public name is defined."""
 
 __all__ = [
+    "AssayWarning",
     "Assessment",
     "Batch",
     "Built",

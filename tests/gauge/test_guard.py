@@ -14,7 +14,7 @@ from ase.calculators.emt import EMT
 from ase.md.verlet import VelocityVerlet
 from copper import copper, heat
 
-from assay import Gauge, Guard, GuardStop
+from assay import Gauge, Guard, GuardStop, read_frames
 from assay.gauge.calculator import GaugeCalculator
 
 SCORE = "committee_force"
@@ -148,3 +148,18 @@ def test_no_threshold_at_all(atoms: Atoms, committee: Gauge):
 def test_a_cap_below_the_threshold_would_keep_nothing(atoms: Atoms, cap: float):
     with pytest.raises(ValueError, match=f"needs 0 < threshold <= cap, got 1 and {cap:g}"):
         Guard(atoms, "x", score=SCORE, threshold=1.0, cap=cap)
+
+
+@pytest.mark.parametrize("name", ["caught.extxyz", "caught.extxyz.gz", "caught.xyz.xz", "caught.dump.gz"])
+def test_caught_frames_are_read_again_under_any_name_that_is_taken(atoms: Atoms, name: str, tmp_path: Path):
+    for count in (1, 2):
+        with pytest.raises(GuardStop):
+            Guard(atoms, tmp_path / name, score=SCORE, threshold=0.5 * value(atoms))()
+        found = list(read_frames(tmp_path / name))
+        assert len(found) == count
+        np.testing.assert_allclose(found[-1].atoms.positions, atoms.positions, atol=1e-7)
+
+
+def test_a_name_of_another_format_is_refused_before_the_run(atoms: Atoms):
+    with pytest.raises(ValueError, match=r"caught\.traj: frames are written as"):
+        Guard(atoms, "caught.traj", score=SCORE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from assay.results.arrays import Array
 from assay.results.error_bars import Gaussian
 from assay.results.residuals import Residuals
+from assay.results.warning import warn
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ says so; `Ratio` and conformal intervals are swayed less) |
         plain = float(np.mean(np.square(held_out.ratios)))
         alpha_square = plain
         if members is not None and members < 4:
-            warnings.warn(
+            warn(
                 f"α from {members} members is biased: the correction for small ensembles needs at least 4",
                 stacklevel=2,
             )

@@ -12,6 +12,7 @@ from assay import Built, FrameFiles, LabelKeys, LinearFit, MemberChoice, Run, Sc
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import envelope, errors_and_bars, flagged, listed, members, note
+from assay.results.warning import remark
 from assay.verbs.build import build as verb
 from assay.verbs.evaluate import evaluated
 
@@ -150,7 +151,7 @@ def build(
     thresholds, and no error bars.
     """
     if heldout or heldout_members:
-        note("warning: --heldout and --heldout-members are now --calibration and --calibration-members")
+        remark("--heldout and --heldout-members are now --calibration and --calibration-members")
     apart = calibration + heldout
     with Stages() as stage:
         built = verb(

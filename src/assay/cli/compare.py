@@ -9,13 +9,13 @@ from textwrap import fill
 from typing import Any
 
 import click
-from rich.markup import escape
 
 from assay import ComparisonResult, FrameFiles, LabelKeys, LinearFit, Run, ScoreFit
 from assay.cli import options
 from assay.cli.build import parse_weights
 from assay.cli.progress import Stages
 from assay.cli.tables import listed, note, number, on_disk, percent, printed_json, show
+from assay.results.visible import visible, visible_name
 from assay.verbs.compare import CALIBRATED_BY, POSTERIORS, Cell, Overview, set_name, two
 from assay.verbs.compare import compare as verb
 
@@ -177,7 +177,7 @@ def show_comparison(result: ComparisonResult) -> None:
     ]
     worst = tests[0] if len(tests) == 1 else "worst test set"
     show(
-        f"Frames (Spearman) and force bars by {overview.calibrator}: calibration, {escape(worst)}; "
+        f"Frames (Spearman) and force bars by {overview.calibrator}: calibration, {worst}; "
         "* none is significantly better",
         ["method", "frames", "…, test", "skill", "…, test", "in 95 %, test", "µs/atom", "fit, s"],
         rows,
@@ -189,9 +189,9 @@ def show_comparison(result: ComparisonResult) -> None:
 
 
 def _listing(heading: str, sentences: Sequence[str]) -> None:
-    print(f"\n{heading}")
+    print(f"\n{visible_name(heading)}")
     for sentence in sentences:
-        print(fill(sentence, 120, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False))
+        print(fill(visible(sentence), 120, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False))
 
 
 def _two(cell: Cell) -> str:

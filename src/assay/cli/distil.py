@@ -11,9 +11,10 @@ import click
 from assay import Distilled, FrameFiles, LabelKeys, LinearFit, Run
 from assay.cli import options
 from assay.cli.progress import Stages
-from assay.cli.tables import emit_json, listed, note, number, percent, show
+from assay.cli.tables import emit_json, listed, note, number, on_disk, percent, show
 from assay.verbs.distil import DftErrors
 from assay.verbs.distil import distil as verb
+from assay.verbs.outputs import require_outputs
 
 
 @click.command()
@@ -94,6 +95,8 @@ def distil(
     """
     if heldout:
         note("warning: --heldout is now --calibration")
+    files = (pool, members, labels, calibration, heldout, test, test_members)
+    require_outputs(arguments["teachers"], arguments["student"], *files, json=on_disk(json_file))
     with Stages() as stage:
         result = verb(
             **arguments,

@@ -60,9 +60,6 @@ def evaluate(
             command=command,
         )
     listed("frames left out", result.failed)
-    for count, what in ((result.training_overlap, "trained"), (result.calibration_overlap, "calibrated")):
-        if count:
-            note(f"warning: {count} of these frames were {what} on; they say nothing about new ones")
     global_bars(result.global_bars)
     if not printed_json(json_file, result.summary()):
         errors_and_bars(result, "Evaluation")

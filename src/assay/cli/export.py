@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from assay.cli import options
+from assay.results.visible import visible_name
 from assay.verbs.export import export as run
 
 
@@ -38,4 +39,4 @@ def export(
 ) -> None:
     """Write the potential in files that LAMMPS runs, and a guard that stops a run where γ is too large."""
     for path in run(gauge, out, file_format=file_format, members=members, allow_import=allow_import):
-        click.echo(path)
+        click.echo(visible_name(str(path)))

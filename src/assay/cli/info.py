@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from assay.cli import options
-from assay.cli.tables import emit_json, members, number, show
+from assay.cli.tables import emit_json, members, number, on_disk, show
 from assay.verbs.info import info as run
+from assay.verbs.outputs import require_outputs
 
 SPELT_OUT = 20
 """Values of a list beyond which the rest is counted."""
@@ -21,6 +22,7 @@ SPELT_OUT = 20
 @options.json_option
 def info(gauge: Path, allow_import: tuple[str, ...], json_file: Path | None) -> None:
     """What a gauge is: source, scores, thresholds, error bars, provenance."""
+    require_outputs(gauge, json=on_disk(json_file))
     result = run(gauge, allow_import=allow_import)
     summary = result.summary()
     if emit_json(json_file, summary):

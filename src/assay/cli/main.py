@@ -11,6 +11,9 @@ import click
 
 from assay import __version__
 from assay.cli.tables import note
+from assay.results.visible import visible
+from assay.results.warning import AssayWarning, listening
+from assay.storage.files import unfinished
 
 VERBS = (
     "build",
@@ -48,11 +51,23 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors that a user can mend are one message without a traceback."""
+    """Run the command line; errors that a user can mend are one message without a traceback.
+
+    Assay's own warnings are heard, whatever filters there are, and those of other packages are shown as their filters
+    say.
+    """
     warnings.showwarning = lambda message, *rest, **more: note(f"warning: {message}")
+    warnings.simplefilter("ignore", AssayWarning)
+    with listening(lambda message: note(f"warning: {message}")):
+        _run()
+
+
+def _run() -> None:
     try:
-        sys.exit(cli.main(standalone_mode=False, obj=shlex.join(["assay", *sys.argv[1:]])) or 0)
+        with unfinished():  # files that have a name are told by it
+            sys.exit(cli.main(standalone_mode=False, obj=shlex.join(["assay", *sys.argv[1:]])) or 0)
     except click.ClickException as error:
+        vars(error)["message"] = visible(error.message)
         error.show()
         sys.exit(2 if isinstance(error, click.UsageError) else 1)
     except (KeyboardInterrupt, click.Abort):
@@ -60,4 +75,7 @@ def main() -> None:
         sys.exit(1)
     except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
         note(f"error: {error}")
+        sys.exit(1)
+    except MemoryError as error:
+        note(f"error: not enough memory{f' ({error})' if str(error) else ''}")
         sys.exit(1)

@@ -12,9 +12,10 @@ from assay import Run
 from assay.cli import options
 from assay.cli.options import INPUT, OUTPUT, json_option
 from assay.cli.progress import Stages
-from assay.cli.tables import emit_json, listed, note, show
+from assay.cli.tables import emit_json, listed, note, on_disk, show
 from assay.verbs.members import Interrupted, split_commas
 from assay.verbs.members import members as verb
+from assay.verbs.outputs import require_outputs
 
 
 @click.command(short_help="Evaluate frames with several potentials, once.")
@@ -33,6 +34,7 @@ def members(models: str, frames: tuple[Path, ...], out: Path, json_file: Path | 
     What is computed is kept, in the folder that ASSAY_CACHE names or the user's cache: an interrupted run goes on where
     it was.
     """
+    require_outputs(models, frames, members=out, json=on_disk(json_file))
     try:
         with Stages() as stage:
             made = verb(split_commas(models), frames, out, run=replace(run, progress=stage))

@@ -9,6 +9,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from assay.results.visible import visible_name
+
 DELAY = 1.0
 
 
@@ -23,7 +25,7 @@ class Stages:
         self._console = Console(stderr=True)
         self._bars = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn(f"{{task.completed}} {units[0]}, {{task.fields[second]}} {units[1]}"),
             TimeElapsedColumn(),
@@ -38,7 +40,7 @@ class Stages:
     def __call__(self, name: str, total: int | None) -> Callable[[int, int], None]:
         if self._task is not None:
             self._bars.update(self._task, visible=False)
-        task = self._task = self._bars.add_task(name, total=total, second=0)
+        task = self._task = self._bars.add_task(visible_name(name), total=total, second=0)
 
         def advance(first: int, second: int) -> None:
             if not self._shown and self._console.is_terminal and time.monotonic() - self._started > DELAY:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,9 @@ from rich.text import Text
 
 from assay.results.arrays import Array, Level
 from assay.results.per_quantity import PerQuantity, Quantity
-from assay.storage.files import write_json
+from assay.results.visible import visible, visible_name
+from assay.results.warning import with_warnings
+from assay.storage.files import json_text, write_json
 from assay.verbs.evaluate import BarFigures, EvaluationResult, Stratum
 
 LISTED = 10
@@ -34,17 +35,17 @@ def percent(value: Any) -> str:
 
 def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print one table."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    table = Table(title=Text(visible_name(title)), title_justify="left", title_style="bold", header_style="")
     for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+        table.add_column(Text(visible_name(name)), justify="left" if i == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible_name(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def note(text: str) -> None:
     """A line for people, on stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(visible(text), markup=False, emoji=False)
 
 
 def listed(what: str, pairs: Sequence[tuple[str, str]]) -> None:
@@ -52,7 +53,7 @@ def listed(what: str, pairs: Sequence[tuple[str, str]]) -> None:
     if pairs:
         note(f"{len(pairs)} {what}:")
         for first, second in pairs[:LISTED]:
-            note(f"  {first}: {second}")
+            note(f"  {visible_name(first)}: {second}")
         if len(pairs) > LISTED:
             note(f"  … and {len(pairs) - LISTED} more")
 
@@ -78,9 +79,9 @@ def emit_json(path: Path | None, content: Mapping[str, Any]) -> bool:
     if path is None:
         return False
     if str(path) == "-":
-        sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.write(json_text(with_warnings(content)).encode("utf-8", "backslashreplace").decode())
         return True
-    write_json(path, dict(content))
+    write_json(path, with_warnings(content))
     return False
 
 

@@ -26,6 +26,7 @@ from assay.results.arrays import Array
 from assay.results.error_bars import ONE_SIGMA, ErrorBar, Gaussian
 from assay.results.per_quantity import Quantity
 from assay.results.score import NO_FACTS
+from assay.results.warning import unheard
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 SCORED = 0.9
@@ -117,7 +118,7 @@ def bars(
     error = split.quantities[quantity].error
     fitted_to = calibration.halves(quantity) if split is calibration else np.ones(len(at_home), dtype=bool)
     try:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):
+        with unheard(), warnings.catch_warnings(action="ignore", category=UserWarning):
             members, components = sampled(facts, quantity, method.members)
             group = calibration.group(quantity, calibrator.grouping)
             held_out = replace(

@@ -35,9 +35,11 @@ T = TypeVar("T")
 def from_summary(summary: Mapping[str, Any]) -> ComparisonResult:
     """The result of which `summary` is the summary: `from_summary(result.summary()) == result`.
 
+    The `warnings` of a file are no part of the result, and are left out.
+
     Raises `KeyError` and `TypeError` for what is no summary of a comparison.
     """
-    given = dict(summary)
+    given = {key: value for key, value in summary.items() if key != "warnings"}
     return ComparisonResult(
         versions=given.pop("assay"),
         remarks=tuple(given.pop("remarks")),

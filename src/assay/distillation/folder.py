@@ -16,6 +16,9 @@ from assay.frames.writing import frames_out
 from assay.results.plain import plain
 from assay.storage.files import write_json
 
+OWN = ("teachers.json", "dft-jobs.extxyz", "mixed-*", "heldout-*", "student-*", "summary.json", "report.html")
+"""What the folder of a distillation has of its own, as patterns of names."""
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -34,6 +37,11 @@ class Folder:
 
     def __post_init__(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def own(cls, path: str | Path) -> list[Path]:
+        """The files that are there and have names which a call writes, or takes away."""
+        return [each for name in OWN for each in Path(path).glob(name)]
 
     def of(self, kind: str, cutoff: float, suffix: str = "") -> Path:
         """The file of a kind at a cut-off."""

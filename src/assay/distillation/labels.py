@@ -5,7 +5,6 @@ Axis letters: K teachers, F frames, A atoms of all frames.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -21,6 +20,7 @@ from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers
 from assay.ensembles.references import LABELS, EnergyReferences, ReferenceFold
 from assay.frames.frame import Frame, LabelKeys
 from assay.results.arrays import Array
+from assay.results.warning import warn
 
 KEYS = LabelKeys()
 """Keys of the labels of mixed frames."""
@@ -91,7 +91,7 @@ def mix(
     elif dft.any() and not on.any():
         on = usable
         if not on.any():
-            warnings.warn(
+            warn(
                 "a teacher failed on every frame with a DFT label: energies of the teachers' labels keep another zero. "
                 "Have some of the most certain frames labelled too (--reference-frames)",
                 stacklevel=2,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from assay.execution.workers import Failure, Workers, map_frames, processes_of
 from assay.frames.frame import Frame, FrameError, Skipped
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.results.warning import warn
 from assay.sources.capabilities import HasMembers, prepare
 
 NONE = "none"
@@ -168,7 +168,7 @@ def _with_features(featured: str, kept: list[int], names: Sequence[str]) -> list
     """The kept members, and the one that gives its features if it is not among them."""
     if not featured or names.index(featured) in kept:
         return kept
-    warnings.warn(f"member {featured} is not among the best and is kept for its features", stacklevel=3)
+    warn(f"member {featured} is not among the best and is kept for its features", stacklevel=3)
     return sorted([*kept, names.index(featured)])
 
 
@@ -176,7 +176,7 @@ def _warn_of_outliers(rmse: Array, names: Sequence[str]) -> None:
     """Of members that are far worse than the others: the mean then errs as they do, and any spread ranks its errors."""
     for name, own in zip(names, rmse, strict=True):
         if len(names) > 2 and own > OUTLYING * (typical := float(np.median(rmse))):
-            warnings.warn(
+            warn(
                 f"member {name}: its force RMSE is {own:.3g} eV/Å, that of a typical member {typical:.3g}. The mean of "
                 "the members errs with it, and its spread ranks those errors well, which says nothing of a good "
                 "ensemble. Leave it out",
@@ -220,7 +220,7 @@ def _weights(rmse: Array | None, kept: Sequence[int], names: Sequence[str]) -> t
         return ()
     if (rmse[kept] == 0).any():
         without = ", ".join(names[k] for k in kept if rmse[k] == 0)
-        warnings.warn(
+        warn(
             f"{without} predicts the forces of the training frames exactly, so these are its own and tell no weights: "
             "all members have the same. Leave it out, or give --rmse",
             stacklevel=3,

@@ -6,7 +6,6 @@ stress don't know of that.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from assay.frames.compositions import ALONE, FAIR_SHARE, _rms, _zero, told_by_others
 from assay.frames.frame import FrameError
 from assay.results.arrays import Array
+from assay.results.warning import warn
 
 LABELS = "labels"
 """What members are shifted onto, where it is not one of them."""
@@ -189,7 +189,7 @@ class ReferenceFold:
         apart = _rms(differences) > NEGLIGIBLE
         if kept := [name for name, n, own in zip(self.members, judged, apart, strict=True) if own
                     and _too_few(n, len(counts), len(species))]:  # fmt: skip
-            warnings.warn(
+            warn(
                 f"energy references: {judged.min()} of {len(counts)} frames have other frames that tell the shifts of "
                 f"all their species, too few to judge shifts of {len(species)} elements by: energies of "
                 f"{', '.join(kept)} stay as they are. If their zeros are not those of the {self.onto}, energies and "
@@ -202,7 +202,7 @@ class ReferenceFold:
                 if len(undetermined) <= SHOWN
                 else f"{len(undetermined)} of {len(species)} elements"
             )
-            warnings.warn(
+            warn(
                 f"energy references: the compositions of {len(counts)} frames don't determine the shift of "
                 f"{which}; of those that fit as well, the smallest are taken, and energies of frames "
                 "of other compositions will be off. Add frames of other compositions",

@@ -19,6 +19,7 @@ from assay.frames.formats.lammps_data import is_data, read_data
 from assay.frames.formats.lammps_dump import is_dump, read_dump
 from assay.frames.frame import Frame, FrameError, LabelKeys, Labelled, Skipped
 from assay.results.arrays import Array
+from assay.storage.bounds import require_bounded
 
 
 def read_frames(
@@ -139,6 +140,7 @@ def _any_format(path: Path) -> Iterator[Atoms]:
     import ase.io  # slow to import: half of `import assay`
     from ase.io.formats import UnknownFileTypeError
 
+    require_bounded(path)
     try:
         yield from ase.io.iread(path, ":")
     except UnknownFileTypeError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +16,7 @@ from assay.results.batch import NO_PREDICTIONS, Batch, Labels
 from assay.results.per_quantity import PerQuantity, Quantity, together
 from assay.results.residuals import Residuals
 from assay.results.score import ScoreFacts
+from assay.results.warning import warn
 
 Calibrators = PerQuantity[Calibrator]
 
@@ -96,11 +95,9 @@ def _usable(given: PerQuantity[Residuals], batch: Batch, bar: BarName) -> PerQua
         )
     for quantity, _ in given.items():
         if usable[quantity] is None:
-            warnings.warn(
-                f"no error bar of the {quantity}: no held-out value has a positive finite spread", stacklevel=4
-            )
+            warn(f"no error bar of the {quantity}: no held-out value has a positive finite spread", stacklevel=4)
     return usable
 
 
 def _warn(quantity: Quantity, remark: str) -> None:
-    warnings.warn(f"error bar of the {quantity}: {remark}", stacklevel=4)
+    warn(f"error bar of the {quantity}: {remark}", stacklevel=4)

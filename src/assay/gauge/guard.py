@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from assay.frames.writing import append_frame, require_frames_name
 from assay.gauge.calculator import GaugeCalculator
 from assay.gauge.gauge import Gauge
 from assay.results.score import lead
@@ -45,7 +46,8 @@ class Guard:
     TypeError
         another calculator and no `gauge`
     ValueError
-        a score that the gauge does not have, no threshold, or one that is not positive or above the cap
+        a score that the gauge does not have, no threshold, or one that is not positive or above the cap; a name of
+        another format than extended XYZ or LAMMPS dump
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Guard:
             raise TypeError(
                 f"the guard needs atoms with a calculator of a gauge, not {type(atoms.calc).__name__}, or gauge="
             )
+        require_frames_name(out)
         gauge = self._calculator.gauge
         available = {each.name: each.facts for each in gauge.scores if each.home == "atom"}
         score = lead(available) if score is None else score
@@ -87,9 +90,6 @@ class Guard:
             return
         saved = name == EMPTINESS or value <= self.cap
         if saved:
-            from ase.io.extxyz import write_extxyz  # slow to import
-
-            with self.out.open("a") as file:
-                write_extxyz(file, [self._calculator.annotate(self.atoms)])
+            append_frame(self.out, self._calculator.annotate(self.atoms))
         where = f"the frame is in {self.out}" if saved else f"above the cap {self.cap:g}, the frame is not kept"
         raise GuardStop(f"{name} = {value:.3g} > {threshold:.3g}; {where}", self.atoms.copy(), value, saved)

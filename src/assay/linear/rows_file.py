@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
-from tempfile import TemporaryFile
-
 import numpy as np
 
+from assay.execution.scratch import scratch_file
 from assay.results.arrays import Array
+from assay.storage.files import unfinished
 
 
 class RowsFile:
@@ -18,18 +17,19 @@ class RowsFile:
 
     def __init__(self, coefficients: int) -> None:
         self._columns = coefficients
-        self._rows = TemporaryFile(prefix="assay-rows-")  # noqa: SIM115 (closed with this object)
-        weakref.finalize(self, self._rows.close)
+        self._rows = scratch_file(self, "assay-rows-")
         self._targets: list[Array] = []
 
     def append(self, rows: Array, targets: Array) -> None:
-        self._rows.write(np.ascontiguousarray(rows, dtype=np.float64).data)
+        with unfinished():
+            self._rows.write(np.ascontiguousarray(rows, dtype=np.float64).data)
         self._targets.append(np.array(targets, dtype=np.float64))
 
     @property
     def rows(self) -> Array:
         """A memory map, `(n, P)`."""
-        self._rows.flush()
+        with unfinished():
+            self._rows.flush()
         return np.memmap(self._rows, dtype=np.float64, mode="r").reshape(-1, self._columns)
 
     @property

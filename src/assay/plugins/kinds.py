@@ -7,13 +7,13 @@ is none of Assay's, or all names are listed; a package is imported where one of 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
 
 from assay.plugins.importing import import_allowed, import_path
+from assay.results.warning import warn
 
 K = TypeVar("K")
 PLUGIN = "plugin"
@@ -127,7 +127,7 @@ class Kinds(Generic[K]):
         entries = []
         for entry in entry_points(group=self.group):
             if entry.name in self.built_in:
-                warnings.warn(
+                warn(
                     f"the package {package_of(entry)} has a {self.what} {entry.name!r}, which is the name of one of "
                     "Assay's own: it is not used",
                     stacklevel=3,

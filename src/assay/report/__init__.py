@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ase import Atoms
@@ -25,6 +25,7 @@ def write_report(
     evaluation: EvaluationResult | None = None,
     training: Mapping[tuple[str, Level], Array] | None = None,
     worst: Atoms | None = None,
+    warnings: Sequence[str] = (),
 ) -> None:
     """Write the report to `path`, whole or not at all; the same arguments give the same bytes.
 
@@ -35,6 +36,7 @@ def write_report(
     | training | score values of a sample of training frames `(N,)`, keys as in `assessment.scores` |
     | worst | the riskiest frame, for a picture: `arrays["force_error_bar"]` `(A,)` eV/Å, `info["origin"]` its name. \
 Without predictions, the first atom score under its name |
+    | warnings | what was said while this was computed, shown first |
 
     Raises ModuleNotFoundError without matplotlib and jinja2 (the extra `report`), ValueError where
     `evaluation` is of other frames, or `worst` lacks what the picture shows.
@@ -48,5 +50,6 @@ Without predictions, the first atom score under its name |
         evaluation=evaluation,
         training=training or {},
         worst=worst,
+        warnings=warnings,
     )
     write_atomically(path, lambda file: file.write(page.encode()))

@@ -50,6 +50,8 @@ def provenance(gauge: Made, files: Mapping[str, str], command: str | None) -> di
         "Error bar": gauge.bar,
         "Command": command or "",
         "Gauge built by": str(made.get("command", "")),
+        "Said when it was built": "; ".join(made.get("warnings", ())),
+        "Said when it was calibrated": "; ".join(made.get("calibration_warnings", ())),
         "Gauge built on": str(made.get("created", "")),
         "Training": "{frames} frames, {atoms} atoms".format(**made["training"]) if "training" in made else "",
         "Calibration": "{frames} frames, {atoms} atoms".format(**made["held_out"]) if "held_out" in made else "",

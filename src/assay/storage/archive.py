@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from assay.storage.files import write_atomically
+from assay.storage.npz import array_of, require_archive
 
 FORMAT = "assay-gauge"
 VERSION = 1
@@ -63,6 +64,7 @@ def load_state(path: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"{path}: no such file")
     try:
         with zipfile.ZipFile(path) as archive:
+            require_archive(archive.infolist(), path.stat().st_size)
             manifest = json.loads(archive.read("manifest.json"))
             if manifest.get("format") != FORMAT:
                 raise GaugeFileError(f"{path}: not a gauge file")
@@ -78,7 +80,7 @@ def load_state(path: str | Path) -> dict[str, Any]:
                 if isinstance(node, dict) and "$array" in node:
                     data = archive.read(node["$array"])
                     _check(path, node["$array"], data, node["sha256"])
-                    return np.load(io.BytesIO(data), allow_pickle=False)
+                    return array_of(data)
                 if isinstance(node, dict):
                     return {key: unflatten(value) for key, value in node.items()}
                 return [unflatten(value) for value in node] if isinstance(node, list) else node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,14 +15,16 @@ from assay.gauge.fit import Built, fit_gauge
 from assay.gauge.score_fit import ScoreFit
 from assay.gauge.state import require_loadable
 from assay.linear.linear_fit import LinearFit
+from assay.results.warning import heard, listens
 from assay.scores.registry import Asked, resolved
 from assay.sources.capabilities import ByOrder, OnlyFeatures
 from assay.sources.frame_files import FrameFiles, Given, frames_of
 from assay.sources.registry import GivenSource, given_source
-from assay.storage.files import require_folders
+from assay.verbs.outputs import require_outputs
 from assay.verbs.renamed import renamed
 
 
+@listens
 def build(
     train: Given,
     *,
@@ -90,7 +93,7 @@ def build(
     ValueError
         unknown source, score, calibrator or setting
     """
-    require_folders(out)
+    require_outputs(train, calibration, heldout, source, gauge=out)
     if heldout is not None:
         calibration = renamed("build", heldout, calibration)
     given, settings = given_source(source, run.allow_import)
@@ -117,6 +120,9 @@ def build(
         run=run,
         command=command or "assay.build(...)",
     )
+    if heard():
+        gauge = replace(built.gauge, provenance={**built.gauge.provenance, "warnings": [*heard()]})
+        built = replace(built, gauge=gauge)
     if out is not None:
         built.gauge.save(out)
     return built

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from assay.execution.run import Run
@@ -9,11 +10,13 @@ from assay.frames.frame import LabelKeys
 from assay.gauge.bar_choice import AskedBar
 from assay.gauge.gauge import Gauge
 from assay.gauge.recalibrate import recalibrated
+from assay.results.warning import heard, listens
 from assay.sources.frame_files import Given, Paths, frames_of
-from assay.storage.files import require_folders
 from assay.verbs.loading import loaded
+from assay.verbs.outputs import require_outputs
 
 
+@listens
 def calibrate(
     gauge: Gauge | str | Path,
     frames: Given,
@@ -34,10 +37,12 @@ def calibrate(
     training frames are too small to calibrate with. Raises `ValueError` for a gauge with features and no predictions.
     Warns of what makes the bars doubtful: see `assay.calibration.remarks`.
     """
-    require_folders(out)
+    require_outputs(gauge, frames, members, gauge=out)
     gauge = loaded(gauge, run.allow_import)
     labelled = frames_of(frames, members=members, keys=keys, skip_bad=run.skip_bad, memory=0)
     new = recalibrated(gauge, labelled, run, error_bar=error_bar or "", command=command or "")
+    if heard():
+        new = replace(new, provenance={**new.provenance, "calibration_warnings": [*heard()]})
     if out is not None:
         new.save(out)
     return new

@@ -22,14 +22,17 @@ from assay.frames.frame import Frame, LabelKeys
 from assay.gauge.score_fit import ScoreFit
 from assay.linear.linear_fit import LinearFit
 from assay.report.kit.plotting import require_plotting
+from assay.results.warning import heard, listens, with_warnings
 from assay.scores.registry import Asked
 from assay.sources.frame_files import FrameFiles, FrameObjects, Given, frames_of
 from assay.sources.registry import GivenSource, given_source
-from assay.storage.files import require_folders, write_json
+from assay.storage.files import write_json
+from assay.verbs.outputs import require_outputs
 
 __all__ = ["CALIBRATED_BY", "POSTERIORS", "Cell", "Overview", "by_name", "compare", "set_name", "two"]
 
 
+@listens
 def compare(
     train: Given,
     tests: Mapping[str, Given] | Given,
@@ -93,7 +96,7 @@ def compare(
     Returns what `docs/compare.md` describes; its `summary()` is the JSON. Raises `FrameError` for frames that can't be
     used and sets that share frames, `ValueError` for unknown names or settings and a source without predictions.
     """
-    require_folders(report, json_file)
+    require_outputs(train, tests, calibration, source, report=report, json=json_file)
     if report is not None:
         with require_plotting():
             import_module("assay.report.comparison.page")
@@ -116,11 +119,11 @@ def compare(
     )
     result = replace(result, command=command or result.command)
     if json_file is not None:
-        write_json(json_file, result.summary())
+        write_json(json_file, with_warnings(result.summary()))
     if report is not None:
         from assay.report.comparison.page import write_comparison_report
 
-        write_comparison_report(report, result)
+        write_comparison_report(report, result, warnings=heard())
     return result
 
 

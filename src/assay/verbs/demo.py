@@ -11,6 +11,7 @@ from assay.execution.run import Run
 from assay.gauge.gauge import Gauge
 from assay.verbs.build import build
 from assay.verbs.evaluate import evaluate
+from assay.verbs.outputs import require_outputs
 
 SOURCE = "snap:twojmax=6,rcut=5.0,quadratic=true"
 
@@ -34,6 +35,7 @@ def demo(*, report: str | Path | None = None, run: Run = Run("local:2"), command
 
     The report is on the out-of-distribution frames. Nothing fitted is shipped.
     """
+    require_outputs(report=report)
     command = command or "assay demo"
     built = build(
         demo_data("train"),

@@ -17,15 +17,18 @@ from assay.distillation.teachers import TeacherLabel
 from assay.execution.run import Run
 from assay.frames.frame import FrameError, LabelKeys
 from assay.linear.linear_fit import LinearFit
+from assay.results.warning import heard, listens, with_warnings
 from assay.sources.capabilities import HasMembers, with_members_of_frames
 from assay.sources.frame_files import Given, frames_of
 from assay.sources.registry import GivenSource, given_source
 from assay.storage.provenance import versions
+from assay.verbs.outputs import require_outputs
 from assay.verbs.renamed import renamed
 
 __all__ = ["DftErrors", "Distilled", "distil"]
 
 
+@listens
 def distil(
     teachers: GivenSource,
     pool: Given,
@@ -97,6 +100,7 @@ def distil(
     ValueError
         no cut-off, fewer than two teachers, a student that is not linear, RMSEs of others
     """
+    require_outputs(teachers, pool, student, labels, calibration, heldout, test, own=Folder.own(out))
     if heldout is not None:
         calibration = renamed("distil", heldout, calibration)
     mixing = Mixing(
@@ -137,11 +141,11 @@ def distil(
         run=run,
     )
     for result in results:
-        folder.write_summary(result.summary())
+        folder.write_summary(with_warnings(result.summary()))
     if report:
         from assay.report.kit.plotting import require_plotting
 
         with require_plotting():
             from assay.report.distillation.page import write_distillation_report
-        write_distillation_report(folder.path / "report.html", result)
+        write_distillation_report(folder.path / "report.html", result, warnings=heard())
     return result

@@ -11,13 +11,16 @@ from assay.execution.run import Run
 from assay.frames.frame import LabelKeys
 from assay.gauge.gauge import Gauge
 from assay.report.provenance import provenance
+from assay.results.warning import heard, listens, remark, with_warnings
 from assay.sources.frame_files import Given, Paths, frames_of
-from assay.storage.files import require_folders, write_json
+from assay.storage.files import write_json
 from assay.verbs.loading import loaded
+from assay.verbs.outputs import require_outputs
 
 __all__ = ["BarFigures", "EvaluationResult", "Stratum", "evaluate", "evaluated"]
 
 
+@listens
 def evaluate(
     gauge: Gauge | str | Path,
     frames: Given,
@@ -37,12 +40,15 @@ def evaluate(
     that can't be read raise `FrameError`, or with `run.skip_bad` are listed under `failed`; frames that can't be
     evaluated are always listed. Raises `ValueError` for a gauge with features and no predictions.
     """
-    require_folders(report, json_file)
+    require_outputs(gauge, frames, members, report=report, json=json_file)
     gauge = loaded(gauge, run.allow_import)
     labelled = frames_of(frames, members=members, keys=keys, skip_bad=run.skip_bad, memory=0)
     found = evaluate_gauge(gauge, labelled, run)
+    for count, what in ((found.training_overlap, "trained"), (found.calibration_overlap, "calibrated")):
+        if count:
+            remark(f"{count} of these frames were {what} on; they say nothing about new ones")
     if json_file is not None:
-        write_json(json_file, found.summary())
+        write_json(json_file, with_warnings(found.summary()))
     if report is not None:
         from assay.report import write_report
 
@@ -54,5 +60,6 @@ def evaluate(
             evaluation=found,
             training=gauge.training,
             worst=found.worst,
+            warnings=heard(),
         )
     return found

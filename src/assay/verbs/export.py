@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from assay.gauge.gauge import Gauge
-from assay.linear.export import write_potential
+from assay.linear.export import potential_files, write_files
 from assay.scores.protocol import OfActiveSets
 from assay.sources.capabilities import Exports, HasCoefficients
 from assay.verbs.loading import loaded
+from assay.verbs.outputs import require_outputs
 
 
 def export(
@@ -31,9 +32,9 @@ def export(
     like the best fit in files of its own: `OUT-000.snapcoeff` and so on. `allow_import`: as of `assay.Gauge.load`.
 
     Returns the paths written. Raises `ValueError` for another format, more members than there are, or a source that
-    is not a fitted SNAP or ACE potential.
+    is not a fitted SNAP or ACE potential, or files that are the gauge's.
     """
-    gauge = loaded(gauge, allow_import)
+    given, gauge = gauge, loaded(gauge, allow_import)
     source = gauge.source
     if not (isinstance(source, HasCoefficients) and isinstance(source.rows, Exports)):
         raise ValueError(f"only a fitted SNAP or ACE potential can be exported; this gauge has {source.label}")
@@ -44,7 +45,9 @@ def export(
         raise ValueError(f"{count} members of an ensemble of {len(source.members)}: give 0 to {len(source.members)}")
     grade = next((score for score in gauge.scores if isinstance(score, OfActiveSets)), None)
     stem, emptiness = Path(out), gauge.emptiness.coefficients() if gauge.emptiness else None
-    written = write_potential(source.rows, source.theta, stem, grade.active_sets if grade else None, emptiness)
+    rows, inverses = source.rows, grade.active_sets if grade else None
+    files = potential_files(rows, source.theta, stem, inverses, emptiness)
     for i, theta in enumerate(source.members[:count]):
-        written += write_potential(source.rows, theta, stem.with_name(f"{stem.name}-{i:03d}"))
-    return written
+        files |= potential_files(rows, theta, stem.with_name(f"{stem.name}-{i:03d}"))
+    require_outputs(given, own=files)
+    return write_files(files)

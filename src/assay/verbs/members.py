@@ -9,15 +9,17 @@ from typing import Any
 from assay.ensembles.collect import Interrupted, Members, collect_members
 from assay.execution.run import Run
 from assay.frames.frame import UNLABELLED
+from assay.results.warning import listens
 from assay.sources.committees.committee import AseCommittee
 from assay.sources.frame_files import Given, frames_of
 from assay.sources.recorded.members_file import MembersFile, write_members
 from assay.sources.registry import parse_spec, split_commas
-from assay.storage.files import require_folders
+from assay.verbs.outputs import require_outputs
 
 __all__ = ["Interrupted", "Members", "members", "split_commas"]
 
 
+@listens
 def members(
     models: str | Sequence[str] | Mapping[str, Any],
     frames: Given,
@@ -52,7 +54,7 @@ def members(
     Interrupted
         the user's interrupt, while potentials compute
     """
-    require_folders(out)
+    require_outputs(models, frames, members=out)
     given = [models] if isinstance(models, str | Mapping) else list(models)
     paths = [each for each in given if isinstance(each, str) and each.endswith(".npz")]
     files = [MembersFile.read(path) for path in paths]

@@ -15,15 +15,18 @@ from assay.gauge.risk import QUANTILES, FrameRisk, Risks, risks
 from assay.gauge.tiled_scorer import Blocks
 from assay.report.provenance import provenance
 from assay.results.assessment import Assessment
+from assay.results.warning import heard, listens, with_warnings
 from assay.sources.frame_files import Given, Paths, frames_of
-from assay.storage.files import require_folders, write_json
+from assay.storage.files import write_json
 from assay.verbs.loading import loaded
+from assay.verbs.outputs import require_outputs
 
 __all__ = ["BLOCK_ATOMS", "QUANTILES", "FrameRisk", "Risks", "predict", "risks"]
 
 BLOCK_ATOMS = Blocks.most
 
 
+@listens
 def predict(
     gauge: Gauge | str | Path,
     frames: Given,
@@ -62,7 +65,7 @@ def predict(
     run
         how work is done; frames that can't be used are left out in any case
     """
-    require_folders(out, report, json_file)
+    require_outputs(gauge, frames, members, frames=out, report=report, json=json_file)
     gauge = loaded(gauge, run.allow_import)
     asked = frames_of(
         frames, members=members, keys=keys, species=species, labels="if present", skip_bad=True, memory=0
@@ -74,7 +77,7 @@ def predict(
             on_frame=None if out is None else lambda frame, scored: write(annotated(gauge, frame, scored)),
         )  # fmt: skip
     if json_file is not None:
-        write_json(json_file, risks(assessment).summary())
+        write_json(json_file, with_warnings(risks(assessment).summary()))
     if report is not None:
         from assay.report import write_report
 
@@ -85,5 +88,6 @@ def predict(
             provenance=provenance(gauge, asked.files, command),
             training=gauge.training,
             worst=worst,
+            warnings=heard(),
         )
     return assessment

@@ -20,9 +20,11 @@ from assay.propagation.result import Propagation
 from assay.propagation.tables import row_of_each, rows_of_orders, write_csv, write_latex
 from assay.report.kit.plotting import require_plotting
 from assay.report.provenance import provenance
+from assay.results.warning import heard, listens, with_warnings
 from assay.sources.frame_files import Given, frames_of
-from assay.storage.files import require_folders, write_json
+from assay.storage.files import write_json
 from assay.verbs.loading import loaded
+from assay.verbs.outputs import require_outputs
 
 __all__ = ["ESTIMATORS", "METHODS", "OBSERVABLES", "Propagation", "UnknownReference", "propagate", "property_names",
            "row_of_each", "rows_of_orders"]  # fmt: skip
@@ -39,6 +41,7 @@ class UnknownReference(ValueError):
         self.result = result
 
 
+@listens
 def propagate(
     gauge: Gauge | str | Path,
     properties: Asked | Sequence[Asked],
@@ -104,7 +107,10 @@ def propagate(
     RuntimeError
         none of the properties could be computed
     """
-    require_folders(resume, json_file, report, latex, csv)
+    require_outputs(
+        gauge, properties, trajectory, reference,
+        resume=resume, json=json_file, report=report, latex=latex, csv=csv,
+    )  # fmt: skip
     if report is not None:
         with require_plotting():
             import_module("assay.report.properties.page")
@@ -119,7 +125,7 @@ def propagate(
     )  # fmt: skip
     references, wrong = matching(references, result)
     if json_file is not None:
-        write_json(json_file, result.summary())
+        write_json(json_file, with_warnings(result.summary()))
     if csv is not None:
         write_csv(csv, result, references)
     if latex is not None:
@@ -133,6 +139,7 @@ def propagate(
             report,
             result,
             references=references,
+            warnings=heard(),
             provenance={name: value for name, value in made.items() if name not in of_predictions},
         )
     if wrong:

@@ -11,6 +11,7 @@ from assay.execution.run import Run
 from assay.frames.frame import UNLABELLED, Frames
 from assay.frames.writing import frames_out
 from assay.gauge.gauge import Gauge
+from assay.results.warning import listens, with_warnings
 from assay.selection.pool import Pool
 from assay.selection.result import Selection
 from assay.selection.search import By, choose
@@ -18,10 +19,12 @@ from assay.selection.starting_set import TrainingSet, source_of_features
 from assay.sources.capabilities import ByOrder, Source
 from assay.sources.frame_files import Given, Paths, frames_of
 from assay.sources.registry import GivenSource, given_source
-from assay.storage.files import require_folders, write_json
+from assay.storage.files import write_json
 from assay.verbs.loading import loaded
+from assay.verbs.outputs import require_outputs
 
 
+@listens
 def select(
     gauge: Gauge | str | Path | None,
     pool: Given,
@@ -86,7 +89,7 @@ def select(
     ValueError
         settings that don't fit together; a source, score or technique that does not exist
     """
-    require_folders(out, json_file)
+    require_outputs(gauge, pool, source, train, members, frames=out, json=json_file)
     if n < 1:
         raise ValueError(f"select at least one, got n = {n}")
     if by not in get_args(By):
@@ -103,7 +106,7 @@ def select(
             for structure in selection.structures(asked):
                 append(structure)
     if json_file is not None:
-        write_json(json_file, selection.summary())
+        write_json(json_file, with_warnings(selection.summary()))
     return selection
 
 

@@ -16,13 +16,16 @@ from assay.gauge.fit import fit_gauge
 from assay.gauge.gauge import Gauge
 from assay.gauge.score_fit import ScoreFit
 from assay.linear.linear_fit import LinearFit
+from assay.results.warning import heard, listens, with_warnings
 from assay.scores.registry import Asked
 from assay.sources.capabilities import ByOrder
 from assay.sources.frame_files import FrameFiles, Given, frames_of
 from assay.sources.registry import GivenSource, given_source
-from assay.storage.files import require_folders, write_json
+from assay.storage.files import write_json
+from assay.verbs.outputs import require_outputs
 
 
+@listens
 def transferability(
     frames: Given,
     *,
@@ -70,7 +73,7 @@ def transferability(
 
     Reference: Grasselli et al. 2025, sections 2.6 and 3.3.
     """
-    require_folders(report, json_file)
+    require_outputs(frames, source, report=report, json=json_file)
     given, settings = given_source(source, run.allow_import)
     by_order, given = given.detached() if isinstance(given, ByOrder) else ("", given)
     labelled = frames_of(frames, members=by_order or None, keys=keys, skip_bad=run.skip_bad, memory=0)
@@ -85,11 +88,11 @@ def transferability(
 
     result = judge_transfer(labelled, fit, group_by=group_by, flag=flag or "", run=run)
     if json_file is not None:
-        write_json(json_file, result.summary())
+        write_json(json_file, with_warnings(result.summary()))
     if report is not None:
         from assay.report.kit.plotting import require_plotting
         from assay.report.transferability.page import write_transfer_report
 
         with require_plotting():
-            write_transfer_report(report, result)
+            write_transfer_report(report, result, warnings=heard())
     return result

@@ -5,18 +5,15 @@ ASE's reader goes through a whole file first, stops at an empty line, and gives 
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 from collections.abc import Iterator
 from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from ase import Atoms
 
-OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+from assay.storage.bounds import OPENERS
 
 
 def is_extxyz(path: Path) -> bool:

@@ -11,9 +11,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from assay.frames.formats.extxyz import OPENERS
 from assay.frames.formats.lammps_dump import columns_of, restricted
 from assay.frames.formats.lammps_types import ADVICE, numbers_of_masses, numbers_of_types
+from assay.storage.bounds import OPENERS
 
 SUFFIXES = (".data", ".lmp", ".lammps-data")
 STYLES: Mapping[str, tuple[str, ...]] = {

@@ -14,9 +14,9 @@ from ase.data import chemical_symbols
 from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
-from assay.frames.formats.extxyz import OPENERS
 from assay.frames.formats.lammps_types import ADVICE, numbers_of_elements, numbers_of_masses, numbers_of_types
 from assay.results.arrays import Array
+from assay.storage.bounds import OPENERS
 
 SUFFIXES = (".dump", ".lammpstrj")
 POSITIONS = (("x", "y", "z"), ("xu", "yu", "zu"), ("xs", "ys", "zs"), ("xsu", "ysu", "zsu"))

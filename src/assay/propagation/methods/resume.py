@@ -33,6 +33,7 @@ from assay.propagation.properties.function import Function
 from assay.propagation.property import Property, Quantities, Quantity, Structures
 from assay.propagation.result import Failed
 from assay.sources.capabilities import Source
+from assay.storage.files import named
 from assay.storage.provenance import versions
 
 FORMAT = "assay-propagate"
@@ -99,7 +100,7 @@ def resumed(
                 )
             try:
                 done[row["property"], row["member"]] = _outcome(row)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+            except Exception as error:  # ASE's decoder raises anything
                 raise ValueError(f"{path}: line {number} is damaged ({type(error).__name__}: {error})") from error
         file.truncate(whole)
         if not whole:
@@ -180,9 +181,10 @@ def _finished(row: Mapping[str, Any]) -> bool:
 
 
 def _append(file: IO[bytes], row: Mapping[str, Any]) -> None:
-    file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-    file.flush()
-    os.fsync(file.fileno())
+    with named(file.name):
+        file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

@@ -42,17 +42,17 @@ class Fold:
     tables: Sequence[Table]
 
 
-def write_comparison_report(path: str | Path, result: ComparisonResult) -> None:
+def write_comparison_report(path: str | Path, result: ComparisonResult, *, warnings: Sequence[str] = ()) -> None:
     """Write the page to `path`, whole or not at all; the same result gives the same bytes.
 
     `result`: what `assay.compare` gives; `assay.comparison.reading.from_summary` reads one back from its JSON. Needs
     matplotlib and jinja2 (the extra `report`).
     """
-    page = render(result)
+    page = render(result, warnings)
     write_atomically(path, lambda file: file.write(page.encode()))
 
 
-def render(result: ComparisonResult) -> str:
+def render(result: ComparisonResult, warnings: Sequence[str] = ()) -> str:
     """The whole page as text."""
     overview = Overview.of(result)
     page: str = (
@@ -60,6 +60,7 @@ def render(result: ComparisonResult) -> str:
         .get_template("comparison.html")
         .render(
             title="Comparison of uncertainties",
+            said=warnings,
             judged=f"{result.source} · {many(len(result.methods), 'method')} · "
             f"{many(len(result.tests), 'test set')}: {', '.join(result.tests)}",
             advice=_advice(result.recommendation),

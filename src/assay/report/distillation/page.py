@@ -30,13 +30,13 @@ OF_TESTS: tuple[tuple[Compared, str], ...] = (
 """Figures of the labels, of the curves and of the test frames, and what they are called there."""
 
 
-def write_distillation_report(path: str | Path, result: Distilled) -> None:
+def write_distillation_report(path: str | Path, result: Distilled, *, warnings: Sequence[str] = ()) -> None:
     """Write the page to `path`, whole or not at all. Needs matplotlib and jinja2 (the extra `report`)."""
-    page = render(result)
+    page = render(result, warnings)
     write_atomically(path, lambda file: file.write(page.encode()))
 
 
-def render(result: Distilled) -> str:
+def render(result: Distilled, warnings: Sequence[str] = ()) -> str:
     """The whole page as text."""
     pool = f"{many(len(result.natoms), 'frame')} · {many(int(result.natoms.sum()), 'atom')}"
     judged = f"{pool} in the pool · {many(len(result.models), 'teacher')} · {many(len(result.students), 'cut-off')}"
@@ -44,7 +44,12 @@ def render(result: Distilled) -> str:
     text: str = (
         environment()
         .get_template("transfer.html")
-        .render(title="Distillation", judged=judged, sections=[s for s in given if s.tables or s.panels or s.notes])
+        .render(
+            title="Distillation",
+            said=warnings,
+            judged=judged,
+            sections=[s for s in given if s.tables or s.panels or s.notes],
+        )
     )
     return text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
@@ -35,6 +35,7 @@ def render(
     evaluation: EvaluationResult | None,
     training: Mapping[tuple[str, Level], Array],
     worst: Atoms | None,
+    warnings: Sequence[str] = (),
 ) -> str:
     """The whole page as text; arguments as those of `write_report`."""
     _check(assessment, evaluation, worst)
@@ -43,6 +44,7 @@ def render(
         .get_template("template.html")
         .render(
             title=title,
+            said=warnings,
             judged=_judged(assessment),
             verdict=verdict(assessment, evaluation),
             sections=_full_first(

@@ -6,6 +6,9 @@ import re
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from assay.results.visible import visible
 
 
 def environment() -> Environment:
@@ -16,9 +19,15 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_visible,
     )
     made.filters["bound"] = _bound
     return made
+
+
+def _visible(value: object) -> object:
+    """Text of others without characters that hide or turn it; markup that the kit made stays."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _text(name: str) -> str:

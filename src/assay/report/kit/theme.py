@@ -17,6 +17,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 
+from assay.results.visible import visible
+
 INK, MUTED, GRID, PAGE = "#010203", "#010204", "#010205", "#010207"
 SERIES = ("#010211", "#010212", "#010213", "#010214", "#010215")
 ALERT = "#010206"
@@ -84,7 +86,7 @@ def figure_svg(draw: Callable[[Figure], object], *, id: str, label: str, size: t
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", dpi=150, metadata=nothing)
-    return Markup(_embeddable(buffer.getvalue(), id, label))
+    return Markup(visible(_embeddable(buffer.getvalue(), id, label)))
 
 
 def _embeddable(text: str, id: str, label: str) -> str:

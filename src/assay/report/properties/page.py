@@ -23,7 +23,9 @@ TOP_FAILED = 50
 """Failures that are listed one by one."""
 
 
-def render(result: Propagation, *, references: References, provenance: Mapping[str, str]) -> str:
+def render(
+    result: Propagation, *, references: References, provenance: Mapping[str, str], warnings: Sequence[str] = ()
+) -> str:
     """The whole page as text."""
     sections = [
         _section(f"property-{i}", one, result.members, references.get(name, {}))
@@ -37,6 +39,7 @@ def render(result: Propagation, *, references: References, provenance: Mapping[s
         .get_template("properties.html")
         .render(
             title="Properties",
+            said=warnings,
             judged=f"{', '.join(result.properties)} · {many(result.members, 'member')} · method: {result.method}",
             sections=sections,
             provenance=provenance,

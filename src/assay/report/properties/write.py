@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from assay.propagation.references import References
@@ -17,6 +17,7 @@ def write_properties_report(
     *,
     references: References,
     provenance: Mapping[str, str],
+    warnings: Sequence[str] = (),
 ) -> None:
     """Write the page to `path`, whole or not at all; the same arguments give the same bytes.
 
@@ -25,5 +26,5 @@ def write_properties_report(
     """
     with require_plotting():
         from assay.report.properties import page as property_page
-    page = property_page.render(result, references=references, provenance=provenance)
+    page = property_page.render(result, references=references, provenance=provenance, warnings=warnings)
     write_atomically(path, lambda file: file.write(page.encode()))

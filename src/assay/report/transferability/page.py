@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,13 +26,13 @@ WIDEST = 24
 """Groups beyond which a cell has no room for its number."""
 
 
-def write_transfer_report(path: str | Path, result: Transferability) -> None:
+def write_transfer_report(path: str | Path, result: Transferability, *, warnings: Sequence[str] = ()) -> None:
     """Write the page to `path`, whole or not at all. Needs matplotlib and jinja2 (the extra `report`)."""
-    page = render(result)
+    page = render(result, warnings)
     write_atomically(path, lambda file: file.write(page.encode()))
 
 
-def render(result: Transferability) -> str:
+def render(result: Transferability, warnings: Sequence[str] = ()) -> str:
     """The whole page as text."""
     section = Section(
         "tables",
@@ -57,7 +58,7 @@ def render(result: Transferability) -> str:
     text: str = (
         environment()
         .get_template("transfer.html")
-        .render(title="Transferability", judged=many(len(result.columns), "group"), sections=[section])
+        .render(title="Transferability", said=warnings, judged=many(len(result.columns), "group"), sections=[section])
     )
     return text
 

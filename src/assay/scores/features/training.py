@@ -5,14 +5,13 @@ Axis letters: F frames, n atoms of one species, D features, S species.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable
-from tempfile import TemporaryFile
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.execution.scratch import scratch_file
 from assay.results.arrays import Array
 
 
@@ -52,8 +51,7 @@ not known, `None` if for none |
         self.numbers.append(np.asarray(numbers, dtype=np.int64))
         for z in np.unique(numbers):
             if z not in self._files:
-                self._files[int(z)] = TemporaryFile(prefix="assay-features-")  # noqa: SIM115 (closed with this object)
-                weakref.finalize(self, self._files[int(z)].close)
+                self._files[int(z)] = scratch_file(self, "assay-features-")
             self._files[int(z)].write(np.ascontiguousarray(features[numbers == z], dtype=np.float64).data)
 
     def keep_only(self, keep: NDArray[np.bool_]) -> None:

@@ -7,7 +7,6 @@ Lysogorskiy et al. 2023 (doi:10.1103/PhysRevMaterials.7.043801).
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ase.data import atomic_numbers, chemical_symbols
 
 from assay.results.arrays import Array
 from assay.storage.files import write_atomically
+from assay.storage.npz import Npz, opened_npz
 
 
 def read_asi(path: str | Path) -> dict[str, Array]:
@@ -27,9 +27,9 @@ def read_asi(path: str | Path) -> dict[str, Array]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            inverses = {symbol: np.asarray(archive[symbol], dtype=np.float64) for symbol in archive.files}
-    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        with opened_npz(path) as archive:
+            inverses = {symbol: _numbers(archive, symbol) for symbol in archive.files}
+    except ValueError as error:
         raise ValueError(
             f"{path}: not an .asi file, which is an npz with an array for each element ({error})"
         ) from error
@@ -39,6 +39,13 @@ def read_asi(path: str | Path) -> dict[str, Array]:
         if inverse.ndim != 2 or inverse.shape[0] != inverse.shape[1]:
             raise ValueError(f"{path}: the inverse of {symbol} is not square but {inverse.shape}")
     return inverses
+
+
+def _numbers(archive: Npz, symbol: str) -> Array:
+    """The array of an element; raises `ValueError` for one that is not of real numbers."""
+    if archive.header(symbol).dtype.kind not in "fiu":
+        raise ValueError(f"{symbol} is not an array of numbers")
+    return np.asarray(archive[symbol], dtype=np.float64)
 
 
 def write_asi(path: str | Path, inverses: Mapping[str, Array]) -> None:

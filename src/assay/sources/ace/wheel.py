@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,15 +45,43 @@ def configuration_of(potential: Mapping[str, Any]) -> Configuration:
 def configuration_in(path: str | Path) -> Configuration:
     """The basis of a pacemaker potential file `.yaml`, without its coefficients and with a linear embedding.
 
+    It is read in a process of its own, which python-ace ends on some damaged files.
+
     Raises `FileNotFoundError`, or `ValueError` for what is not such a file.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    try:
-        return _described(import_pyace().BBasisConfiguration(str(path)))
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: not a pacemaker potential .yaml ({error})") from error
+    import_pyace()
+    told = subprocess.run(
+        [sys.executable, "-P", "-c", _READ, str(path)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    answer = told.stdout.rpartition(_ANSWER)[2]
+    if told.returncode or not answer:
+        *_, last = ["", *told.stderr.strip().splitlines()]
+        crash = f"python-ace crashes on it, signal {-told.returncode}" if told.returncode < 0 else last.strip()
+        raise ValueError(f"{path}: not a pacemaker potential .yaml, or damaged ({crash})")
+    text, species, functions, cutoff = json.loads(answer)
+    return Configuration(text, tuple(species), tuple(functions), cutoff)
+
+
+_ANSWER = "\0assay\0"
+_READ = f"""
+import json, sys
+from assay.sources.ace.wheel import described_file
+print({_ANSWER!r} + json.dumps(described_file(sys.argv[1])))
+"""
+"""Reads a file in a process of its own: python-ace ends the process that gives it a damaged one."""
+
+
+def described_file(path: str) -> tuple[str, tuple[str, ...], tuple[int, ...], float]:
+    """The fields of the `Configuration` of a file, in this process."""
+    found = _described(import_pyace().BBasisConfiguration(path))
+    return found.text, found.species, found.functions, found.cutoff
 
 
 def _described(configuration: Any) -> Configuration:

@@ -12,7 +12,6 @@ import io
 import os
 import sqlite3
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +22,8 @@ from ase import Atoms
 
 from assay.frames.frame import content_hash
 from assay.results.prediction import Prediction
+from assay.results.warning import warn
+from assay.storage.npz import array_of
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS evaluations (
@@ -108,7 +109,7 @@ def _bytes(array: Any) -> bytes:
 
 
 def _array(blob: bytes) -> Any:
-    return np.load(io.BytesIO(blob), allow_pickle=False)
+    return array_of(blob)
 
 
 @lru_cache(maxsize=8)
@@ -116,7 +117,7 @@ def _opened(folder: Path, process: int, thread: int) -> EvaluationCache | None:
     try:
         return EvaluationCache(folder)
     except (OSError, sqlite3.Error) as error:
-        warnings.warn(
+        warn(
             f"evaluations are not kept, and those kept before are not found: {folder} can't be used ({error}). "
             "ASSAY_CACHE names another folder, or is off",
             stacklevel=3,
@@ -141,5 +142,5 @@ def recalled(identity: Callable[[], str | None], frame: Atoms, features: bool) -
         return None
     try:
         return cache.get(model, frame_key(frame), features)
-    except sqlite3.Error:  # damaged, or locked for long: it is computed then
+    except (sqlite3.Error, ValueError):  # damaged, or locked for long: it is computed then
         return None

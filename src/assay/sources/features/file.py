@@ -15,9 +15,7 @@ go by order (`attach_features`). Rows are read from disk as they are needed.
 from __future__ import annotations
 
 import shutil
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -36,6 +34,7 @@ from assay.results.prediction import Prediction
 from assay.sources.recorded.attached import FrameRows, attach
 from assay.sources.settings import Kinds, checked_settings
 from assay.storage.files import write_atomically
+from assay.storage.npz import Npz, opened_npz
 
 _KINDS: Kinds = {
     **dict.fromkeys(("file", "array"), (str, False)),
@@ -180,10 +179,11 @@ def attach_features(frames: Iterable[Frame], path: str | Path, *, skipped: Skipp
 
 def is_features_file(path: str | Path) -> bool:
     """Whether this is an `.npz` with features, not with members."""
-    if not zipfile.is_zipfile(path):
+    try:
+        with opened_npz(path) as file:
+            return "features" in file.files
+    except (OSError, ValueError):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return "features.npy" in archive.namelist()
 
 
 def _table(path: str | Path) -> _Table:
@@ -198,46 +198,30 @@ def _table(path: str | Path) -> _Table:
 def _read(path: Path, *_changed: int) -> _Table:
     """The file as it is now; read once in a process."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if lacking := [key for key in ("features", "natoms") if key not in file.files]:
-                raise FrameError(
-                    f"{path}: no {', '.join(lacking)} in this features file; it has {', '.join(file.files)}"
-                )
-            natoms, hashes = file["natoms"].ravel(), file["hashes"] if "hashes" in file.files else None
-        features = _mapped(path, "features.npy")
+        with opened_npz(path) as file:
+            return _rows(path, file)
     except FrameError:
         raise
-    except (AttributeError, OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError) as error:
         raise FrameError(f"{path}: not a features file (.npz without pickled objects): {error}") from error
-    if hashes is not None and (hashes.shape != natoms.shape or hashes.dtype.kind not in "US"):
-        raise FrameError(f"{path}: {hashes.shape} hashes of type {hashes.dtype}, needed {natoms.shape} texts")
-    rows = FrameRows.of(path, "features", "write_features", natoms, hashes)
-    if features.ndim != 2 or len(features) != rows.starts[-1] or features.dtype.kind not in "fiu":
+
+
+def _rows(path: Path, file: Npz) -> _Table:
+    """What is there, once the shapes fit together."""
+    if lacking := [key for key in ("features", "natoms") if key not in file.files]:
+        raise FrameError(f"{path}: no {', '.join(lacking)} in this features file; it has {', '.join(file.files)}")
+    of_features, of_hashes = file.header("features"), file.header("hashes") if "hashes" in file.files else None
+    natoms = file["natoms"].ravel()
+    if of_hashes is not None and (of_hashes.shape != natoms.shape or of_hashes.dtype.kind not in "US"):
+        raise FrameError(f"{path}: {of_hashes.shape} hashes of type {of_hashes.dtype}, needed {natoms.shape} texts")
+    rows = FrameRows.of(path, "features", "write_features", natoms, None)
+    shape, kind = of_features.shape, of_features.dtype.kind
+    if len(shape) != 2 or shape[0] != rows.starts[-1] or kind not in "fiu":
         raise FrameError(
-            f"{path}: features have shape {features.shape} and type {features.dtype}, needed numbers "
+            f"{path}: features have shape {shape} and type {of_features.dtype}, needed numbers "
             f"({rows.starts[-1]}, D), for natoms says {rows.frames} frames of {rows.starts[-1]} atoms in all"
         )
-    return _Table(rows, features)
-
-
-def _mapped(path: Path, name: str) -> NDArray[Any]:
-    """An array of an `.npz` mapped from disk: in place, or from a temporary copy where it is compressed."""
-    with zipfile.ZipFile(path) as archive, path.open("rb") as whole, TemporaryFile() as copy:
-        info = archive.getinfo(name)
-        file: IO[bytes] = whole
-        if info.compress_type == zipfile.ZIP_STORED:
-            whole.seek(info.header_offset + 26)  # lengths of the name and of the extra field of the local header
-            whole.seek(info.header_offset + 30 + sum(struct.unpack("<HH", whole.read(4))))
-        else:
-            file = copy
-            with archive.open(info) as member:
-                shutil.copyfileobj(member, copy)
-            copy.seek(0)
-        header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = header(file)
-        if dtype.hasobject:
-            raise ValueError("pickled objects")
-        return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
+    return _Table(rows.with_hashes(None if of_hashes is None else file["hashes"]), file.mapped("features"))
 
 
 def write_features(path: str | Path, frames: Iterable[Atoms], features: Iterable[NDArray[Any]]) -> None:

@@ -44,8 +44,13 @@ class FrameRows:
             what=what,
             writer=writer,
             starts=np.concatenate([[0], np.cumsum(natoms, dtype=np.int64)]),
-            by_hash=None if hashes is None else {h: f for f, h in reversed([*enumerate(map(str, hashes))])},
-        )
+            by_hash=None,
+        ).with_hashes(hashes)
+
+    def with_hashes(self, hashes: Iterable[str] | None) -> FrameRows:
+        """The same with the hashes `(F,)`, of which the first of equal ones counts."""
+        found = None if hashes is None else {h: f for f, h in reversed([*enumerate(map(str, hashes))])}
+        return replace(self, by_hash=found)
 
     @property
     def frames(self) -> int:

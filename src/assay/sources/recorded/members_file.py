@@ -13,8 +13,6 @@ A members file of M models, F frames and their A atoms in all has
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from assay.results.prediction import Prediction
 from assay.sources.recorded.attached import FrameRows, attach
 from assay.sources.recorded.recorded import Recorded
 from assay.storage.files import write_atomically
+from assay.storage.npz import Npz, opened_npz
 
 
 @dataclass(frozen=True)
@@ -110,29 +109,37 @@ def _attached(atoms: Atoms, members: MembersFile, row: int) -> Atoms:
 def _read(path: Path) -> MembersFile:
     if not path.is_file():
         raise FrameError(f"{path}: no such file")
-    if not zipfile.is_zipfile(path):
-        raise FrameError(f"{path}: not a members file (.npz), or cut off")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        with opened_npz(path) as file:
+            return _members(path, file)
+    except FrameError:
+        raise
+    except (OSError, ValueError) as error:
         raise FrameError(f"{path}: not a members file (.npz without pickled objects): {error}") from error
-    if lacking := [key for key in ("models", "natoms", "energy", "forces") if key not in data]:
-        raise FrameError(f"{path}: no {', '.join(lacking)} in this members file; it has {', '.join(data)}")
-    models = tuple(map(str, data["models"].ravel()))
-    rows = FrameRows.of(path, "members", "write_members", data["natoms"].ravel(), data.get("hash"))
+
+
+def _members(path: Path, file: Npz) -> MembersFile:
+    """What is there, once the shapes fit together."""
+    if lacking := [key for key in ("models", "natoms", "energy", "forces") if key not in file.files]:
+        raise FrameError(f"{path}: no {', '.join(lacking)} in this members file; it has {', '.join(file.files)}")
+    has = {key: file.header(key) for key in ("energy", "forces", "stress", "hash") if key in file.files}
+    models = tuple(map(str, file["models"].ravel()))
+    rows = FrameRows.of(path, "members", "write_members", file["natoms"].ravel(), None)
     m, f, a = len(models), rows.frames, int(rows.starts[-1])
     shapes = {"energy": (m, f), "forces": (m, a, 3), "stress": (m, f, 6), "hash": (f,)}
-    for key, shape in shapes.items():
-        if key in data and data[key].shape != shape:
+    for key, header in has.items():
+        if header.shape != shapes[key]:
             raise FrameError(
-                f"{path}: {key} has shape {data[key].shape}, needed {shape} ({m} models, {f} frames, {a} atoms)"
+                f"{path}: {key} has shape {header.shape}, needed {shapes[key]} ({m} models, {f} frames, {a} atoms)"
             )
-        if key in data and data[key].dtype.kind not in ("US" if key == "hash" else "fiu"):
-            raise FrameError(f"{path}: {key} is of type {data[key].dtype}")
+        if header.dtype.kind not in ("US" if key == "hash" else "fiu"):
+            raise FrameError(f"{path}: {key} is of type {header.dtype}")
     if len(set(models)) < m or m == 0:
         raise FrameError(f"{path}: needs one model or more, of different names, got {', '.join(models)}")
-    return MembersFile(rows, models, data["energy"], data["forces"], data.get("stress"))
+    stress = file["stress"] if "stress" in has else None
+    if "hash" in has:
+        rows = rows.with_hashes(map(str, file["hash"]))
+    return MembersFile(rows, models, file["energy"], file["forces"], stress)
 
 
 def write_members(
