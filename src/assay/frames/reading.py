@@ -59,7 +59,7 @@ def read_frames(
 
 
 def checked_frames(
-    structures: Iterable[tuple[str, Atoms | Frame | str]],
+    structures: Iterable[tuple[str, Atoms | Frame | str | ValueError]],
     *,
     keys: LabelKeys | None = None,
     labels: Labelled = "if present",
@@ -97,13 +97,15 @@ def read_structures(
     for path in paths:
         for index, structure in enumerate(_read(Path(path), species)):
             if (origin := f"{path}:{index}") in origins:
-                yield origin, parse(structure) if isinstance(structure, str) else structure
+                found = _parsed(structure, origin)
+                assert isinstance(found, Atoms)
+                yield origin, found
 
 
 def _structures(
     path: Path, skipped: Skipped | None, species: Sequence[str] | None
-) -> Iterator[tuple[int, Atoms | str]]:
-    """Frames as ASE reads them, or as texts from extended XYZ files."""
+) -> Iterator[tuple[int, Atoms | str | ValueError]]:
+    """Frames as ASE reads them, as texts from extended XYZ files, or the error of one that can't be read."""
     if not path.is_file():
         raise FrameError(f"{path}: no such file")
     if path.stat().st_size == 0:
@@ -125,7 +127,7 @@ def _structures(
         raise FrameError(f"{path}: no frames in this file")
 
 
-def _read(path: Path, species: Sequence[str] | None) -> Iterator[Atoms | str]:
+def _read(path: Path, species: Sequence[str] | None) -> Iterator[Atoms | str | ValueError]:
     if is_extxyz(path):
         return frame_texts(path)
     if is_dump(path):
@@ -145,10 +147,12 @@ def _any_format(path: Path) -> Iterator[Atoms]:
         raise FrameError(f"{path}: ASE does not know this file type; extended XYZ (.extxyz) always works") from error
 
 
-def _parsed(structure: Atoms | Frame | str, origin: str) -> Atoms | Frame:
-    if not isinstance(structure, str):
+def _parsed(structure: Atoms | Frame | str | ValueError, origin: str) -> Atoms | Frame:
+    if isinstance(structure, Atoms | Frame):
         return structure
     try:
+        if isinstance(structure, ValueError):
+            raise structure
         return parse(structure)
     except Exception as error:  # ASE's reader raises anything
         raise FrameError(f"{_place(origin)}: cannot be read ({type(error).__name__}: {error})") from error

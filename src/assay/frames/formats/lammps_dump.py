@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,8 +14,8 @@ from ase.data import chemical_symbols
 from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
-from assay.frames.formats.extxyz import OPENERS
 from assay.frames.formats.lammps_types import ADVICE, numbers_of_elements, numbers_of_masses, numbers_of_types
+from assay.frames.formats.lines import OPENERS, Lines, may_be_cut, text_lines
 from assay.results.arrays import Array
 
 SUFFIXES = (".dump", ".lammpstrj")
@@ -24,6 +24,9 @@ KINDS: Mapping[str, Any] = {"id": np.int64, "type": np.int64, "element": "U8"}
 """Of columns; the others are numbers."""
 ANGSTROM = ("metal", "real")
 """LAMMPS's units with lengths in Å."""
+ITEM = "ITEM:"
+COMPARED = 64
+"""Last rows that the very last is held against, where the file ends in it."""
 LINES = 1 << 16
 """Atoms that are written at a time."""
 
@@ -35,50 +38,97 @@ def is_dump_name(path: Path) -> bool:
 
 def is_dump(path: Path) -> bool:
     """Whether a file, compressed or not, begins as a text dump does."""
-    with OPENERS.get(path.suffix, open)(path, "rb") as file:
-        return bool(file.read(5) == b"ITEM:")
+    with OPENERS.get(path.suffix.lower(), open)(path, "rb") as file:
+        return bool(file.read(8).removeprefix(b"\xef\xbb\xbf")[:5] == b"ITEM:")
 
 
-def read_dump(path: Path, species: Sequence[str] | None = None) -> Iterator[Atoms]:
+def read_dump(path: Path, species: Sequence[str] | None = None) -> Iterator[Atoms | ValueError]:
     """The snapshots of a dump, atoms by rising id, with arrays `id` and `type` and `info["timestep"]`.
 
     Positions are columns x y z, xu yu zu, or scaled, xs ys zs or xsu ysu zsu. Species are `species` in the order of the
     types, else the column element, else the column mass. Boundaries other than p are not periodic.
 
-    Raises `ValueError` for a file cut short, columns that are not there, types without species, units other than Å.
+    In place of a snapshot that can't be read comes the error that says why: it is cut short, columns are not there,
+    types have no species, units are not those with Å. Half of one costs no other.
     """
-    with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
-        while (snapshot := _snapshot(file, species)) is not None:
-            yield snapshot
+    with text_lines(path) as lines:
+        reader = _Reader(lines, species)
+        while reader.more():
+            try:
+                yield reader.snapshot()
+            except ValueError as error:
+                reader.skip()
+                yield error
 
 
-def _snapshot(file: TextIO, species: Sequence[str] | None) -> Atoms | None:
-    """The next snapshot; `None` at the end of the file."""
-    timestep, count = 0, None
-    box, origin, periodic = np.eye(3), np.zeros(3), np.ones(3, dtype=bool)
-    while line := file.readline():
-        match line.split():
-            case []:
-                continue
-            case ["ITEM:", "TIMESTEP"]:
-                timestep = int(file.readline())
-            case ["ITEM:", "UNITS"]:
-                if (units := file.readline().strip()) not in ANGSTROM:
-                    raise ValueError(f"units {units}; needed {' or '.join(ANGSTROM)}, which have lengths in Å")
-            case ["ITEM:", "NUMBER", "OF", "ATOMS"]:
-                count = int(file.readline())
-            case ["ITEM:", "BOX", "BOUNDS", *words]:
-                box, origin, periodic = _box(words, [file.readline() for _ in range(3)])
-            case ["ITEM:", "ATOMS", *columns] if count is not None:
-                table = columns_of(file, columns, count)
-                return _atoms(table, species, box, origin, periodic, timestep)
-            case ["ITEM:", *_]:  # TIME, and what LAMMPS may add
-                file.readline()
-            case _:
-                raise ValueError(f"not a LAMMPS dump: needed a line ITEM: …, got {line.strip()[:60]!r}")
-    if count is not None:
-        raise ValueError(f"truncated: 0 of {count} atoms")
-    return None
+class _Reader:
+    """Goes through the snapshots of a dump; units are told in the first."""
+
+    def __init__(self, lines: Lines, species: Sequence[str] | None) -> None:
+        self._lines, self._species, self._units = lines, species, ANGSTROM[0]
+
+    def more(self) -> bool:
+        """Whether anything comes but empty lines."""
+        while line := self._lines.read():
+            if line.strip():
+                self._lines.back(line)
+                return True
+        return False
+
+    def skip(self) -> None:
+        """Go to the next snapshot."""
+        for line in self._lines:
+            if "ITEM: TIMESTEP" in line:
+                self._lines.back(line[line.index(ITEM) :])
+                return
+
+    def snapshot(self) -> Atoms:
+        """The next one; raises `ValueError`."""
+        timestep, count = None, None
+        box, origin, periodic = np.eye(3), np.zeros(3), np.ones(3, dtype=bool)
+        while line := self._lines.read():
+            match line.split():
+                case []:
+                    continue
+                case ["ITEM:", "TIMESTEP"] if timestep is not None:
+                    self._lines.back(line)
+                    raise ValueError(f"truncated: 0 of {'?' if count is None else count} atoms")
+                case ["ITEM:", "TIMESTEP"]:
+                    timestep = int(self._value())
+                case ["ITEM:", "UNITS"]:
+                    self._units = self._value().strip()
+                case ["ITEM:", "NUMBER", "OF", "ATOMS"]:
+                    count = int(self._value())
+                case ["ITEM:", "BOX", "BOUNDS", *words]:
+                    box, origin, periodic = _box(words, [self._value() for _ in range(3)])
+                case ["ITEM:", "ATOMS", *columns] if count is not None:
+                    table = columns_of(self._rows(count), columns, count)
+                    if self._units not in ANGSTROM:
+                        needed = " or ".join(ANGSTROM)
+                        raise ValueError(f"units {self._units}; needed {needed}, which have lengths in Å")
+                    return _atoms(table, self._species, box, origin, periodic, timestep or 0)
+                case ["ITEM:", *_]:  # TIME, and what LAMMPS may add
+                    self._value()
+                case _:
+                    raise ValueError(f"not a LAMMPS dump: needed a line ITEM: …, got {line.strip()[:60]!r}")
+        raise ValueError(f"truncated: 0 of {'?' if count is None else count} atoms")
+
+    def _value(self) -> str:
+        """The line that an item has; raises `ValueError` where the next item comes instead."""
+        line = self._lines.read()
+        if ITEM in line:
+            start = line.index(ITEM)
+            self._lines.back(line[start:])
+            raise ValueError(f"truncated: needed a value, got the line {line.strip()[:60]!r}")
+        return line
+
+    def _rows(self, count: int) -> Iterator[str]:
+        """At most so many rows of atoms; a run that was killed may have left a part of one on the line of an item."""
+        for _, line in zip(range(count), self._lines, strict=False):
+            if ITEM in line:
+                self._lines.back(line[line.index(ITEM) :])
+                return
+            yield line
 
 
 def _box(words: list[str], lines: list[str]) -> tuple[Array, Array, NDArray[np.bool_]]:
@@ -107,13 +157,20 @@ def restricted(lengths: Array, xy: float, xz: float, yz: float) -> Array:
     return np.array([[lengths[0], 0.0, 0.0], [xy, lengths[1], 0.0], [xz, yz, lengths[2]]])
 
 
-def columns_of(file: Iterator[str], names: Sequence[str], count: int, comments: str | None = None) -> NDArray[Any]:
+def columns_of(rows: Iterable[str], names: Sequence[str], count: int, comments: str | None = None) -> NDArray[Any]:
     """The next `count` rows as a structured array of the named columns that Assay knows; raises `ValueError`."""
     wanted = [name for name in names if name in KINDS or name == "mass" or name in sum(POSITIONS, ())]
+    last: deque[str] = deque(maxlen=COMPARED)
+
+    def kept() -> Iterator[str]:
+        for row in rows:
+            last.append(row)
+            yield row
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # no rows at all
         table = np.loadtxt(
-            islice(file, count) if comments is None else file,
+            kept(),
             dtype=[(name, KINDS.get(name, np.float64)) for name in wanted],
             comments=comments,
             usecols=[names.index(name) for name in wanted],
@@ -122,6 +179,8 @@ def columns_of(file: Iterator[str], names: Sequence[str], count: int, comments: 
         )
     if len(table) < count:
         raise ValueError(f"truncated: {len(table)} of {count} atoms")
+    if last and not last[-1].endswith("\n") and names[-1] in wanted and may_be_cut(last):
+        raise ValueError(f"truncated: {last[-1].split()[-1]!r} may lack its end (no newline follows)")
     return table
 
 
@@ -138,6 +197,9 @@ def _atoms(
     if axes is None:
         raise ValueError(f"no positions: needed columns {', or '.join(' '.join(axes) for axes in POSITIONS)}")
     if "id" in names:
+        once, times = np.unique(table["id"], return_counts=True)
+        if len(once) < len(table):
+            raise ValueError(f"id {once[times.argmax()]} stands {times.max()} times: is the file joined from parts?")
         table = table[np.argsort(table["id"], kind="stable")]
     x = np.stack([table[axis] for axis in axes], axis=1)
     if axes[0].startswith("xs"):
