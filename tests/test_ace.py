@@ -421,12 +421,11 @@ def test_the_text_of_gpumd(tmp_path):
     rng, path = np.random.default_rng(0), tmp_path / "active_set.asi"
     sets = {"W": rng.normal(size=(3, 3)), "Te": rng.normal(size=(2, 2))}
     inverses = {symbol: np.linalg.inv(rows) for symbol, rows in sets.items()}
-    text = [[f"{s} {len(v)} {len(v)}", *(repr(float(x)) for x in v.T.ravel())] for s, v in inverses.items()]
-    path.write_text("\n".join(sum(text, [])) + "\n")
+    with path.open("w") as file:
+        for symbol, inverse in inverses.items():
+            print(symbol, *inverse.shape, *(repr(float(number)) for number in inverse.T.ravel()), sep="\n", file=file)
     read = read_asi(path)
-    assert {symbol: inverse.tolist() for symbol, inverse in read.items()} == {
-        s: v.tolist() for s, v in inverses.items()
-    }
+    assert {s: inverse.tolist() for s, inverse in read.items()} == {s: v.tolist() for s, v in inverses.items()}
     grade = ExtrapolationGrade(by_atomic_number({"W": read["W"]}))  # rows of an active set have grade 1
     assert grade.grades(sets["W"], np.full(3, 74)) == pytest.approx(np.ones(3))
     assert grade.grades(2.5 * sets["W"][1:2], np.array([74])) == pytest.approx([2.5])

@@ -45,12 +45,12 @@ class Split:
 
     @cached_property
     def force_error(self) -> Array:
-        """`(A, 3)` eV/Å."""
+        """`(A, 3)` eV/Å; NaN without a label."""
         return self.batch.force_error(self.labels)
 
     @cached_property
     def energy_error(self) -> Array:
-        """Per atom, `(F,)` eV."""
+        """Per atom, `(F,)` eV; NaN without a label."""
         return self.batch.energy_error(self.labels)
 
     @cached_property
@@ -71,15 +71,15 @@ class Split:
     @cached_property
     def here(self) -> Mapping[Target | Quantity, Mask]:
         """Which of all atoms, frames or force components the values of a target or quantity are, true n times."""
-        moving: Mask = np.asarray(~self.batch.still.all(axis=1))
-        every_frame = np.ones(len(self.batch.names), dtype=np.bool_)
+        of_forces, energies = ~np.isnan(self.force_error), ~np.isnan(self.energy_error)
+        moving: Mask = np.asarray((~self.batch.still & of_forces).any(axis=1))
         return {
             "force_atom": moving,
             "force_neighbourhood": moving,
             "force_frame": np.logical_or.reduceat(moving, self.batch.offsets[:-1]),
-            "energy_frame": every_frame,
-            "force": ~self.batch.still,
-            "energy": every_frame,
+            "energy_frame": energies,
+            "force": ~self.batch.still & of_forces,
+            "energy": energies,
         }
 
     @cached_property

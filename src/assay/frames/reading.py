@@ -20,6 +20,11 @@ from assay.frames.formats.lammps_dump import is_dump, read_dump
 from assay.frames.frame import Frame, FrameError, LabelKeys, Labelled, Skipped
 from assay.results.arrays import Array
 
+LARGEST = 1e15
+"""Of a label, whose square must be a number too."""
+ASYMMETRIC = 0.02
+"""Of the largest component of a stress, how far rounding may set those across the diagonal apart."""
+
 
 def read_frames(
     paths: str | Path | Sequence[str | Path],
@@ -38,7 +43,7 @@ def read_frames(
     keys
         names of the labels; the defaults are those of `LabelKeys`
     labels
-        `"needed"`: a frame without energy and forces is an error
+        `"needed"`: a frame without any label is an error; `"both"`: one without energy or without forces
     skipped
         a list that receives `(origin, reason)` of every frame left out; without it the first bad frame raises
     species
@@ -48,7 +53,7 @@ def read_frames(
     ------
     FrameError
         no such file, no frames, truncated file, NaN or infinite values, labels missing or of the wrong shape,
-        atoms closer than 0.1 Å, a periodic cell without volume, stress on some frames and not on others
+        atoms closer than 0.1 Å, a periodic cell without volume, a species that is none
     """
     structures = (
         (f"{path}:{index}", structure)
@@ -70,24 +75,34 @@ def checked_frames(
     A `Frame` keeps its origin and labels. Raises `FrameError` as `read_frames` does.
     """
     keys = keys or LabelKeys()
-    has_stress: bool | None = None
     for origin, structure in structures:
         try:
             frame = _frame(_parsed(structure, origin), origin, keys, labels)
-            if labels == "needed":
-                has_stress = (frame.stress is not None) if has_stress is None else has_stress
-                if has_stress != (frame.stress is not None):
-                    raise FrameError(
-                        f"{_place(origin)}: {'no ' if has_stress else 'has '}stress under {keys.stress!r}, "
-                        f"unlike the frames before it. Give stress for all frames or for none, or ignore it "
-                        f"with stress key 'none'"
-                    )
         except FrameError as error:
             if skipped is None:
                 raise
             skipped.append((origin, str(error)))
             continue
         yield frame
+
+
+def require_labels(frames: Iterable[Frame], keys: LabelKeys) -> Iterator[Frame]:
+    """The frames; raises `FrameError` at their end where none had an energy, or none forces, under a key that is given.
+
+    A key that no frame has is a mistake, one that some lack is not.
+    """
+    first: Frame | None = None
+    lacking = [(keys.energy, "energy"), (keys.forces, "forces")]
+    for frame in frames:
+        first = first or frame
+        lacking = [(key, name) for key, name in lacking if key != "none" and getattr(frame, name) is None]
+        yield frame
+    if first is not None and lacking:
+        key, name = lacking[0]
+        raise FrameError(
+            f"{_place(first.origin)}: no label {key!r}, nor in any other frame. Name the right one with --{name}-key, "
+            f"or say that there is none with --{name}-key none"
+        )
 
 
 def read_structures(
@@ -162,17 +177,21 @@ def _frame(structure: Atoms | Frame, origin: str, keys: LabelKeys, labels: Label
     atoms = structure.atoms if isinstance(structure, Frame) else structure
     check_structure(atoms, origin)
     frame = structure if isinstance(structure, Frame) else _with_labels(atoms, origin, keys)
-    if labels == "needed":
-        if isinstance(structure, Frame) and (frame.energy is None or frame.forces is None):
-            raise FrameError(f"{_place(origin)}: a Frame without energy or forces; both are needed")
-        for key, value, option in ((keys.energy, frame.energy, "energy"), (keys.forces, frame.forces, "forces")):
-            if value is None:
-                found = sorted({*atoms.info, *atoms.arrays, *_results(atoms)})
-                raise FrameError(
-                    f"{_place(origin)}: no label {key!r}. The frame has {', '.join(found)}. "
-                    f"Name the right one with --{option}-key"
-                )
+    there = {"energy": frame.energy, "forces": frame.forces, "stress": frame.stress}
+    lacking = [name for name, value in there.items() if value is None and (labels == "needed" or name != "stress")]
+    if (labels == "needed" and len(lacking) == 3) or (labels == "both" and lacking):
+        raise FrameError(f"{_place(origin)}: {_without(lacking, structure, atoms, keys)}")
     return frame
+
+
+def _without(lacking: Sequence[str], structure: Atoms | Frame, atoms: Atoms, keys: LabelKeys) -> str:
+    """What to say of a frame that lacks these labels."""
+    if isinstance(structure, Frame):
+        return f"a Frame without {' and '.join(lacking)}"
+    found = sorted({*atoms.info, *atoms.arrays, *_results(atoms)})
+    named = [(getattr(keys, name), f"--{name}-key") for name in lacking]
+    wanted, options = (", ".join(each) for each in zip(*((repr(key), option) for key, option in named), strict=True))
+    return f"no label {wanted}. The frame has {', '.join(found)}. Name the right one with {options}"
 
 
 def _with_labels(atoms: Atoms, origin: str, keys: LabelKeys) -> Frame:
@@ -198,14 +217,25 @@ def _label(atoms: Atoms, origin: str, key: str, shape: tuple[int, ...]) -> Array
     if value is None:
         return None
     try:
+        if np.asarray(value).dtype.kind == "b":
+            raise ValueError("neither true nor false is a number")
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise FrameError(f"{_place(origin)}: label {key!r} is not a number: {value!r}") from error
+        raise FrameError(f"{_place(origin)}: label {key!r} is not a number: {str(value)[:100]!r}") from error
     if shape == (6,) and array.size == 9:
-        array = array.reshape(3, 3)[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+        array = _voigt(array.reshape(3, 3), f"{_place(origin)}: label {key!r}")
     if shape == () and array.size == 1:
         array = array.reshape(())
     if array.shape != shape:
         raise FrameError(f"{_place(origin)}: label {key!r} has shape {array.shape}, needed {shape}")
     _finite(array, f"label {key!r}", origin)
+    if (largest := np.abs(array).max(initial=0.0)) > LARGEST:
+        raise FrameError(f"{_place(origin)}: label {key!r} is {largest:.3g} in size, and no energy, force or stress is")
     return array
+
+
+def _voigt(stress: Array, what: str) -> Array:
+    """Of a 3 x 3 stress, xx yy zz yz xz xy; raises `FrameError` where it is not symmetric."""
+    if np.abs(stress - stress.T).max() > ASYMMETRIC * np.abs(stress).max():
+        raise FrameError(f"{what} is not symmetric: {stress.tolist()}")
+    return np.asarray(stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]])

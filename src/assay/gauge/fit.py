@@ -30,6 +30,7 @@ from assay.gauge.training_pass import (
 )
 from assay.linear.linear_fit import LinearFit
 from assay.results.batch import Batch
+from assay.results.partly import warn_of_partly_labelled
 from assay.scores.registry import Asked
 from assay.sources.capabilities import (
     AnySource,
@@ -107,6 +108,8 @@ def fit_gauge(
     survey = Survey.fit(_counted(train, run.stage("reading labels")), b=linear_fit.weights.b)
     division = Division.of(train, survey, calibration, labelled=predicts)
     skipped = [*train.skipped, *(calibration.skipped if calibration is not None else ())]
+    if predicts:
+        warn_of_partly_labelled(survey.origins, survey.labelled)
     training_pass = TrainingPass(train, survey, division.fitted, run, skipped)
 
     wanted = Wanted(None if scores is None else tuple(scores), bar.score if bar else "", score_fit)
@@ -128,6 +131,8 @@ def fit_gauge(
         gauge = replace(gauge, scores=fitted.scores)
         training, held_out = seen.training(gauge), seen.held_out(gauge)
     if held_out is not None and predicts:
+        if calibration is not None:
+            warn_of_partly_labelled(held_out.names, held_out.labelled)
         gauge = gauge.calibrated(held_out)
     gauge = replace(
         gauge,

@@ -38,4 +38,4 @@ def number_of_label(label: str) -> int:
     if sure := LABEL.fullmatch(label):
         label = sure[1]
     symbol = label.capitalize()
-    return atomic_numbers.get(ISOTOPES.get(symbol, symbol), 0)
+    return int(atomic_numbers.get(ISOTOPES.get(symbol, symbol), 0))
