@@ -286,6 +286,8 @@ def test_a_key_that_no_frame_has_is_refused(tmp_path):
         ((1, 0, 1), [[3, 0, 0], [9, 9, 9], [0, 0, 3]], [[0, 0, 0], [2.95, 0, 3.0]], "atoms 0 and 1: 0.05 Å"),
         ((0, 0, 0), np.zeros((3, 3)), [[0, 0, 0], [0, 0, 0]], "atoms 0 and 1: 0 Å"),
         ((1, 1, 1), np.diag([0.05, 9, 9]), [[0, 0, 0]], "atoms 0 and 0: 0.05 Å"),
+        ((1, 1, 1), np.eye(3) * 1e-3, [[0, 0, 0]], "so small that every atom is less than 0.1 Å from an image"),
+        ((1, 1, 0), np.eye(3) * 1e-3, [[0, 0, 0]], "so small that every atom is less than 0.1 Å from an image"),
         (
             (1, 1, 0),
             [[3, 0, 0], [6, 0, 0], [0, 0, 9]],

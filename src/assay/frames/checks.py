@@ -14,6 +14,8 @@ from assay.results.arrays import Array
 
 CLOSEST = 0.1
 """Å: atoms nearer than this are on top of each other."""
+SMALLEST = (CLOSEST, CLOSEST**2 * 3**0.5 / 2, CLOSEST**3 / 2**0.5)
+"""Length, area and volume of a cell of the densest lattices whose points are `CLOSEST` apart."""
 SHORTEST, FLATTEST = 1e-6, 1e-5
 """Length in Å, and volume of the parallelepiped of unit vectors, below which periodic cell vectors span nothing."""
 
@@ -29,9 +31,15 @@ def check_structure(atoms: Atoms, origin: str) -> None:
         z = atoms.numbers[strange[0]]
         name = f"of atomic number {z}" if z else "X"
         raise FrameError(f"{_place(origin)}: atom {strange[0]} is {name}, which is no chemical element")
-    if _flat(atoms.cell.array[atoms.pbc]):
+    vectors = atoms.cell.array[atoms.pbc]
+    if _flat(vectors):
         raise FrameError(
             f"{_place(origin)}: periodic along {_axes(atoms.pbc)}, but those cell vectors span no volume: "
+            f"{atoms.cell.array.tolist()}"
+        )
+    if len(vectors) and _volume(vectors) < SMALLEST[len(vectors) - 1]:
+        raise FrameError(
+            f"{_place(origin)}: the cell is so small that every atom is less than {CLOSEST} Å from an image of itself: "
             f"{atoms.cell.array.tolist()}"
         )
     try:
@@ -48,8 +56,12 @@ def _flat(vectors: Array) -> bool:
     lengths = np.linalg.norm(vectors, axis=1)
     if not (lengths > SHORTEST).all():
         return True
-    singular = np.linalg.svd(vectors / lengths[:, None], compute_uv=False)
-    return bool(np.prod(singular) < FLATTEST)
+    return _volume(vectors / lengths[:, None]) < FLATTEST
+
+
+def _volume(vectors: Array) -> float:
+    """Length, area or volume that one, two or three vectors span."""
+    return float(np.prod(np.linalg.svd(vectors, compute_uv=False)))
 
 
 def _finite(array: Array, what: str, origin: str, per_atom: bool = True) -> None:

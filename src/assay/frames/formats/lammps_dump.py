@@ -78,8 +78,8 @@ class _Reader:
     def skip(self) -> None:
         """Go to the next snapshot."""
         for line in self._lines:
-            if "ITEM: TIMESTEP" in line:
-                self._lines.back(line[line.index(ITEM) :])
+            if (start := line.rfind(f"{ITEM} TIMESTEP")) >= 0:
+                self._lines.back(line[start:])
                 return
 
     def snapshot(self) -> Atoms:
@@ -87,6 +87,9 @@ class _Reader:
         timestep, count = None, None
         box, origin, periodic = np.eye(3), np.zeros(3), np.ones(3, dtype=bool)
         while line := self._lines.read():
+            if line[: (start := line.rfind(ITEM))].strip() and start > 0:
+                self._lines.back(line[start:])
+                raise ValueError(f"truncated: an item begins within the line {line.strip()[:60]!r}")
             match line.split():
                 case []:
                     continue
@@ -116,8 +119,7 @@ class _Reader:
     def _value(self) -> str:
         """The line that an item has; raises `ValueError` where the next item comes instead."""
         line = self._lines.read()
-        if ITEM in line:
-            start = line.index(ITEM)
+        if (start := line.rfind(ITEM)) >= 0:
             self._lines.back(line[start:])
             raise ValueError(f"truncated: needed a value, got the line {line.strip()[:60]!r}")
         return line
@@ -125,8 +127,8 @@ class _Reader:
     def _rows(self, count: int) -> Iterator[str]:
         """At most so many rows of atoms; a run that was killed may have left a part of one on the line of an item."""
         for _, line in zip(range(count), self._lines, strict=False):
-            if ITEM in line:
-                self._lines.back(line[line.index(ITEM) :])
+            if (start := line.rfind(ITEM)) >= 0:
+                self._lines.back(line[start:])
                 return
             yield line
 
