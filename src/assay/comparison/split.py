@@ -149,14 +149,14 @@ class Split:
         return None if of_each is None else of_each[self.here[quantity]]
 
     def halves(self, quantity: Quantity) -> NDArray[np.bool_]:
-        """Which values are of the first half of the frames, in file order, of each config_type, `(n,)`."""
-        kinds = np.array(self.batch.config_types)
+        """Which values are of the first half of the labelled frames, in file order, of each config_type, `(n,)`."""
+        kinds, labelled = np.array(self.batch.config_types), self.batch.labelled[quantity]
         first = np.zeros(len(kinds), dtype=bool)
         extra = 0
         for kind in np.unique(kinds):
-            where = np.flatnonzero(kinds == kind)
+            where = np.flatnonzero((kinds == kind) & (True if labelled is None else labelled))
             first[where[: (len(where) + extra) // 2]] = True
             extra ^= len(where) % 2  # of two config_types of one frame each, one goes to either half
         if quantity == "energy":
-            return first
+            return first[self.here[quantity]]
         return np.repeat(first[self.frame_of_atom][:, None], 3, axis=1)[self.here[quantity]]
