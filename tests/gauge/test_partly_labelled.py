@@ -39,7 +39,7 @@ def test_calibration_takes_each_label(committee: Gauge, tmp_path: Path):
         found = calibrate(committee, tmp_path / "c.extxyz")
     sentences = sorted(str(each.message) for each in told if "no label" in str(each.message))
     assert [sentence[: sentence.index(" and")] for sentence in sentences] == [
-        "1 of 12 frames have no label of the energy",
+        "1 of 12 frames has no label of the energy",
         "2 of 12 frames have no label of the stress",
         "3 of 12 frames have no label of the force",
     ]

@@ -100,8 +100,9 @@ def require_labels(frames: Iterable[Frame], keys: LabelKeys) -> Iterator[Frame]:
     if first is not None and lacking:
         key, name = lacking[0]
         raise FrameError(
-            f"{_place(first.origin)}: no label {key!r}, nor in any other frame. Name the right one with --{name}-key, "
-            f"or say that there is none with --{name}-key none"
+            f"{_place(first.origin)}: no label {key!r}, nor in any other frame. The frame has "
+            f"{', '.join(sorted({*first.atoms.info, *first.atoms.arrays}))}. Name the right one with --{name}-key, or "
+            f"say that there is none with --{name}-key none"
         )
 
 

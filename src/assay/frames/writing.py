@@ -14,7 +14,7 @@ from typing import IO, Any
 from ase import Atoms
 from numpy.typing import NDArray
 
-from assay.frames.formats.lammps_dump import is_dump_name, write_dump
+from assay.frames.formats.lammps_dump_out import is_dump_name, write_dump
 from assay.storage.files import write_atomically
 
 OF_ATOMS = ("numbers", "positions", "id", "type")

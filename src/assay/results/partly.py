@@ -24,10 +24,12 @@ def partly_labelled(names: Sequence[str], there: PerQuantity[NDArray[np.bool_]])
         if has.any() and not has.all():
             without = np.flatnonzero(~has)
             first = ", ".join(names[i] for i in without[:SHOWN]) + (", …" if len(without) > SHOWN else "")
-            yield (
-                f"{len(without)} of {many(len(has), 'frame')} have no label of the {quantity} and are used for what "
-                f"they have: {first}"
+            used = (
+                "has no label of the {} and is used for what it has"
+                if len(without) == 1
+                else ("have no label of the {} and are used for what they have")
             )
+            yield f"{len(without)} of {many(len(has), 'frame')} {used.format(quantity)}: {first}"
 
 
 def warn_of_partly_labelled(names: Sequence[str], there: PerQuantity[NDArray[np.bool_]]) -> None:
