@@ -95,7 +95,7 @@ class _Reader:
                 case ["ITEM:", "BOX", "BOUNDS", *words]:
                     box, origin, periodic = _box(words, [self._value() for _ in range(3)])
                 case ["ITEM:", "ATOMS", *columns] if count is not None:
-                    table = columns_of(self._rows(count), columns, count)
+                    table = columns_of(self._lines.until(ITEM, count), columns, count)
                     if self._units not in ANGSTROM:
                         needed = " or ".join(ANGSTROM)
                         raise ValueError(f"units {self._units}; needed {needed}, which have lengths in Å")
@@ -113,14 +113,6 @@ class _Reader:
             self._lines.back(line[start:])
             raise ValueError(f"truncated: needed a value, got the line {line.strip()[:60]!r}")
         return line
-
-    def _rows(self, count: int) -> Iterator[str]:
-        """At most so many rows of atoms; a run that was killed may have left a part of one on the line of an item."""
-        for _, line in zip(range(count), self._lines, strict=False):
-            if (start := line.rfind(ITEM)) >= 0:
-                self._lines.back(line[start:])
-                return
-            yield line
 
 
 def _box(words: list[str], lines: list[str]) -> tuple[Array, Array, NDArray[np.bool_]]:

@@ -43,6 +43,18 @@ class Lines:
             raise ValueError(f"a line of more than {LONGEST} characters")
         return line
 
+    def until(self, mark: str, count: int) -> Iterator[str]:
+        """At most so many lines, up to one with a mark: that is handed back from its last mark on."""
+        readline, held = self._file.readline, self._held
+        for _ in range(count):
+            line = held.pop() if held else readline(LONGEST)
+            if mark in line:
+                self.back(line[line.rfind(mark) :])
+                return
+            if not line or len(line) == LONGEST:
+                return
+            yield line
+
     def back(self, *lines: str) -> None:
         """Hand lines back, which are read again in this order."""
         self._held += [line for line in reversed(lines) if line]
