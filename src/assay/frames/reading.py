@@ -87,22 +87,22 @@ def checked_frames(
 
 
 def require_labels(frames: Iterable[Frame], keys: LabelKeys) -> Iterator[Frame]:
-    """The frames; raises `FrameError` at their end where none had an energy, or none forces, under a key that is given.
+    """The frames; raises `FrameError` at their end where none had an energy, or none forces.
 
-    A key that no frame has is a mistake, one that some lack is not.
+    A key that no frame has is a mistake, one that some lack is not. Forces may be ignored (`none`), energies not.
     """
     first: Frame | None = None
-    lacking = [(keys.energy, "energy"), (keys.forces, "forces")]
+    lacking = [(keys.energy, "energy"), *([(keys.forces, "forces")] if keys.forces != "none" else [])]
     for frame in frames:
         first = first or frame
-        lacking = [(key, name) for key, name in lacking if key != "none" and getattr(frame, name) is None]
+        lacking = [(key, name) for key, name in lacking if getattr(frame, name) is None]
         yield frame
     if first is not None and lacking:
         key, name = lacking[0]
         raise FrameError(
             f"{_place(first.origin)}: no label {key!r}, nor in any other frame. The frame has "
-            f"{', '.join(sorted({*first.atoms.info, *first.atoms.arrays}))}. Name the right one with --{name}-key, or "
-            f"say that there is none with --{name}-key none"
+            f"{', '.join(sorted({*first.atoms.info, *first.atoms.arrays}))}. Name the right one with --{name}-key"
+            + (", or say that there are none with --forces-key none" if name == "forces" else "")
         )
 
 
@@ -188,7 +188,7 @@ def _frame(structure: Atoms | Frame, origin: str, keys: LabelKeys, labels: Label
 def _without(lacking: Sequence[str], structure: Atoms | Frame, atoms: Atoms, keys: LabelKeys) -> str:
     """What to say of a frame that lacks these labels."""
     if isinstance(structure, Frame):
-        return f"a Frame without {' and '.join(lacking)}"
+        return f"a Frame without {' or '.join(lacking)}"
     found = sorted({*atoms.info, *atoms.arrays, *_results(atoms)})
     named = [(getattr(keys, name), f"--{name}-key") for name in lacking]
     wanted, options = (", ".join(each) for each in zip(*((repr(key), option) for key, option in named), strict=True))
