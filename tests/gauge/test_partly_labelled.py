@@ -35,9 +35,8 @@ def test_calibration_takes_each_label(committee: Gauge, tmp_path: Path):
     """α of each quantity is that of the frames that have it."""
     some = partly(12, 5000)
     ase.io.write(tmp_path / "c.extxyz", some)
-    with pytest.warns(UserWarning, match="no label of the") as told:
-        found = calibrate(committee, tmp_path / "c.extxyz")
-    sentences = sorted(str(each.message) for each in told if "no label" in str(each.message))
+    found = calibrate(committee, tmp_path / "c.extxyz")
+    sentences = sorted(found.provenance["calibration_partly"])
     assert [sentence[: sentence.index(" and")] for sentence in sentences] == [
         "1 of 12 frames has no label of the energy",
         "2 of 12 frames have no label of the stress",
@@ -50,7 +49,6 @@ def test_calibration_takes_each_label(committee: Gauge, tmp_path: Path):
         assert found.calibrators[quantity].alpha == pytest.approx(own.calibrators[quantity].alpha, rel=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:.*no label of the")
 def test_evaluation_takes_each_label(committee: Gauge):
     found, whole = evaluate(committee, partly(12, 6000)), frames(12, 6000)
     for quantity, lacking in (("energy", WITHOUT_ENERGY), ("force", WITHOUT_FORCES)):
@@ -68,7 +66,6 @@ def test_energies_alone_are_evaluated(committee: Gauge):
         evaluate(committee, bare)
 
 
-@pytest.mark.filterwarnings("ignore:.*no label of the")
 @pytest.mark.parametrize("first", [True, False])
 def test_an_isolated_atom_beside_bulk(files: Files, tmp_path: Path, first: bool):
     atom = Atoms("Cu", cell=np.eye(3) * 20, info={"REF_energy": 3.5, "config_type": "IsolatedAtom"})
@@ -76,6 +73,9 @@ def test_an_isolated_atom_beside_bulk(files: Files, tmp_path: Path, first: bool)
     ase.io.write(tmp_path / "t.extxyz", [atom, *bulk] if first else [*bulk, atom])
     built = build(tmp_path / "t.extxyz", source=COMMITTEE, calibration=files.held_out)
     assert built.skipped == []
+    assert [sentence.partition(" and is")[0] for sentence in built.partly] == [
+        f"1 of {len(bulk) + 1} frames has no label of the {quantity}" for quantity in ("force", "stress")
+    ]
     assert built.gauge.provenance["training"]["frames"] == len(bulk) + 1
     assert {quantity for quantity, _ in built.gauge.calibrators.items()} == {"energy", "force", "stress"}
 

@@ -60,6 +60,8 @@ def evaluate(
             command=command,
         )
     listed("frames left out", result.failed)
+    for sentence in result.partly:
+        note(sentence)
     for count, what in ((result.training_overlap, "trained"), (result.calibration_overlap, "calibrated")):
         if count:
             note(f"warning: {count} of these frames were {what} on; they say nothing about new ones")

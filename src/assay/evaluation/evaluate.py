@@ -24,7 +24,6 @@ from assay.gauge.gauge import Gauge
 from assay.regions.neighbourhoods import coordination
 from assay.results.assessment import Assessment
 from assay.results.batch import NO_PREDICTIONS, Batch, Labels
-from assay.results.partly import warn_of_partly_labelled
 from assay.results.per_quantity import PerQuantity, together
 from assay.results.residuals import enveloped
 
@@ -51,7 +50,6 @@ def evaluate_gauge(gauge: Gauge, frames: Frames, run: Run) -> EvaluationResult:
         raise ValueError(NO_PREDICTIONS)
     seen = _Seen(gauge.r_cut, [], [])
     assessment, worst = assess(gauge, frames, run, on_frame=seen)
-    warn_of_partly_labelled(assessment.batch.names, assessment.batch.labelled)
     found = evaluated(assessment, gauge.constant_bar, np.concatenate(seen.neighbours))
 
     def overlap(hashes: str) -> int:

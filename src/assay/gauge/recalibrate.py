@@ -10,7 +10,7 @@ from assay.frames.frame import FrameError, Frames, content_hash
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
 from assay.results.batch import NO_PREDICTIONS
-from assay.results.partly import warn_of_partly_labelled
+from assay.results.partly import partly_labelled
 from assay.sources.capabilities import prepare
 
 
@@ -35,7 +35,6 @@ def recalibrated(gauge: Gauge, frames: Frames, run: Run, *, error_bar: AskedBar 
     if failed and not run.skip_bad:
         raise FrameError(f"{failed[0][0]}: {failed[0][1]} ({len(failed)} frames failed; --skip-bad leaves them out)")
     batch = collect(scored)
-    warn_of_partly_labelled(batch.names, batch.labelled)
     made = {
         **gauge.provenance,
         "calibrated_by": command or "assay.calibrate(...)",
@@ -43,5 +42,6 @@ def recalibrated(gauge: Gauge, frames: Frames, run: Run, *, error_bar: AskedBar 
         "held_out": {"frames": len(batch.names), "atoms": len(batch.numbers)},
         "held_out_hashes": hashes,
         "calibration_skipped": [*frames.skipped, *failed],
+        "calibration_partly": [*partly_labelled(batch.names, batch.labelled)],
     }
     return replace(gauge.calibrated(batch), provenance=made)

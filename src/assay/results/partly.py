@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -30,9 +29,3 @@ def partly_labelled(names: Sequence[str], there: PerQuantity[NDArray[np.bool_]])
                 else ("have no label of the {} and are used for what they have")
             )
             yield f"{len(without)} of {many(len(has), 'frame')} {used.format(quantity)}: {first}"
-
-
-def warn_of_partly_labelled(names: Sequence[str], there: PerQuantity[NDArray[np.bool_]]) -> None:
-    """Warn with the sentences of `partly_labelled`."""
-    for sentence in partly_labelled(names, there):
-        warnings.warn(sentence, stacklevel=3)
