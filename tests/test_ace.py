@@ -426,6 +426,21 @@ def test_an_asi_holds_the_arrays_as_they_are(tmp_path):
     assert {k: v.tolist() for k, v in read_asi(path).items()} == {k: v.tolist() for k, v in inverses.items()}
 
 
+def test_the_text_of_gpumd(tmp_path):
+    """As its tool writes it: the symbol and the shape, then the columns of A⁻¹, a number a line."""
+    rng, path = np.random.default_rng(0), tmp_path / "active_set.asi"
+    sets = {"W": rng.normal(size=(3, 3)), "Te": rng.normal(size=(2, 2))}
+    inverses = {symbol: np.linalg.inv(rows) for symbol, rows in sets.items()}
+    with path.open("w") as file:
+        for symbol, inverse in inverses.items():
+            print(symbol, *inverse.shape, *(repr(float(number)) for number in inverse.T.ravel()), sep="\n", file=file)
+    read = read_asi(path)
+    assert {s: inverse.tolist() for s, inverse in read.items()} == {s: v.tolist() for s, v in inverses.items()}
+    grade = ExtrapolationGrade(by_atomic_number({"W": read["W"]}))  # rows of an active set have grade 1
+    assert grade.grades(sets["W"], np.full(3, 74)) == pytest.approx(np.ones(3))
+    assert grade.grades(2.5 * sets["W"][1:2], np.array([74])) == pytest.approx([2.5])
+
+
 def test_active_sets_by_number_and_by_symbol():
     inverses = {"W": np.arange(9.0).reshape(3, 3), "Mo": np.arange(4.0).reshape(2, 2)}
     padded = by_atomic_number(inverses)
@@ -447,6 +462,15 @@ def test_active_sets_by_number_and_by_symbol():
         ({"W": np.ones((2, 3))}, r"the inverse of W is not square but \(2, 3\)"),
         ({"Xx": np.eye(2)}, "'Xx' is not an element"),
         ({"W": np.array([object()])}, "not an .asi file"),
+        ({}, "there is none"),
+        ({"X": np.eye(2)}, "'X' is not an element"),
+        ({"Mo": np.eye(2), "W": np.diag([1, np.nan, np.inf])}, "inverse of W has 2 numbers .* row 1, column 1: nan"),
+        (b"W 2 2 1 2 3", "truncated: 3 of 4 numbers of W"),
+        (b"W 2 3 1 2 3 4 5 6", r"the inverse of W is not square but \(2, 3\)"),
+        (b"W 1 1 nan", "inverse of W has 1 numbers that are not finite, the first in row 0, column 0"),
+        (b"W 1 1 one", "W: could not convert string to float: 'one'"),
+        (b"W 1 1 1 W 1 1 1", "W stands twice"),
+        (b"W 1 1 1 2 3", "not an .asi file, got '2 3'"),
     ],
 )
 def test_active_sets_that_are_refused(content, message, tmp_path):

@@ -107,6 +107,49 @@ def test_errors():
     )
 
 
+def partly_labelled() -> Assessment:
+    """The first frame without forces, the second without energy and stress."""
+    nan = np.nan
+    stress = np.array([[0.001] * 6, [nan] * 6, [0.001] * 6])
+    labels = Labels(np.array([-7.0, nan, -7.0]), np.array([[nan] * 3] * 2 + [[1.0] * 3] * 3), stress)
+    neighbourhood = np.array([nan, nan, 3.0, 2.0, 1.0])
+    return changed(assessment(), labels=labels, neighbourhood_error=neighbourhood)
+
+
+def test_each_label_that_is_there_is_held_against():
+    result = evaluated(partly_labelled(), constant)
+    assert (result.frames, result.atoms) == (3, 5)
+    assert result.errors.energy.rmse == pytest.approx(np.sqrt((100 + 400) / 2))
+    assert result.errors.force.rmse == pytest.approx(np.sqrt(14 / 9))
+    assert result.errors.force_vector.mae == pytest.approx(2.0)
+    assert result.errors.largest_of_frame.mae == pytest.approx(2.0)
+    assert result.errors.stress.rmse == pytest.approx(2.0)
+    assert [result.bars[q].figures.values for q in ("energy", "force", "stress")] == [2, 9, 12]
+    assert result.bars.energy.figures.coverage[0.5] == pytest.approx(0.5)
+    assert result.scores["gamma"].atom.spearman == pytest.approx(1.0)
+    assert result.scores["gamma"].atom.flagged == pytest.approx(2 / 5)
+    assert result.scores["gamma"].neighbourhood.spearman == pytest.approx(-1.0)
+    assert result.scores["committee_energy"].frame.spearman == pytest.approx(1.0)
+    kinds = {name: part.errors for name, part in result.by_config_type.items()}
+    assert kinds["bulk"].energy.rmse == pytest.approx(10.0)
+    assert kinds["bulk"].force.rmse == pytest.approx(np.sqrt(1 / 3))
+    assert {name: part.errors.force.rmse for name, part in result.by_element.items()} == {
+        "O": pytest.approx(np.sqrt(13 / 6)),
+        "Si": pytest.approx(np.sqrt(1 / 3)),
+    }
+    strict(result.summary())
+
+
+def test_a_quantity_without_any_label_has_no_figures():
+    whole = assessment()
+    labels = Labels(np.full(3, -7.0), np.full((5, 3), np.nan))
+    result = evaluated(changed(whole, labels=labels, neighbourhood_error=None), constant)
+    assert result.errors.energy.rmse == evaluated(whole, constant).errors.energy.rmse
+    assert (result.errors.force.rmse, result.errors.largest, result.errors.stress) == (None, None, None)
+    assert [quantity for quantity, _ in result.bars.items()] == ["energy"]
+    strict(result.summary())
+
+
 def test_scores():
     """Ranks by hand: γ of atoms and frames is in the order of the errors, that of neighbourhoods in the reverse."""
     scores = evaluated(assessment(), constant).scores

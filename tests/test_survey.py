@@ -38,7 +38,7 @@ def test_columns():
     assert survey.force_square.tolist() == [(9 + 16 + 144) / 6]
     assert survey.stress_square.tolist() == [1.0]
     assert survey.force_decay == pytest.approx([(np.exp(-0.5) + np.exp(-1.2)) / 2])
-    assert survey.has_stress
+    assert [has.tolist() for _, has in survey.labelled.items()] == [[True]] * 3
     assert survey.natoms.tolist() == [2]
 
 

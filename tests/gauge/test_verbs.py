@@ -434,7 +434,7 @@ def test_evaluate_counts_frames_that_were_trained_on(committee: Gauge, files: Fi
 def test_evaluate_needs_labels_and_counts_what_it_skips(committee: Gauge, files: Files, rewrite: Rewrite):
     def strip(i: int, atoms: Atoms) -> None:
         if i == 2:
-            del atoms.info["REF_energy"]
+            del atoms.info["REF_energy"], atoms.info["REF_stress"], atoms.arrays["REF_forces"]
         if i == 3:
             atoms.symbols[0] = "Ni"
 

@@ -138,6 +138,64 @@ def by_hand(frames: list[Frame], w: np.ndarray, v: list[np.ndarray], scaled: boo
     return theta
 
 
+def partly_labelled() -> list[Frame]:
+    """A quarter with energies alone, the first of them without stress; others without energy, or without stress."""
+    frames = make(24)
+    for i in range(24):
+        if i % 4 == 0:
+            frames[i] = replace(frames[i], forces=None, stress=None if i == 0 else frames[i].stress)
+        if i % 6 == 1:
+            frames[i] = replace(frames[i], energy=None)
+        if i % 5 == 2:
+            frames[i] = replace(frames[i], stress=None)
+    return frames
+
+
+def rows_by_hand(frames: list[Frame]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each kind of label over the frames that have it: `Σ w = 1`, and its own root mean square as its scale."""
+    e = references([f for f in frames if f.energy is not None], np.ones(sum(f.energy is not None for f in frames)))
+    x, y = [], []
+    for kind in ("energy", "forces", "stress"):
+        own = [f for f in frames if getattr(f, kind) is not None]
+        n = np.array([len(f.atoms) for f in own])
+        counts = np.array([[np.sum(np.array(f.atoms.symbols) == s) for s in ("Si", "Ge")] for f in own])
+        designs = [Rows().design(f.atoms) for f in own]
+        if kind == "energy":
+            labels = (np.array([f.energy for f in own]) - counts @ e) / n
+            given = labels - np.array([d.reference_energy for d in designs]) / n
+            rows, weight = np.array([d.energy_row for d in designs]) / n[:, None], np.full(len(own), 1 / len(own))
+        elif kind == "forces":
+            labels = np.concatenate([f.forces.ravel() for f in own])
+            given = labels - np.concatenate([d.reference_forces.ravel() for d in designs])
+            rows, weight = np.concatenate([d.force_rows for d in designs]), np.full(3 * n.sum(), 1 / (3 * n.sum()))
+        else:
+            labels = np.concatenate([f.stress for f in own])
+            given = labels - np.concatenate([d.reference_stress for d in designs])
+            rows, weight = np.concatenate([d.stress_rows for d in designs]), np.full(6 * len(own), 1 / (6 * len(own)))
+        root = np.sqrt(weight) / np.sqrt(np.mean(labels**2))
+        x.append(root[:, None] * rows)
+        y.append(root * given)
+    return np.vstack(x), np.concatenate(y), e
+
+
+def test_each_kind_of_label_counts_over_the_frames_that_have_it():
+    frames = partly_labelled()
+    potential = fitted(frames)
+    rows, targets, e = rows_by_hand(frames)
+    ridge = np.sqrt(potential.ridge) * np.diag(np.linalg.norm(rows, axis=0))
+    theta = np.linalg.lstsq(np.vstack([rows, ridge]), np.concatenate([targets, np.zeros(8)]), rcond=None)[0]
+    theta[:2] += e
+    assert potential.theta == pytest.approx(theta, rel=1e-6)
+
+
+@pytest.mark.parametrize("scheme", ["uniform", "exponential"])
+def test_where_a_frame_without_some_labels_stands_makes_no_difference(scheme: str):
+    frames = partly_labelled()
+    options = {"weights": Weights(scheme), "groups": 1}
+    one, other = fitted(frames, **options), fitted([*frames[1:], frames[0]], **options)
+    assert one.theta == pytest.approx(other.theta, rel=1e-7)
+
+
 def normalised(v: list[np.ndarray]) -> list[np.ndarray]:
     total = sum(each.sum() for each in v)
     return [each / total for each in v]

@@ -175,6 +175,8 @@ def build(
 def show(built: Built, out: Path) -> None:
     """What was noticed, errors and bars of the frames kept apart, and remarks on the fit."""
     listed("frames left out", built.skipped)
+    for sentence in built.partly:
+        note(sentence)
     listed("duplicates in the training frames", built.duplicates)
     listed("calibration frames that are also training frames (not calibrated on)", built.overlap)
     listed("frames with labels far from the others' (kept)", built.outliers)

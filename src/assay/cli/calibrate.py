@@ -48,4 +48,6 @@ def calibrate(
             command=command,
         )
     listed("frames left out", new.provenance["calibration_skipped"])
+    for sentence in new.provenance["calibration_partly"]:
+        note(sentence)
     note(f"{new.bar} for {', '.join(quantity for quantity, _ in new.calibrators.items())}, written to {out}")

@@ -60,6 +60,8 @@ def evaluate(
             command=command,
         )
     listed("frames left out", result.failed)
+    for sentence in result.partly:
+        note(sentence)
     global_bars(result.global_bars)
     if not printed_json(json_file, result.summary()):
         errors_and_bars(result, "Evaluation")

@@ -161,7 +161,7 @@ def compare(
         seed=seed,
         resamples=resamples,
         r_cut=r_cut,
-        remarks=(*(sentence for *_, sentence in sets.shared()), *sets.outliers(), *_few(sets)),
+        remarks=(*(sentence for *_, sentence in sets.shared()), *sets.outliers(), *sets.partly_labelled(), *_few(sets)),
         splits=(
             _training(sets, left_out[TRAINING]),
             *(_set(name, of, left_out[name], sets.files(name)) for name, of in splits.items()),
@@ -214,16 +214,17 @@ def _training(sets: FrameSets, failed: Skipped) -> SetDescription:
 
 
 def _set(name: str, split: Split, failed: Skipped, files: Mapping[str, str]) -> SetDescription:
-    batch, force_error = split.batch, split.force_error
+    batch, force_error = split.batch, split.force_error[~np.isnan(split.force_error[:, 0])]
+    energy_error = split.energy_error[~np.isnan(split.energy_error)]
     return SetDescription(
         name=name,
         role=CALIBRATION if name == CALIBRATION else "test",
         frames=len(batch.names),
         atoms=len(batch.numbers),
         errors=SetErrors(
-            energy_rmse=1000 * rmse(split.energy_error),
-            force_rmse=rmse(force_error),
-            largest_force_error=float(np.linalg.norm(force_error, axis=1).max()),
+            energy_rmse=1000 * rmse(energy_error) if len(energy_error) else None,
+            force_rmse=rmse(force_error) if len(force_error) else None,
+            largest_force_error=float(np.linalg.norm(force_error, axis=1).max()) if len(force_error) else None,
         ),
         symmetry_zero_components=int(batch.still.sum()),
         failed=tuple(failed),

@@ -23,11 +23,14 @@ Role = Literal["training", "calibration", "test"]
 
 @dataclass(frozen=True)
 class SetErrors:
-    """Errors of the potential on a set of frames: meV/atom, eV/Å, and the norm of a force error, eV/Å."""
+    """Errors of the potential on a set of frames: meV/atom, eV/Å, and the norm of a force error, eV/Å.
 
-    energy_rmse: float
-    force_rmse: float
-    largest_force_error: float
+    `None` where no frame of the set has a label.
+    """
+
+    energy_rmse: float | None
+    force_rmse: float | None
+    largest_force_error: float | None
 
 
 ERROR_KEYS = {

@@ -13,6 +13,7 @@ from assay.comparison.result import CALIBRATION, TRAINING
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, FrameError, Frames, content_hash
 from assay.linear.weights import Weights
+from assay.results.partly import partly_labelled
 from assay.results.wording import many
 
 KEPT_OUT = 0.2
@@ -126,6 +127,11 @@ class FrameSets:
                 origin, reason = found[0]
                 frames = many(len(found), "frame")
                 yield f"{frames} of {name} with labels far from the others, such as {origin}: {reason}"
+
+    def partly_labelled(self) -> Iterator[str]:
+        """A sentence for each quantity of a set that some of its frames have no label of."""
+        for name, survey in {TRAINING: self.survey, **self.surveys}.items():
+            yield from (f"{name}: {sentence}" for sentence in partly_labelled(survey.origins, survey.labelled))
 
     @cached_property
     def _fitted_hashes(self) -> set[str]:

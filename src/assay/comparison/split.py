@@ -46,12 +46,12 @@ class Split:
 
     @cached_property
     def force_error(self) -> Array:
-        """`(A, 3)` eV/Å."""
+        """`(A, 3)` eV/Å; NaN without a label."""
         return self.batch.force_error(self.labels)
 
     @cached_property
     def energy_error(self) -> Array:
-        """Per atom, `(F,)` eV."""
+        """Per atom, `(F,)` eV; NaN without a label."""
         return self.batch.energy_error(self.labels)
 
     @cached_property
@@ -72,15 +72,15 @@ class Split:
     @cached_property
     def here(self) -> Mapping[Target | Quantity, Mask]:
         """Which of all atoms, frames or force components the values of a target or quantity are, true n times."""
-        moving: Mask = np.asarray(~self.batch.still.all(axis=1))
-        every_frame = np.ones(len(self.batch.names), dtype=np.bool_)
+        of_forces, energies = ~np.isnan(self.force_error), ~np.isnan(self.energy_error)
+        moving: Mask = np.asarray((~self.batch.still & of_forces).any(axis=1))
         return {
             "force_atom": moving,
             "force_neighbourhood": moving,
             "force_frame": np.logical_or.reduceat(moving, self.batch.offsets[:-1]),
-            "energy_frame": every_frame,
-            "force": ~self.batch.still,
-            "energy": every_frame,
+            "energy_frame": energies,
+            "force": ~self.batch.still & of_forces,
+            "energy": energies,
         }
 
     @cached_property
@@ -156,14 +156,14 @@ class Split:
         return None if of_each is None else of_each[self.here[quantity]]
 
     def halves(self, quantity: Quantity) -> NDArray[np.bool_]:
-        """Which values are of the first half of the frames, in file order, of each config_type, `(n,)`."""
-        kinds = np.array(self.batch.config_types)
+        """Which values are of the first half of the labelled frames, in file order, of each config_type, `(n,)`."""
+        kinds, labelled = np.array(self.batch.config_types), self.batch.labelled[quantity]
         first = np.zeros(len(kinds), dtype=bool)
         extra = 0
         for kind in np.unique(kinds):
-            where = np.flatnonzero(kinds == kind)
+            where = np.flatnonzero((kinds == kind) & (True if labelled is None else labelled))
             first[where[: (len(where) + extra) // 2]] = True
             extra ^= len(where) % 2  # of two config_types of one frame each, one goes to either half
         if quantity == "energy":
-            return first
+            return first[self.here[quantity]]
         return np.repeat(first[self.frame_of_atom][:, None], 3, axis=1)[self.here[quantity]]

@@ -64,7 +64,9 @@ def dft_labels(labels: Given | None, keys: LabelKeys, *, skip_bad: bool = False)
     of_files = all(isinstance(each, str | Path) for each in several)
     parts: list[Given] = [*several] if of_files else [labels if isinstance(labels, FrameFiles) else several]
     under = [keys_of_labels(part, keys, skip_bad=skip_bad) for part in parts]
-    given = tuple(frames_of(part, keys=used, skip_bad=skip_bad) for part, used in zip(parts, under, strict=True))
+    given = tuple(
+        frames_of(part, keys=used, labels="both", skip_bad=skip_bad) for part, used in zip(parts, under, strict=True)
+    )
     named = {str(part): used for part, used in zip(parts, under, strict=True)} if of_files else {}
     return DftLabels(given, under=named)
 

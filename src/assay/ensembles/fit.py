@@ -108,14 +108,13 @@ def fit_members(
     def selected() -> Iterator[Frame]:
         return (frame for frame, use in zip(frames(), chosen, strict=True) if use)
 
-    first = next(selected(), None)
-    labelled = first is not None and first.energy is not None and first.forces is not None
-    if choice.best == "auto" and not labelled:
+    have_energy, have_forces = _labelled(selected())
+    if choice.best == "auto" and not have_forces:
         raise ValueError("how many members are best is found by the errors of labelled frames, and these have none")
-    onto = choice.references or (LABELS if labelled else names[0])
+    onto = choice.references or (LABELS if have_energy else names[0])
     fold = None if onto == NONE else ReferenceFold(names, onto)
     errors, forces, labels = MemberErrors(), list[Array](), list[Array]()
-    natoms, kinds = list[int](), list[str]()
+    natoms, kinds, seen = list[int](), list[str](), 0
     prepare(source, selected, workers=processes_of(workers), total=int(chosen.sum()), stage=stage)
     progress = stage("members", int(chosen.sum()))
     for frame, said in map_frames(_Members(source), selected(), workers=workers, progress=progress):
@@ -126,21 +125,22 @@ def fit_members(
             continue
         assert said.energy_members is not None
         assert said.forces_members is not None
-        natoms.append(len(frame.atoms))
+        seen += 1
         if on_frame is not None:
             on_frame(frame, said)
-        if fold is not None:
+        if fold is not None and (onto != LABELS or not have_energy or frame.energy is not None):
             fold.update(frame.atoms.numbers, said.energy_members, frame.energy)
         if frame.forces is not None:
             errors.update(said.forces_members, frame.forces)
             if choice.best == "auto":
                 forces.append(said.forces_members)
                 labels.append(frame.forces)
+                natoms.append(len(frame.atoms))
                 kinds.append(frame.config_type)
-    if not natoms:
+    if not seen:
         raise FrameError("no training frame on which every member ran")
     references = None if fold is None else fold.result()
-    measured = errors.rmse if labelled else None
+    measured = errors.rmse if have_forces else None
     if measured is not None:
         _warn_of_outliers(measured, names)
     rmse = measured if given is None else given
@@ -162,6 +162,16 @@ def fit_members(
     used = None if references is None else references.only(kept_names)
     fitted = chosen_ones if used is None else Referenced(chosen_ones, used)
     return FittedMembers(fitted, weights, used, _told(names, kept, weights, references, measured, given, choosing))
+
+
+def _labelled(frames: Iterator[Frame]) -> tuple[bool, bool]:
+    """Whether any frame has an energy, and any forces; reads no further than it takes."""
+    energy = forces = False
+    for frame in frames:
+        energy, forces = energy or frame.energy is not None, forces or frame.forces is not None
+        if energy and forces:
+            break
+    return energy, forces
 
 
 def _with_features(featured: str, kept: list[int], names: Sequence[str]) -> list[int]:

@@ -16,15 +16,15 @@ from assay.regions.neighbourhoods import frame_max, frame_mean
 from assay.results.arrays import Array, Level
 from assay.results.assessment import Assessment
 from assay.results.batch import Labels
-from assay.results.per_quantity import PerQuantity
+from assay.results.per_quantity import PerQuantity, together
 from assay.results.residuals import enveloped
 
 
 def part(assessment: Assessment, labels: Labels, constant_bar: ConstantBar, frames: Mask, atoms: Mask) -> Part:
     """Of some frames `(F,)` and atoms `(A,)`; no frames: figures of atoms only."""
     batch = assessment.batch
-    error = batch.errors(labels)
-    here = PerQuantity(energy=frames, force=atoms[:, None] & ~batch.still, stress=frames)
+    error, counted = batch.errors(labels), batch.counted
+    here = PerQuantity(energy=frames, force=atoms[:, None], stress=frames[:, None])
     return Part(
         frames=int(frames.sum()),
         atoms=int(atoms.sum()),
@@ -32,8 +32,8 @@ def part(assessment: Assessment, labels: Labels, constant_bar: ConstantBar, fram
         scores=_scores(assessment, labels, frames, atoms),
         bars=PerQuantity.of(
             {
-                quantity: against_errors(assessment, quantity, error[quantity], mask, constant_bar)
-                for quantity, mask in here.items()
+                quantity: against_errors(assessment, quantity, error[quantity], mask & count, constant_bar)
+                for quantity, mask, count in together(here, counted)
             }
         ),
         envelopes=enveloped(batch, labels, frames, atoms).map(envelope_figures),
@@ -45,13 +45,19 @@ def _errors(assessment: Assessment, labels: Labels, frames: Mask, atoms: Mask) -
     energy, force = assessment.batch.energy_error(labels), assessment.batch.force_error(labels)
     per_atom = np.linalg.norm(force, axis=1)
     return Errors(
-        energy=_size(1000 * energy[frames]),
-        force=_size(force[atoms]),
-        force_vector=_size(per_atom[atoms]),
-        largest_of_frame=_size(frame_max(per_atom, offsets)[frames]),
-        largest=number(np.max, per_atom[atoms]),
-        stress=None if error.stress is None else _size(1000 * error.stress[frames]),
+        energy=_size(1000 * _known(energy[frames])),
+        force=_size(_known(force[atoms])),
+        force_vector=_size(_known(per_atom[atoms])),
+        largest_of_frame=_size(_known(frame_max(per_atom, offsets)[frames])),
+        largest=number(np.max, _known(per_atom[atoms])),
+        stress=None if error.stress is None else _size(1000 * _known(error.stress[frames])),
     )
+
+
+def _known(error: Array) -> Array:
+    """Errors of values with a label; as they are where all have one, else flat."""
+    known = ~np.isnan(error)
+    return error if known.all() else error[known]
 
 
 def _size(error: Array) -> ErrorSize:
@@ -83,12 +89,13 @@ def _scores(assessment: Assessment, labels: Labels, frames: Mask, atoms: Mask) -
 
 
 def _ranking(score: Array, error: Array, threshold: float | None, here: Mask, moving: Mask) -> RankingFigures:
-    """Rank correlation and detection, with and without what vanishes by symmetry."""
+    """Rank correlation and detection, with and without what vanishes by symmetry; of what has no label the flags."""
+    everything, here = here, here & ~np.isnan(error)
     without = here & moving
     return RankingFigures(
         spearman=number(spearman, score[here], error[here]),
         spearman_without_symmetry_zeros=number(spearman, score[without], error[without]),
         auroc=number(roc_auc, score[here], worst_decile(error[here])),
-        flagged=None if threshold is None else number(flagged_fraction, score[here], threshold),
+        flagged=None if threshold is None else number(flagged_fraction, score[everything], threshold),
         threshold=None if threshold is None else finite(threshold),
     )

@@ -20,6 +20,7 @@ from assay.evaluation.figures import (
     Stratum,
 )
 from assay.results.assessment import Assessment
+from assay.results.partly import partly_labelled
 from assay.results.per_quantity import FORCES_FIRST, PerQuantity, Quantity
 from assay.results.plain import plain
 
@@ -75,6 +76,11 @@ measured on them says nothing about new ones |
     def failed(self) -> tuple[tuple[str, str], ...]:
         """Frames left out: `file:index` and the reason."""
         return self.assessment.failed
+
+    @property
+    def partly(self) -> tuple[str, ...]:
+        """Sentences on frames that lack a label which others have."""
+        return tuple(partly_labelled(self.assessment.batch.names, self.assessment.batch.labelled))
 
     @property
     def members(self) -> int:

@@ -36,13 +36,17 @@ def transfer_cell(found: Assessment, here: NDArray[np.bool_], flag: str) -> Tran
     batch, labels = found.batch, found.batch.labels
     if labels is None or not here.any():
         return TransferCell()
-    moving = here[batch.frame_of_atom][:, None] & ~batch.still
-    force, energy = batch.force_error(labels), batch.energy_error(labels)[here]
-    cell = TransferCell(
-        force_rmse_eV_per_A=rmse(force[here[batch.frame_of_atom]]), energy_rmse_meV_per_atom=1000 * rmse(energy)
-    )
-    if found.bars.energy is not None:
-        cell = replace(cell, energy_coverage_95=coverage(energy, found.bars.energy.half_width(0.95)[here]))
+    force, energy = batch.force_error(labels), batch.energy_error(labels)
+    of_atoms, of_frames = here[batch.frame_of_atom] & ~np.isnan(force[:, 0]), here & ~np.isnan(energy)
+    moving = of_atoms[:, None] & ~batch.still
+    cell = TransferCell()
+    if of_atoms.any():
+        cell = replace(cell, force_rmse_eV_per_A=rmse(force[of_atoms]))
+    if of_frames.any():
+        cell = replace(cell, energy_rmse_meV_per_atom=1000 * rmse(energy[of_frames]))
+        if found.bars.energy is not None:
+            half = found.bars.energy.half_width(0.95)[of_frames]
+            cell = replace(cell, energy_coverage_95=coverage(energy[of_frames], half))
     limit = found.scores.get((flag, "frame"))
     if limit is not None and limit.threshold is not None:
         cell = replace(cell, flagged=float(np.mean(limit.flagged[here])))

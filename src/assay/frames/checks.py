@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from assay.frames.frame import FrameError
 from assay.regions.neighbours import close_pairs
@@ -13,6 +14,10 @@ from assay.results.arrays import Array
 
 CLOSEST = 0.1
 """Å: atoms nearer than this are on top of each other."""
+SMALLEST = (CLOSEST, CLOSEST**2 * 3**0.5 / 2, CLOSEST**3 / 2**0.5)
+"""Length, area and volume of a cell of the densest lattices whose points are `CLOSEST` apart."""
+SHORTEST, FLATTEST = 1e-6, 1e-5
+"""Length in Å, and volume of the parallelepiped of unit vectors, below which periodic cell vectors span nothing."""
 
 
 def check_structure(atoms: Atoms, origin: str) -> None:
@@ -21,19 +26,42 @@ def check_structure(atoms: Atoms, origin: str) -> None:
         raise FrameError(f"{_place(origin)}: no atoms")
     _finite(atoms.positions, "position", origin)
     _finite(atoms.cell.array, "cell", origin, per_atom=False)
-    periodic = atoms.cell.array[atoms.pbc]
-    if len(periodic) and np.sqrt(max(0.0, np.linalg.det(periodic @ periodic.T))) < 1e-6:
+    strange = np.flatnonzero((atoms.numbers < 1) | (atoms.numbers >= len(chemical_symbols)))
+    if len(strange):
+        z = atoms.numbers[strange[0]]
+        name = f"of atomic number {z}" if z else "X"
+        raise FrameError(f"{_place(origin)}: atom {strange[0]} is {name}, which is no chemical element")
+    vectors = atoms.cell.array[atoms.pbc]
+    if _flat(vectors):
         raise FrameError(
             f"{_place(origin)}: periodic along {_axes(atoms.pbc)}, but those cell vectors span no volume: "
             f"{atoms.cell.array.tolist()}"
         )
+    if len(vectors) and _volume(vectors) < SMALLEST[len(vectors) - 1]:
+        raise FrameError(
+            f"{_place(origin)}: the cell is so small that every atom is less than {CLOSEST} Å from an image of itself: "
+            f"{atoms.cell.array.tolist()}"
+        )
     try:
         pairs, distances = close_pairs(atoms, 1.0)  # far smaller cut-offs are slower
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise FrameError(f"{_place(origin)}: {error}") from error
     if len(pairs) and distances.min() < CLOSEST:
         (i, j), worst = pairs[np.argmin(distances)], distances.min()
         raise FrameError(f"{_place(origin)}, atoms {i} and {j}: {worst:.3g} Å apart (less than {CLOSEST} Å)")
+
+
+def _flat(vectors: Array) -> bool:
+    """Whether periodic vectors, `(n, 3)`, span no volume, as far as rounding errors of the file can tell."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    if not (lengths > SHORTEST).all():
+        return True
+    return _volume(vectors / lengths[:, None]) < FLATTEST
+
+
+def _volume(vectors: Array) -> float:
+    """Length, area or volume that one, two or three vectors span."""
+    return float(np.prod(np.linalg.svd(vectors, compute_uv=False)))
 
 
 def _finite(array: Array, what: str, origin: str, per_atom: bool = True) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from assay.frames.compositions import ALONE, FAIR_SHARE, told_by_others
 from assay.frames.frame import Frame, FrameError, content_hash
 from assay.results.arrays import Array
+from assay.results.per_quantity import PerQuantity
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,6 @@ class Survey:
     | largest_force | largest norm of a labelled force | `(F,)` eV/Å |
     | force_square, stress_square | mean square of a component | `(F,)` |
     | force_decay | mean over atoms of `exp(-\\|F\\| / b)` | `(F,)` |
-    | has_stress | whether the frames have stress labels | |
     """
 
     origins: tuple[str, ...]
@@ -41,7 +41,6 @@ class Survey:
     force_square: Array
     stress_square: Array
     force_decay: Array
-    has_stress: bool
 
     @classmethod
     def fit(cls, frames: Iterable[Frame], b: float = 50.0) -> Survey:
@@ -50,9 +49,7 @@ class Survey:
         Raises `FrameError` without frames.
         """
         origins, hashes, kinds, tallies, rows = [], [], [], [], []
-        has_stress = False
         for frame in frames:
-            has_stress = frame.stress is not None
             origins.append(frame.origin)
             hashes.append(content_hash(frame.atoms))
             kinds.append(frame.config_type)
@@ -60,7 +57,7 @@ class Survey:
             energy = np.nan if frame.energy is None else frame.energy
             forces = np.full((1, 3), np.nan) if frame.forces is None else frame.forces
             norms = np.linalg.norm(forces, axis=1)
-            squares = [np.mean(forces**2), 0.0 if frame.stress is None else np.mean(frame.stress**2)]
+            squares = [np.mean(forces**2), np.nan if frame.stress is None else np.mean(frame.stress**2)]
             rows.append([energy, norms.max(), *squares, np.mean(np.exp(-norms / b))])
         if not origins:
             raise FrameError("no usable frames")
@@ -77,7 +74,6 @@ class Survey:
             force_square=force_square,
             stress_square=stress_square,
             force_decay=force_decay,
-            has_stress=has_stress,
         )
 
     def __len__(self) -> int:
@@ -87,19 +83,28 @@ class Survey:
     def natoms(self) -> NDArray[np.int64]:
         return np.asarray(self.counts.sum(axis=1))
 
+    @property
+    def labelled(self) -> PerQuantity[NDArray[np.bool_]]:
+        """Which frames have a label of each quantity, `(F,)`."""
+        return PerQuantity(*(~np.isnan(each) for each in (self.energy, self.force_square, self.stress_square)))
+
     def reference_energies(self, weights: Array | None = None) -> Array:
         """Energy of an atom of each species by least squares of `E_f / n_f = Σ_s counts_fs e_s / n_f`, `(S,)` eV.
 
-        Minimum-norm where compositions do not tell the species apart. `weights` of frames: `(F,)`.
+        Minimum-norm where compositions do not tell the species apart. `weights` of frames: `(F,)`. Frames without a
+        label don't count.
         """
         w = (np.ones(len(self)) if weights is None else np.sqrt(weights)) / self.natoms
-        return np.asarray(np.linalg.lstsq(self.counts * w[:, None], self.energy * w)[0])
+        known = ~np.isnan(self.energy)
+        return np.asarray(np.linalg.lstsq((self.counts * w[:, None])[known], (self.energy * w)[known])[0])
 
     def energy_above_lowest(self, chosen: NDArray[np.bool_]) -> Array:
-        """Energy per atom above the lowest chosen frame of the same composition, `(F,)` eV; NaN for the others.
+        """Energy per atom above the lowest chosen frame of the same composition, `(F,)` eV; NaN for the others, and
+        for frames without a label.
 
         E_ref of Perez et al., Eq. 9.
         """
+        chosen = chosen & ~np.isnan(self.energy)
         per_atom = np.where(chosen, self.energy / self.natoms, np.nan)
         _, group = np.unique(self.counts / self.natoms[:, None], axis=0, return_inverse=True)
         lowest = np.full(group.max() + 1, np.inf)
@@ -147,20 +152,23 @@ class Survey:
     def outliers(self) -> list[tuple[str, str]]:
         """Frames whose largest force or energy per atom lies far from those of the set: (origin, reason).
 
-        Far is beyond `Q3 + 3 IQR`, and for energies also below `Q1 - 3 IQR`. None where a frame lacks labels. Energies
-        are held against `reference_energies`, and quartiles are of the frames that these don't fit by construction;
-        where most are, compositions tell nothing of energies.
+        Far is beyond `Q3 + 3 IQR`, and for energies also below `Q1 - 3 IQR`. Labels that a frame lacks don't count.
+        Energies are held against `reference_energies`, and quartiles are of the frames that these don't fit by
+        construction; where most are, compositions tell nothing of energies.
         """
-        if np.isnan([self.energy, self.largest_force]).any():
-            return []
+        known = self.labelled
+        assert known.energy is not None
+        assert known.force is not None
         above = self.energy / self.natoms - (self.counts @ self.reference_energies()) / self.natoms
-        every, told = np.ones(len(self), dtype=bool), told_by_others(self.counts / self.natoms[:, None]) > ALONE
+        told = np.zeros(len(self), dtype=bool)
+        if known.energy.any():
+            told[known.energy] = told_by_others((self.counts / self.natoms[:, None])[known.energy]) > ALONE
         found = []
-        for values, judged, what, both_sides in (
-            (self.largest_force, every, "largest force {:.3g} eV/Å", False),
-            (above, told, "energy {:+.3g} eV/atom", True),
+        for values, judged, there, what, both_sides in (
+            (self.largest_force, known.force, known.force, "largest force {:.3g} eV/Å", False),
+            (above, told, known.energy, "energy {:+.3g} eV/atom", True),
         ):
-            if judged.mean() < FAIR_SHARE:
+            if not there.any() or judged.sum() < FAIR_SHARE * there.sum():
                 continue
             q1, q3 = np.quantile(values[judged], [0.25, 0.75])
             reach = 3 * (q3 - q1) + 1e-9  # rounding errors of equal labels are no outliers

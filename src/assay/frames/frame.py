@@ -57,7 +57,8 @@ class Frame:
     stress: Array | None = None
 
 
-Labelled = Literal["needed", "if present"]
+Labelled = Literal["needed", "both", "if present"]
+"""Which labels a frame must have: any of energy, forces and stress; both energy and forces; or none."""
 
 
 Skipped = list[tuple[str, str]]

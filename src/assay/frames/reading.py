@@ -21,6 +21,11 @@ from assay.frames.frame import Frame, FrameError, LabelKeys, Labelled, Skipped
 from assay.results.arrays import Array
 from assay.storage.bounds import require_bounded
 
+LARGEST = 1e15
+"""Of a label, whose square must be a number too."""
+ASYMMETRIC = 0.02
+"""Of the largest component of a stress, how far rounding may set those across the diagonal apart."""
+
 
 def read_frames(
     paths: str | Path | Sequence[str | Path],
@@ -39,7 +44,7 @@ def read_frames(
     keys
         names of the labels; the defaults are those of `LabelKeys`
     labels
-        `"needed"`: a frame without energy and forces is an error
+        `"needed"`: a frame without any label is an error; `"both"`: one without energy or without forces
     skipped
         a list that receives `(origin, reason)` of every frame left out; without it the first bad frame raises
     species
@@ -49,7 +54,7 @@ def read_frames(
     ------
     FrameError
         no such file, no frames, truncated file, NaN or infinite values, labels missing or of the wrong shape,
-        atoms closer than 0.1 Å, a periodic cell without volume, stress on some frames and not on others
+        atoms closer than 0.1 Å, a periodic cell without volume, a species that is none
     """
     structures = (
         (f"{path}:{index}", structure)
@@ -60,7 +65,7 @@ def read_frames(
 
 
 def checked_frames(
-    structures: Iterable[tuple[str, Atoms | Frame | str]],
+    structures: Iterable[tuple[str, Atoms | Frame | str | ValueError]],
     *,
     keys: LabelKeys | None = None,
     labels: Labelled = "if present",
@@ -71,24 +76,35 @@ def checked_frames(
     A `Frame` keeps its origin and labels. Raises `FrameError` as `read_frames` does.
     """
     keys = keys or LabelKeys()
-    has_stress: bool | None = None
     for origin, structure in structures:
         try:
             frame = _frame(_parsed(structure, origin), origin, keys, labels)
-            if labels == "needed":
-                has_stress = (frame.stress is not None) if has_stress is None else has_stress
-                if has_stress != (frame.stress is not None):
-                    raise FrameError(
-                        f"{_place(origin)}: {'no ' if has_stress else 'has '}stress under {keys.stress!r}, "
-                        f"unlike the frames before it. Give stress for all frames or for none, or ignore it "
-                        f"with stress key 'none'"
-                    )
         except FrameError as error:
             if skipped is None:
                 raise
             skipped.append((origin, str(error)))
             continue
         yield frame
+
+
+def require_labels(frames: Iterable[Frame], keys: LabelKeys) -> Iterator[Frame]:
+    """The frames; raises `FrameError` at their end where none had an energy, or none forces.
+
+    A key that no frame has is a mistake, one that some lack is not. Forces may be ignored (`none`), energies not.
+    """
+    first: Frame | None = None
+    lacking = [(keys.energy, "energy"), *([(keys.forces, "forces")] if keys.forces != "none" else [])]
+    for frame in frames:
+        first = first or frame
+        lacking = [(key, name) for key, name in lacking if getattr(frame, name) is None]
+        yield frame
+    if first is not None and lacking:
+        key, name = lacking[0]
+        raise FrameError(
+            f"{_place(first.origin)}: no label {key!r}, nor in any other frame. The frame has "
+            f"{', '.join(sorted({*first.atoms.info, *first.atoms.arrays}))}. Name the right one with --{name}-key"
+            + (", or say that there are none with --forces-key none" if name == "forces" else "")
+        )
 
 
 def read_structures(
@@ -98,13 +114,15 @@ def read_structures(
     for path in paths:
         for index, structure in enumerate(_read(Path(path), species)):
             if (origin := f"{path}:{index}") in origins:
-                yield origin, parse(structure) if isinstance(structure, str) else structure
+                found = _parsed(structure, origin)
+                assert isinstance(found, Atoms)
+                yield origin, found
 
 
 def _structures(
     path: Path, skipped: Skipped | None, species: Sequence[str] | None
-) -> Iterator[tuple[int, Atoms | str]]:
-    """Frames as ASE reads them, or as texts from extended XYZ files."""
+) -> Iterator[tuple[int, Atoms | str | ValueError]]:
+    """Frames as ASE reads them, as texts from extended XYZ files, or the error of one that can't be read."""
     if not path.is_file():
         raise FrameError(f"{path}: no such file")
     if path.stat().st_size == 0:
@@ -126,7 +144,7 @@ def _structures(
         raise FrameError(f"{path}: no frames in this file")
 
 
-def _read(path: Path, species: Sequence[str] | None) -> Iterator[Atoms | str]:
+def _read(path: Path, species: Sequence[str] | None) -> Iterator[Atoms | str | ValueError]:
     if is_extxyz(path):
         return frame_texts(path)
     if is_dump(path):
@@ -147,10 +165,12 @@ def _any_format(path: Path) -> Iterator[Atoms]:
         raise FrameError(f"{path}: ASE does not know this file type; extended XYZ (.extxyz) always works") from error
 
 
-def _parsed(structure: Atoms | Frame | str, origin: str) -> Atoms | Frame:
-    if not isinstance(structure, str):
+def _parsed(structure: Atoms | Frame | str | ValueError, origin: str) -> Atoms | Frame:
+    if isinstance(structure, Atoms | Frame):
         return structure
     try:
+        if isinstance(structure, ValueError):
+            raise structure
         return parse(structure)
     except Exception as error:  # ASE's reader raises anything
         raise FrameError(f"{_place(origin)}: cannot be read ({type(error).__name__}: {error})") from error
@@ -160,17 +180,21 @@ def _frame(structure: Atoms | Frame, origin: str, keys: LabelKeys, labels: Label
     atoms = structure.atoms if isinstance(structure, Frame) else structure
     check_structure(atoms, origin)
     frame = structure if isinstance(structure, Frame) else _with_labels(atoms, origin, keys)
-    if labels == "needed":
-        if isinstance(structure, Frame) and (frame.energy is None or frame.forces is None):
-            raise FrameError(f"{_place(origin)}: a Frame without energy or forces; both are needed")
-        for key, value, option in ((keys.energy, frame.energy, "energy"), (keys.forces, frame.forces, "forces")):
-            if value is None:
-                found = sorted({*atoms.info, *atoms.arrays, *_results(atoms)})
-                raise FrameError(
-                    f"{_place(origin)}: no label {key!r}. The frame has {', '.join(found)}. "
-                    f"Name the right one with --{option}-key"
-                )
+    there = {"energy": frame.energy, "forces": frame.forces, "stress": frame.stress}
+    lacking = [name for name, value in there.items() if value is None and (labels == "needed" or name != "stress")]
+    if (labels == "needed" and len(lacking) == 3) or (labels == "both" and lacking):
+        raise FrameError(f"{_place(origin)}: {_without(lacking, structure, atoms, keys)}")
     return frame
+
+
+def _without(lacking: Sequence[str], structure: Atoms | Frame, atoms: Atoms, keys: LabelKeys) -> str:
+    """What to say of a frame that lacks these labels."""
+    if isinstance(structure, Frame):
+        return f"a Frame without {' or '.join(lacking)}"
+    found = sorted({*atoms.info, *atoms.arrays, *_results(atoms)})
+    named = [(getattr(keys, name), f"--{name}-key") for name in lacking]
+    wanted, options = (", ".join(each) for each in zip(*((repr(key), option) for key, option in named), strict=True))
+    return f"no label {wanted}. The frame has {', '.join(found)}. Name the right one with {options}"
 
 
 def _with_labels(atoms: Atoms, origin: str, keys: LabelKeys) -> Frame:
@@ -196,14 +220,25 @@ def _label(atoms: Atoms, origin: str, key: str, shape: tuple[int, ...]) -> Array
     if value is None:
         return None
     try:
+        if np.asarray(value).dtype.kind == "b":
+            raise ValueError("neither true nor false is a number")
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise FrameError(f"{_place(origin)}: label {key!r} is not a number: {value!r}") from error
+        raise FrameError(f"{_place(origin)}: label {key!r} is not a number: {str(value)[:100]!r}") from error
     if shape == (6,) and array.size == 9:
-        array = array.reshape(3, 3)[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+        array = _voigt(array.reshape(3, 3), f"{_place(origin)}: label {key!r}")
     if shape == () and array.size == 1:
         array = array.reshape(())
     if array.shape != shape:
         raise FrameError(f"{_place(origin)}: label {key!r} has shape {array.shape}, needed {shape}")
     _finite(array, f"label {key!r}", origin)
+    if (largest := np.abs(array).max(initial=0.0)) > LARGEST:
+        raise FrameError(f"{_place(origin)}: label {key!r} is {largest:.3g} in size, and no energy, force or stress is")
     return array
+
+
+def _voigt(stress: Array, what: str) -> Array:
+    """Of a 3 x 3 stress, xx yy zz yz xz xy; raises `FrameError` where it is not symmetric."""
+    if np.abs(stress - stress.T).max() > ASYMMETRIC * np.abs(stress).max():
+        raise FrameError(f"{what} is not symmetric: {stress.tolist()}")
+    return np.asarray(stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]])

@@ -16,7 +16,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from assay.frames.formats.extxyz import is_extxyz
-from assay.frames.formats.lammps_dump import is_dump_name, write_dump
+from assay.frames.formats.lammps_dump_out import is_dump_name, write_dump
 from assay.storage.files import append, is_stream, scratch, write_atomically
 
 OF_ATOMS = ("numbers", "positions", "id", "type")

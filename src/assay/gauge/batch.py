@@ -67,7 +67,7 @@ def collect(scored: Sequence[tuple[Frame, Scored]]) -> Batch:
         still=np.concatenate([result.still for result in results]),
         members=results[0].members,
         labels=_labels(frames),
-        neighbourhood_error=_joined([result.neighbourhood_error for result in results]),
+        neighbourhood_error=_filled([(result.neighbourhood_error, (len(frame.atoms),)) for frame, result in scored]),
         companions={
             name: np.concatenate([result.companions[name] for result in results]) for name in results[0].companions
         },
@@ -89,9 +89,22 @@ def _joined(columns: Sequence[Array | None]) -> Array | None:
     return np.concatenate(present) if len(present) == len(columns) else None
 
 
-def _labels(frames: Sequence[Frame]) -> Labels | None:
-    energies = [frame.energy for frame in frames if frame.energy is not None]
-    forces = [frame.forces for frame in frames if frame.forces is not None]
-    if len(energies) < len(frames) or len(forces) < len(frames):
+def _filled(rows: Sequence[tuple[Array | None, tuple[int, ...]]]) -> Array | None:
+    """Rows of known shapes one after the other, NaN where there is none; `None` where there are none at all."""
+    if all(row is None for row, _ in rows):
         return None
-    return Labels(np.array(energies), np.concatenate(forces), _stacked([frame.stress for frame in frames]))
+    return np.concatenate([np.full(shape, np.nan) if row is None else row for row, shape in rows])
+
+
+def _labels(frames: Sequence[Frame]) -> Labels | None:
+    energy = _filled([(None if frame.energy is None else np.array([frame.energy]), (1,)) for frame in frames])
+    forces = _filled([(frame.forces, (len(frame.atoms), 3)) for frame in frames])
+    stress = _filled([(None if frame.stress is None else frame.stress[None], (1, 6)) for frame in frames])
+    if energy is None and forces is None and stress is None:
+        return None
+    atoms = sum(len(frame.atoms) for frame in frames)
+    return Labels(
+        np.full(len(frames), np.nan) if energy is None else energy,
+        np.full((atoms, 3), np.nan) if forces is None else forces,
+        stress,
+    )

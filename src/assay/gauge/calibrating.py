@@ -39,7 +39,7 @@ def fitted(
     for quantity, values in usable.items():
         for remark in remarks(bar.kind, values):
             _warn(quantity, remark)
-    if usable.energy is not None and foreign_zero(batch.fractions, usable.energy.error):
+    if usable.energy is not None and foreign_zero(batch.fractions[usable.energy.frame], usable.energy.error):
         _warn(
             "energy",
             f"the energies have another zero than the labels ({np.mean(usable.energy.error):+.3g} eV/atom in the "
@@ -95,7 +95,10 @@ def _usable(given: PerQuantity[Residuals], batch: Batch, bar: BarName) -> PerQua
         )
     for quantity, _ in given.items():
         if usable[quantity] is None:
-            warn(f"no error bar of the {quantity}: no held-out value has a positive finite spread", stacklevel=4)
+            labelled = batch.labelled[quantity]
+            none = labelled is None or not labelled.any()
+            reason = "frame has a label of it" if none else "value has a positive finite spread"
+            warn(f"no error bar of the {quantity}: no held-out {reason}", stacklevel=4)
     return usable
 
 

@@ -43,7 +43,11 @@ def cluster_fences(training: Batch, local: Clustered) -> Array:
     if training.labels is None or training.forces is None:
         raise ValueError("thresholds by cluster need labelled training frames and predicted forces")
     errors = np.linalg.norm(training.force_error(training.labels), axis=1)
-    of_cluster = [errors[training.companions[local.companion] == k] for k in range(len(local.names))]
+    known = ~np.isnan(errors)
+    if not known.any():
+        raise ValueError("thresholds by cluster need labels of the forces of training frames")
+    errors, clusters = errors[known], training.companions[local.companion][known]
+    of_cluster = [errors[clusters == k] for k in range(len(local.names))]
     return np.array([tukey_fence(each if len(each) >= FEWEST else errors) for each in of_cluster])
 
 

@@ -30,6 +30,7 @@ from assay.gauge.training_pass import (
 from assay.gauge.usable import usable
 from assay.linear.linear_fit import LinearFit
 from assay.results.batch import Batch
+from assay.results.partly import partly_labelled
 from assay.scores.registry import Asked
 from assay.sources.capabilities import (
     AnySource,
@@ -52,6 +53,7 @@ class Built:
     | duplicates | pairs of equal frames within the training set |
     | overlap | pairs of equal frames in training and calibration frames: the latter are not calibrated on |
     | outliers | frames with labels far from the others': (origin, reason) |
+    | partly | sentences on frames that lack a label which others have |
     | training, held_out | scored training sample and calibration frames (`None` without any), for further study |
     """
 
@@ -62,6 +64,7 @@ class Built:
     outliers: list[tuple[str, str]]
     training: Batch
     held_out: Batch | None
+    partly: tuple[str, ...] = ()
 
     @property
     def energies_alone(self) -> bool:
@@ -106,6 +109,7 @@ def fit_gauge(
     survey = Survey.fit(_counted(train, run.stage("reading labels")), b=linear_fit.weights.b)
     division = Division.of(train, survey, calibration, labelled=predicts)
     skipped = [*train.skipped, *(calibration.skipped if calibration is not None else ())]
+    partly = [*partly_labelled(survey.origins, survey.labelled)] if predicts else []
     training_pass = TrainingPass(train, survey, division.fitted, run, skipped)
 
     wanted = Wanted(None if scores is None else tuple(scores), (bar.score,) if bar else (), score_fit)
@@ -130,6 +134,8 @@ def fit_gauge(
         gauge = beyond_training(gauge, training)
         held_out = _held_out(gauge, training_pass, division)
     if held_out is not None and predicts:
+        if calibration is not None:
+            partly += partly_labelled(held_out.names, held_out.labelled)
         gauge = gauge.calibrated(held_out)
     gauge = replace(
         gauge,
@@ -151,6 +157,7 @@ def fit_gauge(
         duplicates=survey.duplicates(),
         overlap=division.overlap,
         outliers=survey.outliers(),
+        partly=tuple(partly),
         training=training,
         held_out=held_out,
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from assay.ensembles.fit import FittedMembers
 from assay.ensembles.references import LABELS
-from assay.frames.frame import Frame, FrameError
+from assay.frames.frame import Frame
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.sources.capabilities import HasDerivatives
@@ -41,9 +41,8 @@ class FeaturesSeen:
         self.append(frame, said.features)
         self.frames.append((frame.atoms.numbers, frame.energy, said.energy_members))
         if self.forces_too:
-            if frame.forces is None:
-                raise FrameError(f"{frame.origin}: no forces to tell outliers by")
-            self.errors.append(np.linalg.norm(said.forces_members.mean(axis=0) - frame.forces, axis=1))
+            labels = np.full((len(frame.atoms), 3), np.nan) if frame.forces is None else frame.forces
+            self.errors.append(np.linalg.norm(said.forces_members.mean(axis=0) - labels, axis=1))
 
     def energy_errors(self, fitted: FittedMembers, names: Sequence[str]) -> Array | None:
         """Of the energies per atom, `(F,)` eV; NaN for frames without a label, `None` with zeros other than theirs.
@@ -60,7 +59,7 @@ class FeaturesSeen:
         return np.array(errors)
 
     def force_errors(self) -> Array | None:
-        """Norms of the errors of all atoms, `(A,)` eV/Å, where they were asked for."""
+        """Norms of the errors of all atoms, `(A,)` eV/Å, where they were asked for; NaN for those without a label."""
         return np.concatenate(self.errors) if self.errors else None
 
 

@@ -71,8 +71,8 @@ def _labels(survey: Survey, fitted: NDArray[np.bool_], potential: Source) -> dic
     """How many labels a linear potential was fitted to, and how many coefficients it has."""
     if not isinstance(potential, HasCoefficients):
         return {}
-    labels = int(fitted.sum())
+    labels = int(np.isfinite(survey.energy[fitted]).sum())
     if not keeps_forces(potential):
         stresses = int((survey.stress_square[fitted] > 0).sum())
-        labels += 3 * int(survey.natoms[fitted].sum()) + 6 * stresses
+        labels += 3 * int(survey.natoms[fitted & np.isfinite(survey.force_square)].sum()) + 6 * stresses
     return {"labels": labels, "coefficients": len(potential.theta)}

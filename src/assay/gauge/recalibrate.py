@@ -11,6 +11,7 @@ from assay.gauge.bar_choice import AskedBar
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
 from assay.results.batch import NO_PREDICTIONS
+from assay.results.partly import partly_labelled
 from assay.sources.capabilities import prepare
 
 
@@ -42,5 +43,6 @@ def recalibrated(gauge: Gauge, frames: Frames, run: Run, *, error_bar: AskedBar 
         "held_out": {"frames": len(batch.names), "atoms": len(batch.numbers)},
         "held_out_hashes": hashes,
         "calibration_skipped": [*frames.skipped, *failed],
+        "calibration_partly": [*partly_labelled(batch.names, batch.labelled)],
     }
     return replace(gauge.calibrated(batch), provenance=made)

@@ -110,7 +110,7 @@ class ScoreFold:
 
         | argument | meaning | shape, unit |
         |---|---|---|
-        | errors | norms of the force errors of all atoms, where outliers are left out | `(A,)` eV/Å |
+        | errors | norms of the force errors of all atoms, where outliers are left out; NaN: no label | `(A,)` eV/Å |
         | weights | of the members | `(M,)` |
 
         Raises `FrameError` where no atom is left to fit to.
@@ -118,7 +118,10 @@ class ScoreFold:
         if self._core:
             keep = np.concatenate(self._core)
             if errors is not None:
-                keep &= errors <= tukey_fence(errors[keep])
+                known = keep & ~np.isnan(errors)
+                if not known.any():
+                    raise FrameError("no labels of forces to tell outliers by")
+                keep &= np.isnan(errors) | (errors <= tukey_fence(errors[known]))
             if not keep.any():
                 raise FrameError(f"no atom to fit scores to: the array {self.options.core!r} is false for all atoms")
             if not keep.all():

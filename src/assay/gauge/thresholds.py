@@ -55,13 +55,16 @@ def _fences(training: Batch) -> dict[tuple[str | None, Level], float]:
     if labels is None or training.energy is None or training.forces is None or neighbourhood_error is None:
         return {}
     force_error = np.linalg.norm(training.force_error(labels), axis=1)
-    found: dict[tuple[str | None, Level], float] = {
-        ("force", "atom"): tukey_fence(force_error),
-        ("force", "neighbourhood"): tukey_fence(neighbourhood_error),
-        ("force", "frame"): tukey_fence(frame_max(force_error, training.offsets)),
+    of_forces: dict[tuple[str | None, Level], Array] = {
+        ("force", "atom"): force_error,
+        ("force", "neighbourhood"): neighbourhood_error,
+        ("force", "frame"): frame_max(force_error, training.offsets),
     }
+    found = {key: tukey_fence(errors[~np.isnan(errors)]) for key, errors in of_forces.items()}
     energy_error = training.energy_error(labels)
-    fence = tukey_fence(np.abs(energy_error))
-    if fence > EXACT and not foreign_zero(training.fractions, energy_error):
-        found["energy", "frame"] = fence
+    known = ~np.isnan(energy_error)
+    if known.any():
+        fence = tukey_fence(np.abs(energy_error[known]))
+        if fence > EXACT and not foreign_zero(training.fractions[known], energy_error[known]):
+            found["energy", "frame"] = fence
     return found

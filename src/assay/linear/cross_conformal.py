@@ -65,7 +65,7 @@ class _Residuals:
 
     energy: Array
     force: Array
-    fold_of_frame: NDArray[np.int64]
+    fold_of_energy: NDArray[np.int64]
     fold_of_force: NDArray[np.int64]
 
 
@@ -103,7 +103,7 @@ def cross_conformal_intervals(
 
 
 def _residuals(evaluate: _Evaluate, train: Frames, fold_of_frame: NDArray[np.int64], run: Run) -> _Residuals:
-    energies, forces, fold_of_force = [], [], []
+    energies, fold_of_energy, forces, fold_of_force = [], [], [], []
     progress = run.stage("residuals", len(fold_of_frame))
     trained = map_frames(evaluate, train, workers=run.workers, progress=progress)
     for fold, (frame, prediction) in zip(fold_of_frame, trained, strict=True):
@@ -111,12 +111,17 @@ def _residuals(evaluate: _Evaluate, train: Frames, fold_of_frame: NDArray[np.int
             raise FrameError(f"{prediction.origin}: {prediction.reason}")
         assert prediction.energy_members is not None
         assert prediction.forces_members is not None
-        assert frame.energy is not None
-        assert frame.forces is not None
-        energies.append((prediction.energy_members[fold] - frame.energy) / len(frame.atoms))
-        forces.append((prediction.forces_members[fold] - frame.forces).ravel())
-        fold_of_force.append(np.full(frame.forces.size, fold))
-    return _Residuals(np.array(energies), np.concatenate(forces), fold_of_frame, np.concatenate(fold_of_force))
+        if frame.energy is not None:
+            energies.append((prediction.energy_members[fold] - frame.energy) / len(frame.atoms))
+            fold_of_energy.append(fold)
+        if frame.forces is not None:
+            forces.append((prediction.forces_members[fold] - frame.forces).ravel())
+            fold_of_force.append(np.full(frame.forces.size, fold))
+    if not energies or not forces:
+        raise FrameError("no training frame has a label of the energy, or none of the forces: intervals need both")
+    return _Residuals(
+        np.array(energies), np.concatenate(forces), np.array(fold_of_energy), np.concatenate(fold_of_force)
+    )
 
 
 def _predicted(
@@ -140,7 +145,7 @@ def _predicted(
         raise FrameError(f"no frame could be predicted; the first: {failed[0][1] if failed else 'no frames'}")
     energy, force = (np.concatenate(column) for column in zip(*best, strict=True))
     energy_of_folds, force_of_folds = (np.concatenate(column, axis=1) for column in zip(*of_folds, strict=True))
-    energy_low, energy_high = jackknife_plus(residuals.energy, residuals.fold_of_frame, energy_of_folds, level)
+    energy_low, energy_high = jackknife_plus(residuals.energy, residuals.fold_of_energy, energy_of_folds, level)
     forces_low, forces_high = jackknife_plus(residuals.force, residuals.fold_of_force, force_of_folds, level)
     return CrossConformal(
         tuple(names), np.cumsum(sizes), energy, energy_low, energy_high, force, forces_low, forces_high, level, folds,

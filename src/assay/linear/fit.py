@@ -83,7 +83,7 @@ def fit_linear(
         raise ValueError("weights: every training frame has weight zero")
     references = survey.reference_energies(frame_weight) if residual is None else np.zeros(len(survey.species))
     scales, force_total = _normalisation(residual or survey, chosen, weights, frame_weight, references)
-    frame_weight /= frame_weight.sum()
+    energy_weight, stress_weight = (_shares(frame_weight, has) for has in _energies_and_stresses(survey))
     equations = NormalEquations(p, int(group_of.max()) + 1)
     kept = RowsFile(p) if posterior.needs_rows else None
     selected = (frame for frame, use in zip(frames, chosen, strict=True) if use)
@@ -99,7 +99,7 @@ def fit_linear(
             design,
             survey.counts[i] @ references,
             scales,
-            frame_weight[i],
+            {"energy": energy_weight[i], "stress": stress_weight[i]},
             weights.atoms(frame) / force_total,
         )
         equations.update(int(group_of[i]), rows, targets)
@@ -132,20 +132,40 @@ def groups_of_frames(
     return group_of
 
 
+def _energies_and_stresses(survey: Survey) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which frames have a label of the energy, and which one of the stress, `(F,)` each."""
+    return ~np.isnan(survey.energy), ~np.isnan(survey.stress_square)
+
+
+def _shares(weight: Array, there: NDArray[np.bool_]) -> Array:
+    """Of the frames with such a label, 1 in all, `(F,)`."""
+    own = np.where(there, weight, 0.0)
+    return np.asarray(own / (own.sum() or 1.0))
+
+
 def _normalisation(
     survey: Survey, chosen: NDArray[np.bool_], weights: Weights, frame_weight: Array, references: Array
 ) -> tuple[dict[str, float], float]:
-    """Scales of the three kinds of labels, and the total of the force weights."""
-    n = survey.natoms
+    """Scales of the three kinds of labels, and the total of the force weights, over the frames that have them."""
+    n, has_forces = survey.natoms, ~np.isnan(survey.force_square)
     if weights.scheme == "exponential":
-        return {"energy": 1.0, "force": 1.0, "stress": 1.0}, float(3 * n[chosen] @ survey.force_decay[chosen])
+        here = chosen & has_forces
+        return {"energy": 1.0, "force": 1.0, "stress": 1.0}, float(3 * n[here] @ survey.force_decay[here]) or 1.0
+    has_energy, has_stress = _energies_and_stresses(survey)
     above = (survey.energy - survey.counts @ references) / n
     squares = {
-        "energy": np.average(above**2, weights=frame_weight),
-        "force": np.average(survey.force_square, weights=n * frame_weight),
-        "stress": np.average(survey.stress_square, weights=frame_weight),
+        "energy": _mean(above**2, frame_weight, has_energy),
+        "force": _mean(survey.force_square, n * frame_weight, has_forces),
+        "stress": _mean(survey.stress_square, frame_weight, has_stress),
     }
-    return {kind: sqrt(square) or 1.0 for kind, square in squares.items()}, float(3 * n @ frame_weight)
+    total = float(3 * n[has_forces] @ frame_weight[has_forces])
+    return {kind: sqrt(square) or 1.0 for kind, square in squares.items()}, total or 1.0
+
+
+def _mean(values: Array, weights: Array, there: NDArray[np.bool_]) -> float:
+    """Weighted mean of those that are there; 0 without any."""
+    own = weights[there]
+    return float(np.average(values[there], weights=own)) if own.any() else 0.0
 
 
 def _weighted(
@@ -153,22 +173,22 @@ def _weighted(
     design: Design,
     reference: float,
     scales: dict[str, float],
-    frame_weight: float,
+    frame_weight: dict[str, float],
     atom_weight: Array,
 ) -> tuple[Array, Array]:
-    """Weighted rows `(n, P)` and targets `(n,)`: energy per atom, forces, stress where labelled."""
-    assert frame.energy is not None
-    assert frame.forces is not None
+    """Weighted rows `(n, P)` and targets `(n,)`: energy per atom, forces and stress, each where it is labelled."""
     n = len(frame.atoms)
-    energy_weight = np.sqrt(frame_weight) / scales["energy"] / n
-    force_weight = np.repeat(np.sqrt(atom_weight), 3) / scales["force"]
-    rows = [energy_weight * design.energy_row[None]]
-    targets = [energy_weight * np.array([frame.energy - design.reference_energy - reference])]
-    if design.force_rows is not None:
+    rows, targets = [np.empty((0, design.energy_row.size))], [np.empty(0)]
+    if frame.energy is not None:
+        energy_weight = np.sqrt(frame_weight["energy"]) / scales["energy"] / n
+        rows.append(energy_weight * design.energy_row[None])
+        targets.append(energy_weight * np.array([frame.energy - design.reference_energy - reference]))
+    if frame.forces is not None and design.force_rows is not None:
+        force_weight = np.repeat(np.sqrt(atom_weight), 3) / scales["force"]
         rows.append(force_weight[:, None] * design.force_rows)
         targets.append(force_weight * (frame.forces - design.reference_forces).ravel())
     if frame.stress is not None and design.stress_rows is not None:
-        stress_weight = np.sqrt(frame_weight / 6) / scales["stress"]
+        stress_weight = np.sqrt(frame_weight["stress"] / 6) / scales["stress"]
         rows.append(stress_weight * design.stress_rows)
         targets.append(stress_weight * (frame.stress - design.reference_stress))
     return np.concatenate(rows), np.concatenate(targets)

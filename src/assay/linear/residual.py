@@ -48,7 +48,7 @@ def residual_of(
         return rows, None
     rows.prepare(frames, workers=processes_of(workers), total=len(survey), stage=stage)
     fold, seen = rows.learns(), 0
-    energy, force_square = np.zeros(len(survey)), np.zeros(len(survey))
+    energy, force_square = np.full((2, len(survey)), np.nan)
     selected = (frame for frame, use in zip(frames(), chosen, strict=True) if use)
     progress = stage("axes of features", int(chosen.sum())) if stage else None
     reason = "no training frame is chosen"
@@ -60,12 +60,12 @@ def residual_of(
         if isinstance(said, Failure):
             reason = f"{said.origin}: {said.reason}"
             continue
-        assert frame.energy is not None
-        assert frame.forces is not None
         assert said.energy is not None
         assert said.forces is not None
-        energy[i] = frame.energy - said.energy
-        force_square[i] = np.mean((frame.forces - said.forces) ** 2)
+        if frame.energy is not None:
+            energy[i] = frame.energy - said.energy
+        if frame.forces is not None:
+            force_square[i] = np.mean((frame.forces - said.forces) ** 2)
         fold.update(frame, said)
         seen += 1
     if not seen:

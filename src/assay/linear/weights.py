@@ -24,8 +24,8 @@ class Weights:
     | `frame` | the factor of the frame's content hash (1 where none is given) | as above |
     | `exponential` | `exp(-E_ref / a)` for energies, `exp(-\\|F\\| / b)` for forces, as the energies for stress | 1 |
 
-    E_ref is the energy per atom above the lowest of that composition (eV), F the labelled force of the atom (eV/Å);
-    a = 2 eV and b = 50 eV/Å are the values of Perez et al., Eq. 9 (arXiv:2502.07104).
+    E_ref is the energy per atom above the lowest of that composition (eV), 0 without a label, F the labelled force of
+    the atom (eV/Å); a = 2 eV and b = 50 eV/Å are the values of Perez et al., Eq. 9 (arXiv:2502.07104).
     """
 
     scheme: str = "uniform"
@@ -42,7 +42,7 @@ class Weights:
     def frame(self, survey: Survey, chosen: NDArray[np.bool_]) -> Array:
         """Unnormalised weight of each frame's energy and stress, `(F,)`; zero unless chosen."""
         if self.scheme == "exponential":
-            return np.where(chosen, np.exp(-survey.energy_above_lowest(chosen) / self.a), 0.0)
+            return np.where(chosen, np.exp(-np.nan_to_num(survey.energy_above_lowest(chosen)) / self.a), 0.0)
         if self.scheme == "frame":
             return np.where(chosen, [self.factors.get(digest, 1.0) for digest in survey.hashes], 0.0)
         missing = set(self.factors) - set(survey.config_types)
@@ -54,8 +54,9 @@ class Weights:
         return np.where(chosen, [self.factors.get(kind, 1.0) for kind in survey.config_types], 0.0)
 
     def atoms(self, frame: Frame) -> Array:
-        """Unnormalised weight of the force on each atom of a frame, `(A,)`."""
-        assert frame.forces is not None
+        """Unnormalised weight of the force on each atom of a frame, `(A,)`; zero without labels."""
+        if frame.forces is None:
+            return np.zeros(len(frame.atoms))
         if self.scheme == "exponential":
             return np.asarray(np.exp(-np.linalg.norm(frame.forces, axis=1) / self.b))
         key = content_hash(frame.atoms) if self.scheme == "frame" else frame.config_type

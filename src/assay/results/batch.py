@@ -25,7 +25,7 @@ NO_PREDICTIONS = (
 
 @dataclass(frozen=True)
 class Labels(ReadOnly):
-    """Reference energies, forces and stresses of F frames with A atoms.
+    """Reference energies, forces and stresses of F frames with A atoms; NaN where a frame has none.
 
     | field | shape | unit |
     |---|---|---|
@@ -56,8 +56,9 @@ class Batch(ReadOnly):
 frame has them | `(F,)`, `(A, 3)`, `(F, 6)` | as the score |
     | still | force components that vanish by symmetry: see `assay.results.symmetry.STILL` | `(A, 3)` | |
     | members | M, 0 without members | | |
-    | labels | the reference values, where all frames have them | | |
-    | neighbourhood_error | mean norm of the force error over each neighbourhood, with labels | `(A,)` | eV/Å |
+    | labels | the reference values; `None` where no frame has any | | |
+    | neighbourhood_error | mean norm of the force error over each neighbourhood, with labels; NaN without | `(A,)` | \
+eV/Å |
     | companions | what scores say of atoms beside their values, by name, such as `gamma_cluster` | `(A,)` | |
     | envelopes | what members span of energies (of frames), forces and stresses, not calibrated; NaN for frames that \
 have none | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
@@ -107,9 +108,29 @@ have none | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
 
     @property
     def counted(self) -> PerQuantity[NDArray[np.bool_]]:
-        """Which values count: all but force components that vanish by symmetry."""
-        frames = np.ones(len(self.names), dtype=bool)
-        return PerQuantity(frames, ~self.still, np.ones((len(self.names), 6), dtype=bool))
+        """Which values count: those with a label, where there are labels, but for force components that vanish by
+        symmetry."""
+        frames, labels = np.ones(len(self.names), dtype=bool), self.labels
+        components = np.ones((len(self.names), 6), dtype=bool)
+        if labels is None:
+            return PerQuantity(frames, ~self.still, components)
+        return PerQuantity(
+            ~np.isnan(labels.energy),
+            ~self.still & ~np.isnan(labels.forces),
+            components if labels.stress is None else ~np.isnan(labels.stress),
+        )
+
+    @property
+    def labelled(self) -> PerQuantity[NDArray[np.bool_]]:
+        """Which frames have a label of each quantity, `(F,)`."""
+        if self.labels is None:
+            return PerQuantity()
+        energy, forces, stress = self.labels.energy, self.labels.forces, self.labels.stress
+        return PerQuantity(
+            ~np.isnan(energy),
+            ~np.isnan(forces[self.offsets[:-1], 0]),
+            None if stress is None else ~np.isnan(stress[:, 0]),
+        )
 
     @property
     def frames_of(self) -> PerQuantity[NDArray[np.int64]]:

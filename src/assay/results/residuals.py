@@ -150,7 +150,7 @@ def _enveloped(
     of_energy = batch.envelopes.energy
     members = replace(batch.envelopes, energy=None if of_energy is None else of_energy.over(natoms))
     for quantity, all_of, best, y, wanted, frame in together(members, batch.predicted, label, here, batch.frames_of):
-        kept = wanted & np.isfinite(all_of.std)
+        kept = wanted & np.isfinite(all_of.std) & ~np.isnan(y)
         if kept.any():
             envelope = all_of.at(kept)
             residuals = Residuals(best[kept] - y[kept], envelope.std, frame[kept], quantity=quantity)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from ase import Atoms
 
 from assay.frames.frame import Frame, FrameError, Frames, LabelKeys, Labelled, Skipped, file_hash
-from assay.frames.reading import checked_frames, read_frames, read_structures
+from assay.frames.reading import checked_frames, read_frames, read_structures, require_labels
 from assay.sources.features.file import attach_features, is_features_file
 from assay.sources.recorded.members_file import attach_members
 
@@ -64,7 +64,8 @@ class FrameFiles:
         kept: list[Frame] | None = []
         room = self.memory
         left_out = skipped if self.skip_bad else None
-        for frame in _labelled(self.paths, self.members, self.keys, left_out, self.labels, self.species):
+        frames = _labelled(self.paths, self.members, self.keys, left_out, self.labels, self.species)
+        for frame in require_labels(frames, self.keys) if self.labels == "needed" else frames:
             room -= _size(frame)
             if kept is not None and room >= 0:
                 kept.append(_copied(frame))
@@ -199,7 +200,7 @@ def _objects(
     frames: Iterator[Frame] = checked_frames(named, keys=keys, labels=labels, skipped=left_out)
     for file in members:
         frames = attacher(file)(frames, file, skipped=left_out)
-    found = tuple(frames)
+    found = tuple(require_labels(frames, keys) if labels == "needed" else frames)
     given = {origin: each.atoms if isinstance(each, Frame) else each for origin, each in named}
     return FrameObjects(found, skipped, given)
 

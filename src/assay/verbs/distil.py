@@ -113,7 +113,7 @@ def distil(
     if not isinstance(source, HasMembers):
         raise ValueError(f"teachers are potentials that run or are recorded, and {source.kind!r} is neither")
     folder = Folder(Path(out))
-    read = partial(frames_of, keys=keys, skip_bad=run.skip_bad)
+    read = partial(frames_of, keys=keys, skip_bad=run.skip_bad, labels="both")
     given = read(pool, labels="if present", memory=0)
     if not (frames := list(given)):
         raise FrameError(f"no frame of the pool can be used; the first: {given.skipped[0]}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 from ase import Atoms
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from assay.frames.formats.lammps_dump import columns_of, restricted
 from assay.frames.formats.lammps_types import ADVICE, numbers_of_masses, numbers_of_types
+from assay.frames.formats.lines import Lines, text_lines
 from assay.storage.bounds import OPENERS
 
 SUFFIXES = (".data", ".lmp", ".lammps-data")
@@ -41,22 +41,22 @@ def read_data(path: Path, species: Sequence[str] | None = None) -> Atoms:
 
     Raises `ValueError` for a file cut short, an atom style that is not known, types without species.
     """
-    with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
-        return _Reader(file).atoms(species)
+    with text_lines(path) as lines:
+        return _Reader(lines).atoms(species)
 
 
 class _Reader:
     """Goes through the file once and keeps what it meets."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: Lines) -> None:
         self._file = file
         self._counts = {"atoms": 0, "atom types": 0}
         self._bounds: dict[str, tuple[float, ...]] = {}
         self._labels: dict[int, str] = {}
         self._masses: dict[int, float] = {}
         self._table: NDArray[np.void] | None = None
-        file.readline()  # a title
-        while (self._table is None or not (self._masses or self._labels)) and (line := file.readline()):
+        file.read()  # a title
+        while (self._table is None or not (self._masses or self._labels)) and (line := file.read()):
             self._line(line)
 
     def _line(self, line: str) -> None:
@@ -80,7 +80,7 @@ class _Reader:
 
     def _rows(self, count: int) -> list[list[str]]:
         rows: list[list[str]] = []
-        while len(rows) < count and (line := self._file.readline()):
+        while len(rows) < count and (line := self._file.read()):
             if words := line.partition("#")[0].split():
                 rows.append(words)
         return rows
@@ -89,9 +89,9 @@ class _Reader:
         return next((number for number, label in self._labels.items() if label == name), None) or int(name)
 
     def _atoms(self, style: str) -> NDArray[np.void]:
-        first = self._file.readline()
+        first = self._file.read()
         while first and not first.partition("#")[0].strip():
-            first = self._file.readline()
+            first = self._file.read()
         columns = len(first.partition("#")[0].split())
         style = style.split()[0] if style else BY_COLUMNS.get(columns, "")
         if style not in STYLES:
@@ -108,8 +108,10 @@ class _Reader:
         if not self._labels:
             return lines
         numbers = {label: str(number) for number, label in self._labels.items()}
-        rows = (line.split() for line in lines)
-        return (" ".join([*row[:column], *(numbers.get(word, word) for word in row[column:])]) for row in rows)
+        rows = ((line.split(), line[len(line.rstrip()) :]) for line in lines)
+        return (
+            " ".join([*row[:column], *(numbers.get(word, word) for word in row[column:])]) + end for row, end in rows
+        )
 
     def atoms(self, species: Sequence[str] | None) -> Atoms:
         if self._table is None or not self._counts["atoms"]:

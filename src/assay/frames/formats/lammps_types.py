@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from ase.data import atomic_masses, atomic_numbers
+from ase.data import atomic_masses
 from numpy.typing import NDArray
 
+from assay.frames.formats.elements import number_of_label
 from assay.results.arrays import Array
 
 MASS_TOLERANCE = 0.05
@@ -30,12 +31,12 @@ def numbers_of_types(types: NDArray[np.int64], symbols: Sequence[str] | Mapping[
 
 
 def numbers_of_elements(elements: Sequence[str] | NDArray[np.str_]) -> NDArray[np.int64]:
-    """Atomic numbers of chemical symbols; raises `ValueError` for what is none."""
+    """Atomic numbers of chemical symbols, as `assay.frames.formats.elements`; raises `ValueError` for what is none."""
     present, where = np.unique(np.asarray(elements), return_inverse=True)
-    unknown = [each for each in present.tolist() if atomic_numbers.get(each, 0) == 0]
-    if unknown:
+    numbers = {each: number_of_label(each) for each in present.tolist()}
+    if unknown := [each for each, number in numbers.items() if not number]:
         raise ValueError(f"{', '.join(map(repr, unknown))}: not a chemical symbol. {ADVICE}")
-    return np.array([atomic_numbers[each] for each in present.tolist()])[where]
+    return np.array([*numbers.values()])[where]
 
 
 def numbers_of_masses(masses: Array) -> NDArray[np.int64]:

@@ -32,7 +32,7 @@ def splits(result: ComparisonResult) -> Table:
     found = result.splits
     bad = [result.bad[split.name].force_frame if split.name in result.bad else None for split in found]
 
-    def errors(read: Callable[[SetErrors], float]) -> list[float | None]:
+    def errors(read: Callable[[SetErrors], float | None]) -> list[float | None]:
         return [read(split.errors) if split.errors else None for split in found]
 
     columns = (

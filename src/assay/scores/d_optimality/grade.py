@@ -7,7 +7,7 @@ the largest that MaxVol finds (Podryabinkin and Shapeev 2017, doi:10.1016/j.comm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
@@ -40,8 +40,15 @@ class ExtrapolationGrade:
     )
 
     @classmethod
-    def fit(cls, training: TrainingFeatures, options: FitOptions = DEFAULTS) -> Self:
-        """An active set for each species. For features that come in chunks there is `GradeFold`."""
+    def fit(
+        cls, training: TrainingFeatures | Iterable[tuple[Array, NDArray[Any]]], options: FitOptions = DEFAULTS
+    ) -> Self:
+        """An active set for each species, from frames by their features `(A, D)` and atomic numbers `(A,)`.
+
+        For features that come in chunks there is `GradeFold`.
+        """
+        if not isinstance(training, TrainingFeatures):
+            training = TrainingFeatures.of(training)
         return cls({z: active_set(training.rows(z)).inverse for z in training.species})
 
     @property

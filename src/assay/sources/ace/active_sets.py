@@ -7,6 +7,7 @@ Lysogorskiy et al. 2023 (doi:10.1103/PhysRevMaterials.7.043801).
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,25 +20,65 @@ from assay.storage.npz import Npz, opened_npz
 
 
 def read_asi(path: str | Path) -> dict[str, Array]:
-    """Chemical symbol → `A⁻¹`, `(D_s, D_s)`, of a pacemaker active set; elements may differ in D_s.
+    """Chemical symbol → `A⁻¹`, `(D_s, D_s)`, of an active set of pacemaker, or of GPUMD; elements may differ in D_s.
 
-    Raises `FileNotFoundError`, or `ValueError` for what is not such a file.
+    GPUMD's is a text: for each element its symbol, D_s twice, and the columns of `A⁻¹` one after the other.
+
+    Raises `FileNotFoundError`, or `ValueError` for what is not such a file, and for numbers that are not finite.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    try:
-        with opened_npz(path) as archive:
-            inverses = {symbol: _numbers(archive, symbol) for symbol in archive.files}
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: not an .asi file, which is an npz with an array for each element ({error})"
-        ) from error
+    inverses = _of_archive(path) if zipfile.is_zipfile(path) else _of_text(path)
+    if not inverses:
+        raise ValueError(f"{path}: {NEEDED}; there is none")
     for symbol, inverse in inverses.items():
-        if symbol not in atomic_numbers:
+        if not atomic_numbers.get(symbol):
             raise ValueError(f"{path}: {symbol!r} is not an element; an .asi file has an array for each element")
         if inverse.ndim != 2 or inverse.shape[0] != inverse.shape[1]:
             raise ValueError(f"{path}: the inverse of {symbol} is not square but {inverse.shape}")
+        if (bad := np.argwhere(~np.isfinite(inverse))).size:
+            (i, j), count = bad[0], len(bad)
+            raise ValueError(
+                f"{path}: the inverse of {symbol} has {count} numbers that are not finite, the first in row {i}, "
+                f"column {j}: {inverse[i, j]}. Its active set was singular: choose one that spans all features"
+            )
+    return inverses
+
+
+NEEDED = "an .asi file is an npz with an array for each element (pacemaker), or a text of them (GPUMD)"
+
+
+def _of_archive(path: Path) -> dict[str, Array]:
+    try:
+        with opened_npz(path) as archive:
+            return {symbol: _numbers(archive, symbol) for symbol in archive.files}
+    except ValueError as error:
+        raise ValueError(f"{path}: not an .asi file that can be read ({error}); {NEEDED}") from error
+
+
+def _of_text(path: Path) -> dict[str, Array]:
+    try:
+        words = path.read_text(encoding="utf-8-sig").split()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not an .asi file; {NEEDED}") from error
+    inverses: dict[str, Array] = {}
+    at = 0
+    while at < len(words):
+        symbol, *shape = words[at : at + 3]
+        if not atomic_numbers.get(symbol) or len(shape) < 2 or not all(each.isdecimal() for each in shape):
+            raise ValueError(f"{path}: not an .asi file, got {' '.join(words[at : at + 3])[:60]!r}; {NEEDED}")
+        rows, columns = map(int, shape)
+        found = words[at + 3 : at + 3 + rows * columns]
+        if len(found) < rows * columns:
+            raise ValueError(f"{path}: truncated: {len(found)} of {rows * columns} numbers of {symbol}")
+        if symbol in inverses:
+            raise ValueError(f"{path}: {symbol} stands twice")
+        try:
+            inverses[symbol] = np.array(found, dtype=np.float64).reshape(columns, rows).T
+        except ValueError as error:
+            raise ValueError(f"{path}: {symbol}: {error}") from error
+        at += 3 + rows * columns
     return inverses
 
 
