@@ -12,6 +12,7 @@ from assay import Distilled, FrameFiles, LabelKeys, LinearFit, Run
 from assay.cli import options
 from assay.cli.progress import Stages
 from assay.cli.tables import emit_json, listed, note, number, on_disk, percent, show
+from assay.results.warning import remark
 from assay.verbs.distil import DftErrors
 from assay.verbs.distil import distil as verb
 from assay.verbs.outputs import require_outputs
@@ -94,7 +95,7 @@ def distil(
     or are written to OUT/dft-jobs.extxyz; call again with their labels.
     """
     if heldout:
-        note("warning: --heldout is now --calibration")
+        remark("--heldout is now --calibration")
     files = (pool, members, labels, calibration, heldout, test, test_members)
     require_outputs(arguments["teachers"], arguments["student"], *files, json=on_disk(json_file))
     with Stages() as stage:

@@ -5,7 +5,6 @@ Immutable; `calibrated` and `load` give new gauges.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -31,6 +30,7 @@ from assay.results.batch import Batch
 from assay.results.error_bars import ONE_SIGMA, ErrorBar
 from assay.results.per_quantity import UNITS, PerQuantity, Quantity, together
 from assay.results.score import Key, Score
+from assay.results.warning import AssayFutureWarning, warn
 from assay.scores.features.emptiness import EMPTINESS, Emptiness
 from assay.scores.protocol import Declared, FittedScore
 from assay.sources.capabilities import HasMembers, Source
@@ -200,7 +200,7 @@ class Gauge(ReadOnly):
     def calculator(self, **options: Any) -> Any:
         """The old name of `assay.calculator(gauge)`, for one version more."""
         remark = "gauge.calculator(…) is now assay.calculator(gauge, …); the old name goes with the next version"
-        warnings.warn(remark, FutureWarning, stacklevel=2)
+        warn(remark, category=AssayFutureWarning, stacklevel=2)
         return assay.calculator(self, **options)
 
     def save(self, path: str | Path) -> None:

@@ -21,9 +21,10 @@ from assay.sources.capabilities import ByOrder, OnlyFeatures
 from assay.sources.frame_files import FrameFiles, Given, frames_of
 from assay.sources.registry import GivenSource, given_source
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import renamed
+from assay.verbs.renamed import takes_old_names
 
 
+@takes_old_names
 @listens
 def build(
     train: Given,
@@ -40,7 +41,6 @@ def build(
     out: str | Path | None = None,
     run: Run = Run(),
     command: str | None = None,
-    heldout: Given | None = None,
 ) -> Built:
     """Fit a gauge: survey the labels, fit the potential and the scores in one pass, calibrate on frames kept apart.
 
@@ -83,8 +83,6 @@ def build(
         file to write the gauge to
     run
         how work is done; with `skip_bad`, frames that can't be used are left out, and listed
-    heldout
-        the old name of `calibration`, for one version more
 
     Raises
     ------
@@ -93,9 +91,7 @@ def build(
     ValueError
         unknown source, score, calibrator or setting
     """
-    require_outputs(train, calibration, heldout, source, gauge=out)
-    if heldout is not None:
-        calibration = renamed("build", heldout, calibration)
+    require_outputs(train, calibration, source, gauge=out)
     given, settings = given_source(source, run.allow_import)
     if out is not None:  # what a file could not name is refused before anything long is run
         bar = ChosenBar.of(error_bar, scores or ()) if error_bar else None

@@ -14,8 +14,10 @@ from assay.results.warning import heard, listens
 from assay.sources.frame_files import Given, Paths, frames_of
 from assay.verbs.loading import loaded
 from assay.verbs.outputs import require_outputs
+from assay.verbs.renamed import takes_old_names
 
 
+@takes_old_names
 @listens
 def calibrate(
     gauge: Gauge | str | Path,

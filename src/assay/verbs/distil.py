@@ -23,11 +23,12 @@ from assay.sources.frame_files import Given, frames_of
 from assay.sources.registry import GivenSource, given_source
 from assay.storage.provenance import versions
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import renamed
+from assay.verbs.renamed import takes_old_names
 
 __all__ = ["DftErrors", "Distilled", "distil"]
 
 
+@takes_old_names
 @listens
 def distil(
     teachers: GivenSource,
@@ -51,7 +52,6 @@ def distil(
     report: bool = False,
     run: Run = Run(),
     command: str | None = None,
-    heldout: Given | None = None,
 ) -> Distilled:
     """Fit a student to a pool that teachers label where they agree, `U_j < U_c`, and DFT labels elsewhere.
 
@@ -90,8 +90,6 @@ def distil(
         leave DFT labels out that `assay.distillation.noise` flags
     linear_fit, error_bar
         of the student, as in `assay.build`
-    heldout
-        the old name of `calibration`, for one version more
 
     Raises
     ------
@@ -100,9 +98,7 @@ def distil(
     ValueError
         no cut-off, fewer than two teachers, a student that is not linear, RMSEs of others
     """
-    require_outputs(teachers, pool, student, labels, calibration, heldout, test, own=Folder.own(out))
-    if heldout is not None:
-        calibration = renamed("distil", heldout, calibration)
+    require_outputs(teachers, pool, student, labels, calibration, test, own=Folder.own(out))
     mixing = Mixing(
         tuple(cutoffs), tuple(dft_fractions), teacher_label, tuple(rmse), reference_frames, drop_noisy_labels
     )

@@ -16,10 +16,12 @@ from assay.sources.frame_files import Given, Paths, frames_of
 from assay.storage.files import write_json
 from assay.verbs.loading import loaded
 from assay.verbs.outputs import require_outputs
+from assay.verbs.renamed import takes_old_names
 
 __all__ = ["BarFigures", "EvaluationResult", "Stratum", "evaluate", "evaluated"]
 
 
+@takes_old_names
 @listens
 def evaluate(
     gauge: Gauge | str | Path,

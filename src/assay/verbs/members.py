@@ -15,10 +15,12 @@ from assay.sources.frame_files import Given, frames_of
 from assay.sources.recorded.members_file import MembersFile, write_members
 from assay.sources.registry import parse_spec, split_commas
 from assay.verbs.outputs import require_outputs
+from assay.verbs.renamed import takes_old_names
 
 __all__ = ["Interrupted", "Members", "members", "split_commas"]
 
 
+@takes_old_names
 @listens
 def members(
     models: str | Sequence[str] | Mapping[str, Any],

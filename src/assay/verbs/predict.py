@@ -20,12 +20,14 @@ from assay.sources.frame_files import Given, Paths, frames_of
 from assay.storage.files import write_json
 from assay.verbs.loading import loaded
 from assay.verbs.outputs import require_outputs
+from assay.verbs.renamed import takes_old_names
 
 __all__ = ["BLOCK_ATOMS", "QUANTILES", "FrameRisk", "Risks", "predict", "risks"]
 
 BLOCK_ATOMS = Blocks.most
 
 
+@takes_old_names
 @listens
 def predict(
     gauge: Gauge | str | Path,

@@ -25,6 +25,7 @@ from assay.sources.frame_files import Given, frames_of
 from assay.storage.files import write_json
 from assay.verbs.loading import loaded
 from assay.verbs.outputs import require_outputs
+from assay.verbs.renamed import takes_old_names
 
 __all__ = ["ESTIMATORS", "METHODS", "OBSERVABLES", "Propagation", "UnknownReference", "propagate", "property_names",
            "row_of_each", "rows_of_orders"]  # fmt: skip
@@ -41,6 +42,7 @@ class UnknownReference(ValueError):
         self.result = result
 
 
+@takes_old_names
 @listens
 def propagate(
     gauge: Gauge | str | Path,

@@ -22,8 +22,10 @@ from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import write_json
 from assay.verbs.loading import loaded
 from assay.verbs.outputs import require_outputs
+from assay.verbs.renamed import takes_old_names
 
 
+@takes_old_names
 @listens
 def select(
     gauge: Gauge | str | Path | None,
