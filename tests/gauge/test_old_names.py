@@ -13,7 +13,6 @@ from assay import LinearFit, MemberChoice, Run, ScoreFit
 from assay.results.warning import AssayFutureWarning
 from assay.verbs.renamed import NEW, takes_old_names
 
-
 LINEAR, CHOICE, SCORES, RUN = LinearFit(), MemberChoice(), ScoreFit(), Run()
 
 
