@@ -256,9 +256,14 @@ def test_envelopes_of_a_batch_have_a_gap_where_a_frame_has_none():
 
 
 @pytest.mark.parametrize("missing", ["energy", "forces"])
-def test_labels_unless_a_frame_has_none(missing: str):
+def test_a_label_that_a_frame_lacks_is_nan_there(missing: str):
     partly = {name: value for name, value in LABELS.items() if name != missing}
-    assert collect([scored(0, **LABELS), scored(1, **partly)]).labels is None
+    labels = collect([scored(0, **LABELS), scored(1, **partly)]).labels
+    assert labels is not None
+    for name in ("energy", "forces"):
+        first, second = np.split(getattr(labels, name), 2)
+        np.testing.assert_array_equal(first.squeeze(), np.squeeze(LABELS[name]))
+        assert np.isnan(second).all() == (name == missing)
 
 
 def test_no_frames():

@@ -106,8 +106,8 @@ class Emptiness:
     ) -> tuple[dict[str, Array], Array]:
         """Values of scores of one frame, `(A,)` or `(1,)` by name, raised where zero is home to a score; and e `(A,)`.
 
-        Where surroundings are emptier than in training they are at least the largest value of training, and no less
-        than a fixed threshold, times e, or e² of a variance.
+        Where surroundings are emptier than in training they are at least the largest value of training times e, or e²
+        of a variance.
         """
         missing = self.missing(features, numbers)
         of_atoms, of_frame = self._of_atoms(missing, numbers), self._of_frame(missing)
@@ -115,8 +115,8 @@ class Emptiness:
         for score in scores:
             e = of_frame if score.home == "frame" else of_atoms
             if score.facts.zero_is_home and (e > 1.0).any():
-                border = max(self.largest.get(score.name, 0.0), score.facts.fixed_threshold or 0.0)
-                least = border * (e**2 if score.facts.kind == "variance" else e)
+                times = e**2 if score.facts.kind == "variance" else e
+                least = self.largest.get(score.name, 0.0) * times
                 found[score.name] = np.where(e > 1.0, np.maximum(values[score.name], least), values[score.name])
         return found, of_atoms
 
