@@ -31,11 +31,13 @@ from assay.execution.workers import map_frames
 from assay.frames.frame import FrameError, LabelKeys, Skipped
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
+from assay.gauge.label_check import check_batch
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.posteriors.registry import posterior_from_spec
 from assay.linear.weights import Weights
 from assay.metrics import rmse
 from assay.results.batch import Batch
+from assay.results.label_finding import distinct
 from assay.results.wording import many
 from assay.scores.protocol import FittedScore
 from assay.scores.registry import Asked
@@ -119,6 +121,8 @@ def compare(
             origin, reason = failed[0]
             raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
         left_out[name] += failed
+    checks = (check_batch(batch, f"frames of {name}", zero=True) for name, batch in batches.items())
+    checked = distinct((*fitted.findings, *(each for found in checks for each in found)))
     splits = {name: _split(batch, resamples, seed, judges) for name, batch in batches.items()}
     methods = [_without_nan(method, batches) for method in methods]
 
@@ -135,7 +139,8 @@ def compare(
         seed=seed,
         resamples=resamples,
         r_cut=r_cut,
-        remarks=(*(sentence for *_, sentence in sets.shared()), *sets.outliers(), *_few(sets)),
+        label_check=checked,
+        remarks=(*map(str, checked), *(sentence for *_, sentence in sets.shared()), *sets.outliers(), *_few(sets)),
         splits=(
             _training(sets, left_out[TRAINING]),
             *(_set(name, of, left_out[name], sets.files(name)) for name, of in splits.items()),

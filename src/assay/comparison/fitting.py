@@ -17,10 +17,12 @@ from assay.frames.frame import Frame, Skipped
 from assay.gauge.members_seen import FeaturesSeen, with_derivatives
 from assay.gauge.score_choice import Readable
 from assay.linear.fit import fit_linear
+from assay.linear.label_check import LabelFold
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.posteriors.several import Several
 from assay.linear.weights import Weights
 from assay.results.design import Design
+from assay.results.label_finding import Findings
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import FitOptions, ScoreClass
 from assay.scores.registry import Asked
@@ -29,12 +31,14 @@ from assay.sources.capabilities import HasMembers, LinearSource, Source
 
 @dataclass(frozen=True)
 class Fitted:
-    """A source that predicts, the methods to compare, and the seconds that the potential and each posterior took."""
+    """A source that predicts, the methods to compare, and the seconds that the potential and each posterior took,
+    and labels and members that contradict each other."""
 
     source: Source
     methods: list[Method]
     seconds: float = 0.0
     posteriors: Mapping[str, float] = field(default_factory=dict)
+    findings: Findings = ()
 
 
 def fit_linear_methods(
@@ -58,9 +62,11 @@ def fit_linear_methods(
     """
     wanted = Readable.of_linear(rows).choose(scores, every=True)
     training, several = TrainingFeatures(), Several(tuple(posteriors))
+    labels = LabelFold(int(chosen.sum()), rows.coefficients)
 
     def collect(frame: Frame, design: Design) -> None:
         training.append(design.features, frame.atoms.numbers, frame.config_type)
+        labels.update(frame, design)
 
     started = time.perf_counter()
     potential = fit_linear(
@@ -71,7 +77,7 @@ def fit_linear_methods(
     of_members, others = _fitted(wanted, training, FitOptions(clusters), run)
     committees = of_posteriors(of_members, several.slices, several.seconds, len(potential.theta))
     potential = replace(potential, posterior=", ".join(each.name for each in posteriors))
-    return Fitted(potential, [*committees, *others], seconds, several.seconds)
+    return Fitted(potential, [*committees, *others], seconds, several.seconds, labels.findings())
 
 
 def fit_committee_methods(
@@ -107,7 +113,7 @@ def fit_committee_methods(
         fitted = with_derivatives(fitted)
     of_members, others = _fitted(wanted, training, FitOptions(clusters, fitted.weights), run)
     methods = of_posteriors(of_members, {"": slice(0, fitted.count)}, {})
-    return Fitted(fitted.source, [*methods, *others], seconds)
+    return Fitted(fitted.source, [*methods, *others], seconds, findings=fitted.findings)
 
 
 def _fitted(

@@ -6,6 +6,7 @@ Axis letters: F frames, D features of a frame, N neighbours.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from assay.distillation.labels import fit_references
 from assay.distillation.teachers import PoolLabels, Teachers
 from assay.frames.frame import Frame, Skipped
 from assay.results.arrays import Array
+from assay.results.wording import many
 
 FORCE_FLOOR = 0.005
 """eV/Å: differences of DFT forces below this are no news: about what a set-up converges them to."""
@@ -122,6 +124,8 @@ def _fence(values: Array) -> float:
 
 FEWEST = 8
 """Labelled frames below which nothing can be said."""
+SEES = 300
+"""Labelled frames below which wrong labels may pass."""
 
 
 def check_labels(
@@ -140,6 +144,14 @@ def check_labels(
     | features | of the atoms of a frame, `(A, D)`: they say which frames are alike |
     """
     here, flagged = np.flatnonzero(known.known & teachers.answered), np.zeros(len(frames), dtype=bool)
+    if len(here) < SEES:
+        warnings.warn(
+            f"{many(len(here), 'frame')} with a DFT label: the filter of noisy labels sees few of them or none with fewer "
+            f"than {SEES}"
+            + (f", and is not run with fewer than {FEWEST}" if len(here) < FEWEST else "")
+            + ". Look at the labels yourself, or give more",
+            stacklevel=2,
+        )
     if len(here) < FEWEST:
         return flagged, []
     found = _held_against(frames, teachers, known, weights, features, here)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.ensembles.choice import choose_members
+from assay.ensembles.member_check import MemberFold
 from assay.ensembles.referenced import Referenced
 from assay.ensembles.references import LABELS, EnergyReferences, ReferenceFold
 from assay.ensembles.weights import MemberErrors, weights_of_rmse
@@ -18,6 +19,7 @@ from assay.execution.progress import Stage
 from assay.execution.workers import Failure, Workers, map_frames, processes_of
 from assay.frames.frame import Frame, FrameError, Skipped
 from assay.results.arrays import Array
+from assay.results.label_finding import Findings
 from assay.results.prediction import Prediction
 from assay.sources.capabilities import HasMembers, prepare
 
@@ -58,12 +60,14 @@ class FittedMembers:
     | weights | theirs, `(M,)`; `()` is equal ones |
     | references | what their energies are shifted by; `None` where they are as the members give them |
     | told | for people and provenance, what was measured of each member, and of those left out |
+    | findings | members that contradict labels or each other |
     """
 
     source: HasMembers
     weights: tuple[float, ...] = ()
     references: EnergyReferences | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
+    findings: Findings = ()
 
     @property
     def count(self) -> int:
@@ -116,6 +120,7 @@ def fit_members(
     fold = None if onto == NONE else ReferenceFold(names, onto)
     errors, forces, labels = MemberErrors(), list[Array](), list[Array]()
     natoms, kinds = list[int](), list[str]()
+    checked = MemberFold(int(chosen.sum()))
     prepare(source, selected, workers=processes_of(workers), total=int(chosen.sum()), stage=stage)
     progress = stage("members", int(chosen.sum()))
     for frame, said in map_frames(_Members(source), selected(), workers=workers, progress=progress):
@@ -127,6 +132,7 @@ def fit_members(
         assert said.energy_members is not None
         assert said.forces_members is not None
         natoms.append(len(frame.atoms))
+        checked.update(frame, said)
         if on_frame is not None:
             on_frame(frame, said)
         if fold is not None:
@@ -139,6 +145,7 @@ def fit_members(
                 kinds.append(frame.config_type)
     if not natoms:
         raise FrameError("no training frame on which every member ran")
+    findings = checked.findings(names)
     references = None if fold is None else fold.result()
     measured = errors.rmse if labelled else None
     if measured is not None:
@@ -161,7 +168,8 @@ def fit_members(
     chosen_ones = source.only(kept_names)
     used = None if references is None else references.only(kept_names)
     fitted = chosen_ones if used is None else Referenced(chosen_ones, used)
-    return FittedMembers(fitted, weights, used, _told(names, kept, weights, references, measured, given, choosing))
+    told = _told(names, kept, weights, references, measured, given, choosing)
+    return FittedMembers(fitted, weights, used, told, findings)
 
 
 def _with_features(featured: str, kept: list[int], names: Sequence[str]) -> list[int]:

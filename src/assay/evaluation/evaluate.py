@@ -21,6 +21,7 @@ from assay.frames.frame import Frame, Frames, content_hash
 from assay.gauge.assess import assess
 from assay.gauge.batch import Scored
 from assay.gauge.gauge import Gauge
+from assay.gauge.label_check import check_batch, warn_of
 from assay.regions.neighbourhoods import coordination
 from assay.results.assessment import Assessment
 from assay.results.batch import NO_PREDICTIONS, Batch, Labels
@@ -60,6 +61,7 @@ def evaluate_gauge(gauge: Gauge, frames: Frames, run: Run) -> EvaluationResult:
         found,
         training_overlap=overlap("training_hashes"),
         calibration_overlap=overlap("held_out_hashes"),
+        label_check=warn_of(check_batch(assessment.batch, "frames", zero=True)),
         worst=worst,
     )
 

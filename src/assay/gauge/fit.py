@@ -19,6 +19,7 @@ from assay.gauge.bar_choice import chosen_bar
 from assay.gauge.cluster_thresholds import by_cluster
 from assay.gauge.division import Division
 from assay.gauge.gauge import Gauge
+from assay.gauge.label_check import check_batch, warn_of
 from assay.gauge.provenance import Request, provenance
 from assay.gauge.sample import evenly_spaced, quantiles, scored
 from assay.gauge.score_fit import ScoreFit
@@ -32,6 +33,7 @@ from assay.gauge.training_pass import (
 )
 from assay.linear.linear_fit import LinearFit
 from assay.results.batch import Batch
+from assay.results.label_finding import Findings, distinct
 from assay.scores.registry import Asked
 from assay.sources.capabilities import (
     AnySource,
@@ -55,6 +57,7 @@ class Built:
     | duplicates | pairs of equal frames within the training set |
     | overlap | pairs of equal frames in training and calibration frames: the latter are not calibrated on |
     | outliers | frames with labels far from the others': (origin, reason) |
+    | label_check | labels and members that contradict the fit |
     | training, held_out | scored training sample and calibration frames (`None` without any), for further study |
     """
 
@@ -65,6 +68,7 @@ class Built:
     outliers: list[tuple[str, str]]
     training: Batch
     held_out: Batch | None
+    label_check: Findings = ()
 
     @property
     def energies_alone(self) -> bool:
@@ -133,6 +137,7 @@ def fit_gauge(
         training = seen.training(replace(gauge, scores=fitted.scores))
         gauge = _with_largest(replace(gauge, scores=fitted.scores), training)
         held_out = seen.held_out(gauge)
+    checked = warn_of(_checked(fitted.findings, training, held_out))
     if held_out is not None and predicts:
         gauge = gauge.calibrated(held_out)
     gauge = replace(
@@ -147,6 +152,7 @@ def fit_gauge(
             held_out=held_out,
             files={**train.files, **({} if calibration is None else calibration.files)},
             seconds=time.perf_counter() - started,
+            label_check=checked,
         ),
     )
     return Built(
@@ -157,7 +163,17 @@ def fit_gauge(
         outliers=survey.outliers(),
         training=training,
         held_out=held_out,
+        label_check=checked,
     )
+
+
+def _checked(found: Findings, training: Batch, held_out: Batch | None) -> Findings:
+    """Labels that contradict the fit, beside what was `found` as it was made: of other quantities than these, by which
+    predictions are no measure."""
+    wrong = {each.quantity for each in found}
+    batches = [(training, "training frames"), *([(held_out, "calibration frames")] if held_out is not None else [])]
+    more = (each for batch, whose in batches for each in check_batch(batch, whose) if each.quantity not in wrong)
+    return distinct((*found, *more))
 
 
 def _with_largest(gauge: Gauge, training: Batch) -> Gauge:

@@ -18,10 +18,13 @@ from assay.gauge.members_seen import FeaturesSeen, with_derivatives
 from assay.gauge.score_choice import Readable
 from assay.gauge.score_fit import ScoreFit, ScoreFold
 from assay.linear.fit import fit_linear
+from assay.linear.label_check import LabelFold
 from assay.linear.linear_fit import LinearFit
 from assay.linear.residual import residual_of
 from assay.results.arrays import Array
 from assay.results.batch import NO_PREDICTIONS
+from assay.results.design import Design
+from assay.results.label_finding import Findings
 from assay.scores.features.emptiness import Emptiness
 from assay.scores.protocol import FittedScore
 from assay.scores.registry import Asked
@@ -73,12 +76,13 @@ class TrainingPass:
 @dataclass(frozen=True)
 class FittedSource:
     """A source that predicts, or has features; its fitted scores; how empty surroundings were, where it has features;
-    and what was measured of its members, if of any."""
+    what was measured of its members, if of any; and labels and members that contradict each other."""
 
     source: Source
     scores: tuple[FittedScore, ...]
     emptiness: Emptiness | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
+    findings: Findings = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,12 @@ def fit_potential(training: TrainingPass, rows: LinearSource, wanted: Wanted, li
     rows, residual = residual_of(
         rows, training.all, training.survey, chosen=chosen, workers=run.workers, stage=run.stage
     )
+    labels = LabelFold(training.count, rows.coefficients)
+
+    def on_design(frame: Frame, design: Design) -> None:
+        fold.append(frame, design.features)
+        labels.update(frame, design)
+
     potential = fit_linear(
         training.all(),
         training.survey,
@@ -122,14 +132,15 @@ def fit_potential(training: TrainingPass, rows: LinearSource, wanted: Wanted, li
         seed=linear.seed,
         workers=run.workers,
         progress=run.stage("design rows and fit", training.count),
-        on_design=lambda frame, design: fold.append(frame, design.features),
+        on_design=on_design,
         failed=training.left_out,
     )
+    found_of_labels = labels.findings()
     if not wanted.options.without_outliers:
-        return FittedSource(potential, fold.scores(), fold.emptiness())
+        return FittedSource(potential, fold.scores(), fold.emptiness(), findings=found_of_labels)
     found = training.map(_ForceErrors(potential), "force errors")
     errors = np.concatenate([each for _, each in found if not isinstance(each, Failure)])
-    return FittedSource(potential, fold.scores(errors), fold.emptiness())
+    return FittedSource(potential, fold.scores(errors), fold.emptiness(), findings=found_of_labels)
 
 
 def fit_committee(training: TrainingPass, source: HasMembers, wanted: Wanted, members: MemberChoice) -> FittedSource:
@@ -149,7 +160,7 @@ def fit_committee(training: TrainingPass, source: HasMembers, wanted: Wanted, me
     if fold.needed:
         fold.training.energy_errors = seen.energy_errors(fitted, source.member_names)
     scores = fold.scores(seen.force_errors(), fitted.weights)
-    return FittedSource(fitted.source, scores, fold.emptiness(), fitted.told)
+    return FittedSource(fitted.source, scores, fold.emptiness(), fitted.told, fitted.findings)
 
 
 def fit_features(training: TrainingPass, source: OnlyFeatures, wanted: Wanted) -> FittedSource:

@@ -1,0 +1,186 @@
+"""Do members agree with labels, or with each other, or only when they are read otherwise or given other frames?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.frames.dataset import Survey
+from assay.frames.frame import Frame
+from assay.frames.label_readings import ENERGIES, FORCES, NOUNS, PER_ATOM, finding, nearest
+from assay.metrics.contradiction import FEWEST, Contradiction, losses, without_compositions
+from assay.results.arrays import Array
+from assay.results.label_finding import Findings, LabelFinding
+from assay.results.prediction import Prediction
+from assay.results.per_quantity import Quantity
+
+FRAMES, ATOMS = 120, 20
+"""Of which forces are kept at most: frames, and atoms of each."""
+UNRELATED, RELATED = 0.5, 0.3
+"""Median loss from which on forces tell nothing of the labels, and up to which those of the others do."""
+BELONGS, ELSEWHERE = 0.6, 0.8
+"""Times the loss on the own frame up to which another one is the right one, and the share of frames that it takes."""
+SAME = 1e-9
+"""Of the size of forces: members that differ by less are one."""
+
+
+@dataclass
+class MemberFold:
+    """Keeps what M members say of a sample of frames; `findings()` tells which contradict the labels or the others."""
+
+    total: int
+    _seen: int = 0
+    _frames: list[Frame] = field(default_factory=list)
+    _forces: list[Array] = field(default_factory=list)
+    _energies: list[Array] = field(default_factory=list)
+    _labels: list[Array] = field(default_factory=list)
+
+    def update(self, frame: Frame, said: Prediction) -> None:
+        """Keep the frame or pass it over."""
+        most = min(FRAMES, max(1, self.total))
+        before, self._seen = self._seen, self._seen + 1
+        if self._seen * most // max(1, self.total) == before * most // max(1, self.total):
+            return
+        assert said.energy_members is not None
+        assert said.forces_members is not None
+        n = len(frame.atoms)
+        atoms = np.linspace(0, n - 1, min(n, ATOMS)).round().astype(int)
+        self._frames.append(frame)
+        self._energies.append(np.asarray(said.energy_members))
+        self._forces.append(np.array(said.forces_members[:, atoms]))
+        label = np.full((len(atoms), 3), np.nan) if frame.forces is None else np.asarray(frame.forces)[atoms]
+        self._labels.append(label)
+
+    def findings(self, names: Sequence[str]) -> Findings:
+        """What contradicts; raises `ValueError` where the members are of other frames altogether."""
+        if len(self._frames) < FEWEST:
+            return ()
+        found = [*self._identical(names), *self._of_forces(names), *self._of_energies(names)]
+        astray = [each for each in found if each.cause == OTHER_FRAMES]
+        if len(astray) == len(names):
+            raise ValueError(f"{astray[0].said}, and so do all members. {astray[0].remedy}")
+        return tuple(found)
+
+    def _identical(self, names: Sequence[str]) -> Iterator[LabelFinding]:
+        every = np.concatenate([each.reshape(len(names), -1) for each in self._forces], axis=1)
+        size = float(np.sqrt(np.mean(every**2)))
+        first: list[int] = []
+        for k, name in enumerate(names):
+            twin = next((j for j in first if np.abs(every[j] - every[k]).max(initial=0.0) <= SAME * size), None)
+            if twin is None or size == 0:
+                first.append(k)
+                continue
+            yield LabelFinding(
+                "force", "identical members", f"member {name} says the same as {names[twin]} on every frame",
+                "One potential twice is one vote twice and no spread: leave one of them out", member=name,
+            )  # fmt: skip
+
+    def _of_forces(self, names: Sequence[str]) -> Iterator[LabelFinding]:
+        target, against = self._labels, "the labels"
+        middle = [np.median(each, axis=0) for each in self._forces]
+        if any(np.isnan(each).any() for each in target):
+            if len(names) < 3:
+                return
+            target, against = middle, "the other members"
+        else:
+            read = {name: _losses([factor * y for y in target], middle) for name, factor in FORCES.items()}
+            if (best := nearest(_losses(target, middle), read)) is not None:
+                yield finding("force", *best, WHOSE, MEMBERS)
+                target = [FORCES[best[0]] * y for y in target]
+        of = [[each[k] for each in self._forces] for k in range(len(names))]
+        own = [_losses(each, target) for each in of]
+        usual = [float(np.nanmedian(each)) if np.isfinite(each).any() else 0.0 for each in own]
+        for k, name in enumerate(names):
+            read = {reading: _losses([factor * f for f in of[k]], target) for reading, factor in FORCES.items()}
+            if usual[k] >= 0.25 and (best := nearest(own[k], read)) is not None:
+                yield _read_otherwise("force", name, *best, against)
+            elif usual[k] >= UNRELATED and (other := self._elsewhere(of[k], target)) is not None:
+                here, there = (self._frames[i].origin for i in other)
+                yield LabelFinding(
+                    "force", OTHER_FRAMES, f"forces of member {name} do not belong to the frames that they stand beside: "
+                    f"those of {here} are of {there}",
+                    "Put members in the order of the frames, or write their file with hashes (assay members does)",
+                    {"disagreement": round(usual[k], 4)}, name,
+                )  # fmt: skip
+            elif usual[k] >= UNRELATED and np.median(usual) <= RELATED:
+                yield LabelFinding(
+                    "force", "broken member", f"forces of member {name} are no better than none against {against} "
+                    f"(disagreement {usual[k]:.2f}, and {np.median(usual):.2f} of the members in the middle)",
+                    "Look at how it was computed, or leave it out: its spread ranks errors by its own faults",
+                    {"disagreement": round(usual[k], 4), "disagreement_of_others": round(float(np.median(usual)), 4)}, name,
+                )  # fmt: skip
+
+    def _elsewhere(self, forces: Sequence[Array], target: Sequence[Array]) -> tuple[int, int] | None:
+        """A frame and the other one that its forces are of, where most frames have such another one."""
+        moved: list[tuple[int, int]] = []
+        told = 0
+        for i, f in enumerate(forces):
+            like = [
+                j
+                for j in range(len(target))
+                if np.array_equal(self._frames[j].atoms.numbers, self._frames[i].atoms.numbers)
+            ]
+            if len(like) < 2:
+                continue
+            found = losses(np.array([f] * len(like)), np.array([target[j] for j in like]))
+            if not np.isfinite(found).any():
+                continue
+            told += 1
+            nearest_one = like[int(np.nanargmin(found))]
+            if nearest_one != i and np.nanmin(found) <= BELONGS * found[like.index(i)]:
+                moved.append((i, nearest_one))
+        return moved[0] if told >= FEWEST and len(moved) >= ELSEWHERE * told else None
+
+    def _of_energies(self, names: Sequence[str]) -> Iterator[LabelFinding]:
+        survey = Survey.fit(self._frames)
+        n, energies = survey.natoms, np.array(self._energies)
+        if n.max() < 2:
+            return
+        fractions = survey.counts / n[:, None]
+        target, against = survey.energy / n, "the labels"
+        if np.isnan(target).any():
+            if len(names) < 3:
+                return
+            target, against = np.median(energies, axis=1) / n, "the other members"
+        else:
+            middle = without_compositions(np.median(energies, axis=1) / n, fractions)
+            read = _energies_read(survey.energy, n, fractions)
+            if best := nearest(losses(read.pop(""), middle), {name: losses(y, middle) for name, y in read.items()}):
+                yield finding("energy", *best, WHOSE, MEMBERS)
+                target = survey.energy if best[0] == PER_ATOM else ENERGIES[best[0]] * target
+        target = without_compositions(target, fractions)
+        for k, name in enumerate(names):
+            read = _energies_read(energies[:, k], n, fractions)
+            if best := nearest(losses(read.pop(""), target), {name: losses(y, target) for name, y in read.items()}):
+                yield _read_otherwise("energy", name, *best, against)
+
+
+def _energies_read(energies: Array, natoms: NDArray[np.int64], fractions: Array) -> dict[str, Array]:
+    """Energies per atom without those of compositions, `(F,)`, as they are (`""`) and under each reading."""
+    as_is = without_compositions(energies / natoms, fractions)
+    read = {name: factor * as_is for name, factor in ENERGIES.items()}
+    return {"": as_is, **read, PER_ATOM: without_compositions(energies, fractions)}
+
+
+WHOSE, MEMBERS = "training frames", "the members"
+OTHER_FRAMES = "of other frames"
+REMEDY: dict[Quantity, str] = {
+    "energy": "Members say energies in eV, of the whole frame: convert them, or compute them anew",
+    "force": "Members say forces in eV/Å, minus the gradient of the energy: convert them, or compute them anew",
+}
+
+
+def _read_otherwise(quantity: Quantity, member: str, cause: str, held: Contradiction, against: str) -> LabelFinding:
+    noun = NOUNS[quantity]
+    return LabelFinding(
+        quantity, cause, f"{noun} of member {member} contradict {against}, and agree with them when read as {noun} {cause} "
+        f"(disagreement {held.as_is:.2f} as they are, {held.other:.2f} when read so, on {held.frames} frames)",
+        REMEDY[quantity], held.figures(), member,
+    )  # fmt: skip
+
+
+def _losses(values: Sequence[Array], target: Sequence[Array]) -> Array:
+    return np.concatenate([losses(v[None], t[None]) for v, t in zip(values, target, strict=True)])

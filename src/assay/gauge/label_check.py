@@ -1,0 +1,192 @@
+"""Do labels agree with what a gauge predicts, or only when they are read otherwise? Labels held against predictions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.frames.compositions import foreign_zero
+from assay.frames.label_readings import (
+    ENERGIES,
+    FORCES,
+    PER_ATOM,
+    REMEDIES,
+    finding,
+    nearest,
+    stress_contradiction,
+)
+from assay.metrics.contradiction import contradiction, losses
+from assay.results.arrays import Array
+from assay.results.batch import Batch, Labels
+from assay.results.label_finding import Findings, LabelFinding, distinct
+from assay.results.wording import many
+
+SURE = 0.005
+"""Relative difference up to which total energies that are read otherwise are those predicted: no other zero gives it."""
+OFF = 0.05
+"""Relative difference from which on an energy that is right per atom is not one of the frame."""
+BEYOND, WILD = 10.0, 50.0
+"""eV/atom that no bonds make, and times the median error, from which on an energy is wrong whatever predicts it."""
+CONSTRAINED, PUSHED = 5, 0.3
+"""Force components of exactly zero that are enough to speak of, and times the median component that is no zero."""
+UNRELATED, PUSHES, COMPONENTS = 0.05, 0.1, 500
+"""Correlation of forces below which they tell nothing of each other, eV/Å from which on forces are some, and how many
+components it takes."""
+SHOWN = 5
+"""Frames that a sentence names."""
+
+
+def check_batch(batch: Batch, whose: str, *, zero: bool = False) -> Findings:
+    """What of the labels of a batch contradicts its predictions; `whose` names the frames in what is said.
+
+    With `zero`, another zero of the energies is told as well. Nothing without labels or predictions.
+    """
+    labels = batch.labels
+    if labels is None or batch.energy is None or batch.forces is None:
+        return ()
+    return distinct(
+        (
+            *_of_energies(batch, labels, whose, zero),
+            *_of_forces(batch, labels, whose),
+            *_of_stresses(batch, labels, whose),
+        )
+    )
+
+
+def warn_of(found: Findings, stacklevel: int = 3) -> Findings:
+    """Each as a warning; gives them back."""
+    for each in found:
+        warnings.warn(str(each), stacklevel=stacklevel)
+    return found
+
+
+def _of_energies(batch: Batch, labels: Labels, whose: str, zero: bool) -> Iterator[LabelFinding]:
+    assert batch.energy is not None
+    n = batch.natoms
+    per_atom, predicted = labels.energy / n, batch.energy / n
+    here = np.isfinite(per_atom) & np.isfinite(predicted)
+    as_is = losses(per_atom, predicted)
+    read = {name: labels.energy * factor / n for name, factor in ENERGIES.items()} | {PER_ATOM: labels.energy}
+    found = [
+        (name, held)
+        for name, values in read.items()
+        if (held := contradiction(as_is, losses(values, predicted))) is not None and held.other <= SURE
+    ]
+    if found:
+        name, held = min(found, key=lambda each: each[1].other)
+        yield finding("energy", name, held, whose, "the predictions")
+        return
+    size = np.abs(predicted)
+    error = np.abs(per_atom - predicted)
+    some = here & (n > 1) & (error > OFF * size) & (np.abs(labels.energy - predicted) < SURE * size)
+    if some.any():
+        yield _named(
+            batch,
+            some,
+            PER_ATOM,
+            f"energies of {many(int(some.sum()), 'frame')} of the {whose} are those {PER_ATOM}",
+            REMEDIES["energy"],
+        )
+    others = here & ~some
+    wild = others & (error > max(BEYOND, WILD * float(np.median(error[others])) if others.any() else 0.0))
+    if wild.any() and wild.sum() < 0.2 * max(5, others.sum()):
+        worst = float(error[wild].max())
+        yield _named(
+            batch,
+            wild,
+            "wild labels",
+            f"energies of {many(int(wild.sum()), 'frame')} of the {whose} are up to {worst:.3g} eV/atom "
+            "from the predictions, farther than any bonds are",
+            "Correct or leave out these frames: they set the size of all error bars of energies",
+        )
+    rest = others & ~wild
+    if zero and foreign_zero(batch.fractions[rest], (predicted - per_atom)[rest]):
+        mean = float(np.mean((predicted - per_atom)[rest]))
+        yield LabelFinding(
+            "energy",
+            "another zero",
+            f"the energies of the {whose} have another zero, or another unit, than the predictions ({mean:+.3g} eV/atom in the mean)",
+            "Errors and bars of energies contain that offset: give total energies of the set-up that the gauge was "
+            "trained on, in eV, or judge forces alone",
+            {"mean_difference_eV_per_atom": mean},
+        )
+
+
+def _of_forces(batch: Batch, labels: Labels, whose: str) -> Iterator[LabelFinding]:
+    assert batch.forces is not None
+    kept = ~batch.still & np.isfinite(labels.forces) & np.isfinite(batch.forces)
+    frame, count = batch.frame_of_atom, len(batch.names)
+
+    def norms(values: Array) -> Array:
+        return np.sqrt(np.bincount(frame, np.where(kept, values**2, 0.0).sum(axis=1), count))
+
+    def loss(values: Array) -> Array:
+        total = norms(values) + norms(forces)
+        return np.asarray(np.where(total > 0, norms(values - forces) / np.where(total > 0, total, 1.0), np.nan))
+
+    forces = batch.forces
+    best = nearest(loss(labels.forces), {name: loss(factor * labels.forces) for name, factor in FORCES.items()})
+    if best is not None:
+        yield finding("force", *best, whose, "the predictions")
+        return
+    y, p = labels.forces[kept], forces[kept]
+    if kept.sum() >= COMPONENTS and y.std() > PUSHES and p.std() > PUSHES:
+        correlation = float(np.corrcoef(y, p)[0, 1])
+        if abs(correlation) < UNRELATED:
+            yield LabelFinding(
+                "force", "unrelated", f"forces of the {whose} have nothing to do with those predicted (correlation {correlation:+.2f})",
+                "Do labels and frames belong together, in the same order of frames and atoms?", {"correlation": correlation},
+            )  # fmt: skip
+            return
+    yield from _constrained(batch, labels.forces, kept, whose)
+
+
+def _constrained(batch: Batch, label: Array, kept: NDArray[np.bool_], whose: str) -> Iterator[LabelFinding]:
+    """Components that are exactly zero where the prediction is none, as constraints leave them."""
+    assert batch.forces is not None
+    zero = kept & (label == 0.0)
+    others = kept & ~zero
+    if zero.sum() < CONSTRAINED or not others.any():
+        return
+    usual = max(
+        PUSHED * float(np.median(np.abs(batch.forces[others]))), 3 * float(np.std((batch.forces - label)[others]))
+    )
+    pushed = zero & (np.abs(batch.forces) > usual)
+    if pushed.sum() >= max(CONSTRAINED, 0.1 * zero.sum()):
+        frames = np.zeros(len(batch.names), dtype=bool)
+        frames[batch.frame_of_atom[pushed.any(axis=1)]] = True
+        yield _named(
+            batch,
+            frames,
+            "constrained atoms",
+            f"{int(zero.sum())} force components of the {whose} are exactly zero where forces are "
+            "predicted, as constraints set them",
+            "Give forces without constraints (ASE: apply_constraint=False): zeros are fitted to, and judged by, as if true",
+            "force",
+        )
+
+
+def _of_stresses(batch: Batch, labels: Labels, whose: str) -> Iterator[LabelFinding]:
+    if labels.stress is None or batch.stress is None or batch.volumes is None:
+        return
+    here = np.isfinite(labels.stress).all(axis=1) & np.isfinite(batch.stress).all(axis=1) & np.isfinite(batch.volumes)
+    if here.any() and (best := stress_contradiction(labels.stress[here], batch.stress[here], batch.volumes[here])):
+        yield finding("stress", *best, whose, "the predictions")
+
+
+def _named(
+    batch: Batch, here: NDArray[np.bool_], cause: str, said: str, remedy: str, quantity: str = "energy"
+) -> LabelFinding:
+    names = tuple(np.array(batch.names)[here])
+    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return LabelFinding(
+        "force" if quantity == "force" else "energy",
+        cause,
+        f"{said}: {shown}",
+        remedy,
+        {"frames": len(names)},
+        frames=names,
+    )
