@@ -31,7 +31,7 @@ from assay.execution.workers import map_frames
 from assay.frames.frame import FrameError, LabelKeys, Skipped
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
-from assay.gauge.label_check import check_batch
+from assay.gauge.label_check import check_batch, check_survey
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.posteriors.registry import posterior_from_spec
 from assay.linear.weights import Weights
@@ -121,8 +121,10 @@ def compare(
             origin, reason = failed[0]
             raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
         left_out[name] += failed
-    checks = (check_batch(batch, f"frames of {name}", zero=True) for name, batch in batches.items())
-    checked = distinct((*fitted.findings, *(each for found in checks for each in found)))
+    checks = (check_batch(batch, f"frames of {name}") for name, batch in batches.items())
+    checked = distinct(
+        (*check_survey(sets.survey, "training frames"), *fitted.findings, *(each for found in checks for each in found))
+    )
     splits = {name: _split(batch, resamples, seed, judges) for name, batch in batches.items()}
     methods = [_without_nan(method, batches) for method in methods]
 

@@ -146,8 +146,8 @@ def check_labels(
     here, flagged = np.flatnonzero(known.known & teachers.answered), np.zeros(len(frames), dtype=bool)
     if len(here) < SEES:
         warnings.warn(
-            f"{many(len(here), 'frame')} with a DFT label: the filter of noisy labels sees few of them or none with fewer "
-            f"than {SEES}"
+            f"{many(len(here), 'frame')} with a DFT label: the filter of noisy labels sees few of them or none with "
+            f"fewer than {SEES}"
             + (f", and is not run with fewer than {FEWEST}" if len(here) < FEWEST else "")
             + ". Look at the labels yourself, or give more",
             stacklevel=2,

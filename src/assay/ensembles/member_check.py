@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame
 from assay.frames.label_readings import ENERGIES, FORCES, NOUNS, PER_ATOM, finding, nearest
-from assay.metrics.contradiction import FEWEST, Contradiction, losses, without_compositions
+from assay.metrics.contradiction import FEWEST, LARGE, Contradiction, losses, without_compositions
 from assay.results.arrays import Array
 from assay.results.label_finding import Findings, LabelFinding
-from assay.results.prediction import Prediction
 from assay.results.per_quantity import Quantity
+from assay.results.prediction import Prediction
 
 FRAMES, ATOMS = 120, 20
 """Of which forces are kept at most: frames, and atoms of each."""
@@ -79,45 +79,47 @@ class MemberFold:
             )  # fmt: skip
 
     def _of_forces(self, names: Sequence[str]) -> Iterator[LabelFinding]:
-        target, against = self._labels, "the labels"
-        middle = [np.median(each, axis=0) for each in self._forces]
-        if any(np.isnan(each).any() for each in target):
+        starts = np.cumsum([0, *(len(each) for each in self._labels)])[:-1]
+        forces, target = np.concatenate(self._forces, axis=1), np.concatenate(self._labels)
+        middle, against = np.median(forces, axis=0), "the labels"
+        if np.isnan(target).any():
             if len(names) < 3:
                 return
             target, against = middle, "the other members"
         else:
-            read = {name: _losses([factor * y for y in target], middle) for name, factor in FORCES.items()}
-            if (best := nearest(_losses(target, middle), read)) is not None:
+            held = _Scaled.of(target, middle, starts)
+            if (
+                best := nearest(held.loss(1.0), {name: held.loss(factor) for name, factor in FORCES.items()})
+            ) is not None:
                 yield finding("force", *best, WHOSE, MEMBERS)
-                target = [FORCES[best[0]] * y for y in target]
-        of = [[each[k] for each in self._forces] for k in range(len(names))]
-        own = [_losses(each, target) for each in of]
-        usual = [float(np.nanmedian(each)) if np.isfinite(each).any() else 0.0 for each in own]
+                target = FORCES[best[0]] * target
+        own = [_Scaled.of(each, target, starts) for each in forces]
+        usual = [_median(each.loss(1.0)) for each in own]
         for k, name in enumerate(names):
-            read = {reading: _losses([factor * f for f in of[k]], target) for reading, factor in FORCES.items()}
-            if usual[k] >= 0.25 and (best := nearest(own[k], read)) is not None:
+            read = {reading: own[k].loss(factor) for reading, factor in FORCES.items()} if usual[k] >= LARGE else {}
+            if read and (best := nearest(own[k].loss(1.0), read)) is not None:
                 yield _read_otherwise("force", name, *best, against)
-            elif usual[k] >= UNRELATED and (other := self._elsewhere(of[k], target)) is not None:
+            elif usual[k] >= UNRELATED and (other := self._elsewhere(k, np.split(target, starts[1:]))) is not None:
                 here, there = (self._frames[i].origin for i in other)
                 yield LabelFinding(
-                    "force", OTHER_FRAMES, f"forces of member {name} do not belong to the frames that they stand beside: "
-                    f"those of {here} are of {there}",
+                    "force", OTHER_FRAMES, f"forces of member {name} do not belong to the frames that they stand "
+                    f"beside: those of {here} are of {there}",
                     "Put members in the order of the frames, or write their file with hashes (assay members does)",
-                    {"disagreement": round(usual[k], 4)}, name,
+                    {"disagreement": usual[k]}, name,
                 )  # fmt: skip
             elif usual[k] >= UNRELATED and np.median(usual) <= RELATED:
                 yield LabelFinding(
                     "force", "broken member", f"forces of member {name} are no better than none against {against} "
                     f"(disagreement {usual[k]:.2f}, and {np.median(usual):.2f} of the members in the middle)",
                     "Look at how it was computed, or leave it out: its spread ranks errors by its own faults",
-                    {"disagreement": round(usual[k], 4), "disagreement_of_others": round(float(np.median(usual)), 4)}, name,
+                    {"disagreement": usual[k], "disagreement_of_others": float(np.median(usual))}, name,
                 )  # fmt: skip
 
-    def _elsewhere(self, forces: Sequence[Array], target: Sequence[Array]) -> tuple[int, int] | None:
+    def _elsewhere(self, member: int, target: Sequence[Array]) -> tuple[int, int] | None:
         """A frame and the other one that its forces are of, where most frames have such another one."""
         moved: list[tuple[int, int]] = []
         told = 0
-        for i, f in enumerate(forces):
+        for i, f in enumerate(each[member] for each in self._forces):
             like = [
                 j
                 for j in range(len(target))
@@ -176,11 +178,33 @@ REMEDY: dict[Quantity, str] = {
 def _read_otherwise(quantity: Quantity, member: str, cause: str, held: Contradiction, against: str) -> LabelFinding:
     noun = NOUNS[quantity]
     return LabelFinding(
-        quantity, cause, f"{noun} of member {member} contradict {against}, and agree with them when read as {noun} {cause} "
-        f"(disagreement {held.as_is:.2f} as they are, {held.other:.2f} when read so, on {held.frames} frames)",
+        quantity, cause, f"{noun} of member {member} contradict {against}, and agree with them when read as {noun} "
+        f"{cause} (disagreement {held.as_is:.2f} as they are, {held.other:.2f} when read so, on {held.frames} frames)",
         REMEDY[quantity], held.figures(), member,
     )  # fmt: skip
 
 
-def _losses(values: Sequence[Array], target: Sequence[Array]) -> Array:
-    return np.concatenate([losses(v[None], t[None]) for v, t in zip(values, target, strict=True)])
+@dataclass(frozen=True)
+class _Scaled:
+    """`Σ y²`, `Σ yŷ` and `Σ ŷ²` of each of F frames, by which any multiple of y is held against ŷ."""
+
+    yy: Array
+    yp: Array
+    pp: Array
+
+    @classmethod
+    def of(cls, values: Array, predicted: Array, starts: NDArray[np.int64]) -> _Scaled:
+        """Forces `(A, 3)`; where each frame starts among the atoms, `(F,)`."""
+        products = (values * values, values * predicted, predicted * predicted)
+        return cls(*(np.add.reduceat(each.sum(axis=1), starts) for each in products))
+
+    def loss(self, factor: float) -> Array:
+        """As `assay.metrics.contradiction.losses`."""
+        square = factor**2 * self.yy - 2 * factor * self.yp + self.pp
+        total = abs(factor) * np.sqrt(self.yy) + np.sqrt(self.pp)
+        nothing = total == 0
+        return np.asarray(np.where(nothing, np.nan, np.sqrt(np.maximum(square, 0.0)) / np.where(nothing, 1.0, total)))
+
+
+def _median(losses: Array) -> float:
+    return float(np.nanmedian(losses)) if np.isfinite(losses).any() else 0.0

@@ -66,7 +66,8 @@ PER_ATOM = "per atom, not of the frame"
 
 NOUNS: dict[Quantity, str] = {"energy": "energies", "force": "forces", "stress": "stresses"}
 REMEDIES: dict[Quantity, str] = {
-    "energy": "Energies are needed as total energies of the frames, in eV: convert them, or name the right ones with --energy-key",
+    "energy": "Energies are needed as total energies of the frames, in eV: convert them, or name the right ones with "
+    "--energy-key",
     "force": "Forces are needed in eV/Å, minus the gradient of the energy: convert them, or name the right ones with "
     "--forces-key",
     "stress": "Stresses are needed in eV/Å³, positive in tension as ASE's, in the order of components "
@@ -100,6 +101,8 @@ SCALES = (
     StressReading(TIMES_VOLUME, 1.0, True),
 )
 NORMAL, SHEAR, ALL = slice(0, 3), slice(3, 6), slice(0, 6)
+ALIKE = 1.2
+"""Times the loss of the nearest reading, up to which others are named beside it."""
 SMALL_SHEAR = 0.02
 """Times the size of the normal components, up to which shears say nothing."""
 
@@ -118,7 +121,7 @@ def stress_contradiction(
     |---|---|---|
     | stress, predicted | labels, and what others say | `(F, 6)`, eV/Å³ if they are right |
     | volume | of the cells | `(F,)` Å³ |
-    | confirmed | whether stresses as they are, and as they are read, contradict in these components by other means too | |
+    | confirmed | whether, in these components, a reading is nearer than stresses as they are by other means too | |
     """
     normal = _nearest(stress, predicted, volume, SCALES, NORMAL, confirmed)
     scale, held = normal or (SCALES[0], None)
@@ -134,7 +137,7 @@ def stress_contradiction(
 
 
 def nearest(as_is: Array, read: Mapping[str, Array]) -> tuple[str, Contradiction] | None:
-    """The reading, by name, whose losses `(F,)` contradict those of values as they are and are least; `None` if none."""
+    """Of readings whose losses `(F,)` contradict those of values as they are, the name of the nearest, if any."""
     found = [(name, held) for name, loss in read.items() if (held := contradiction(as_is, loss)) is not None]
     return min(found, key=lambda each: each[1].other, default=None)
 
@@ -156,15 +159,18 @@ def _nearest(
         for reading, values in zip(readings[1:], others, strict=True)
         if (held := contradiction(as_is, loss(values))) is not None
     ]
-    for reading, held, values in sorted(found, key=lambda each: each[1].other)[:3]:
+    found = sorted(found, key=lambda each: each[1].other)[:3]
+    for reading, held, values in found:
         if confirmed(plain, values, part) is not None:
-            return reading, held
+            near = [each.name for each, other, _ in found if other.other <= ALIKE * held.other and each is not reading]
+            return replace(reading, name=" or ".join((reading.name, *near))), held
     return None
 
 
 def finding(quantity: Quantity, cause: str, held: Contradiction, whose: str, others: str) -> LabelFinding:
     """Labels of these frames that contradict others, and agree with them when they are read otherwise."""
     noun = NOUNS[quantity]
-    said = f"{noun} of the {whose} contradict {others}, and agree with them when read as {noun} {cause.removeprefix(noun).strip()} "
+    read = cause if cause.startswith(noun) else f"{noun} {cause}"
+    said = f"{noun} of the {whose} contradict {others}, and agree with them when read as {read} "
     said += f"(disagreement {held.as_is:.2f} as they are, {held.other:.2f} when read so, on {held.frames} frames)"
     return LabelFinding(quantity, cause, said, REMEDIES[quantity], held.figures())

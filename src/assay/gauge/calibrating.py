@@ -48,8 +48,8 @@ def fitted(
             )
     if batch.members == 2:
         warnings.warn(
-            "the ensemble has two members, whose spread is near zero wherever they happen to agree: bars are as often far "
-            "too narrow as too wide. Take three or more",
+            "the ensemble has two members, whose spread is near zero wherever they happen to agree: bars are as often "
+            "far too narrow as too wide. Take three or more",
             stacklevel=3,
         )
     if usable.energy is not None and foreign_zero(batch.fractions, usable.energy.error):

@@ -19,7 +19,7 @@ from assay.gauge.bar_choice import chosen_bar
 from assay.gauge.cluster_thresholds import by_cluster
 from assay.gauge.division import Division
 from assay.gauge.gauge import Gauge
-from assay.gauge.label_check import check_batch, warn_of
+from assay.gauge.label_check import check_batch, check_survey, warn_of
 from assay.gauge.provenance import Request, provenance
 from assay.gauge.sample import evenly_spaced, quantiles, scored
 from assay.gauge.score_fit import ScoreFit
@@ -137,7 +137,8 @@ def fit_gauge(
         training = seen.training(replace(gauge, scores=fitted.scores))
         gauge = _with_largest(replace(gauge, scores=fitted.scores), training)
         held_out = seen.held_out(gauge)
-    checked = warn_of(_checked(fitted.findings, training, held_out))
+    found = (*check_survey(survey, "training frames"), *fitted.findings) if predicts else fitted.findings
+    checked = warn_of(_checked(found, training, held_out))
     if held_out is not None and predicts:
         gauge = gauge.calibrated(held_out)
     gauge = replace(
@@ -172,7 +173,12 @@ def _checked(found: Findings, training: Batch, held_out: Batch | None) -> Findin
     predictions are no measure."""
     wrong = {each.quantity for each in found}
     batches = [(training, "training frames"), *([(held_out, "calibration frames")] if held_out is not None else [])]
-    more = (each for batch, whose in batches for each in check_batch(batch, whose) if each.quantity not in wrong)
+    more = (
+        each
+        for batch, whose in batches
+        for each in check_batch(batch, whose, fitted=batch is training)
+        if each.quantity not in wrong
+    )
     return distinct((*found, *more))
 
 

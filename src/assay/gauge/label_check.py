@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.frames.compositions import foreign_zero
+from assay.frames.dataset import Survey
 from assay.frames.label_readings import (
     ENERGIES,
     FORCES,
@@ -22,10 +23,11 @@ from assay.metrics.contradiction import contradiction, losses
 from assay.results.arrays import Array
 from assay.results.batch import Batch, Labels
 from assay.results.label_finding import Findings, LabelFinding, distinct
+from assay.results.per_quantity import Quantity
 from assay.results.wording import many
 
 SURE = 0.005
-"""Relative difference up to which total energies that are read otherwise are those predicted: no other zero gives it."""
+"""Relative difference up to which energies that are read otherwise are those predicted: no other zero gives it."""
 OFF = 0.05
 """Relative difference from which on an energy that is right per atom is not one of the frame."""
 BEYOND, WILD = 10.0, 50.0
@@ -39,21 +41,31 @@ SHOWN = 5
 """Frames that a sentence names."""
 
 
-def check_batch(batch: Batch, whose: str, *, zero: bool = False) -> Findings:
+def check_batch(batch: Batch, whose: str, *, known: NDArray[np.bool_] | None = None, fitted: bool = False) -> Findings:
     """What of the labels of a batch contradicts its predictions; `whose` names the frames in what is said.
 
-    With `zero`, another zero of the energies is told as well. Nothing without labels or predictions.
+    `known` frames `(F,)`, on which the predictions are no guess, tell another zero of the energies as well, and where
+    predictions were `fitted` to these very labels, forces that nothing fits. Nothing without labels or predictions.
     """
     labels = batch.labels
     if labels is None or batch.energy is None or batch.forces is None:
         return ()
     return distinct(
         (
-            *_of_energies(batch, labels, whose, zero),
-            *_of_forces(batch, labels, whose),
+            *_of_energies(batch, labels, whose, known),
+            *_of_forces(batch, labels, whose, fitted),
             *_of_stresses(batch, labels, whose),
         )
     )
+
+
+def check_survey(survey: Survey, whose: str) -> Findings:
+    """Energies per atom among those of whole frames."""
+    names = survey.per_atom()
+    if not names:
+        return ()
+    said = f"energies of {many(len(names), 'frame')} of the {whose} are {PER_ATOM}, and others are of the frame"
+    return (_named(names, PER_ATOM, said, REMEDIES["energy"]),)
 
 
 def warn_of(found: Findings, stacklevel: int = 3) -> Findings:
@@ -63,7 +75,7 @@ def warn_of(found: Findings, stacklevel: int = 3) -> Findings:
     return found
 
 
-def _of_energies(batch: Batch, labels: Labels, whose: str, zero: bool) -> Iterator[LabelFinding]:
+def _of_energies(batch: Batch, labels: Labels, whose: str, known: NDArray[np.bool_] | None) -> Iterator[LabelFinding]:
     assert batch.energy is not None
     n = batch.natoms
     per_atom, predicted = labels.energy / n, batch.energy / n
@@ -82,10 +94,10 @@ def _of_energies(batch: Batch, labels: Labels, whose: str, zero: bool) -> Iterat
     size = np.abs(predicted)
     error = np.abs(per_atom - predicted)
     some = here & (n > 1) & (error > OFF * size) & (np.abs(labels.energy - predicted) < SURE * size)
+    some &= bool(np.median((error <= OFF * size)[here & ~some]) if (here & ~some).any() else False)
     if some.any():
         yield _named(
-            batch,
-            some,
+            _names(batch, some),
             PER_ATOM,
             f"energies of {many(int(some.sum()), 'frame')} of the {whose} are those {PER_ATOM}",
             REMEDIES["energy"],
@@ -95,27 +107,27 @@ def _of_energies(batch: Batch, labels: Labels, whose: str, zero: bool) -> Iterat
     if wild.any() and wild.sum() < 0.2 * max(5, others.sum()):
         worst = float(error[wild].max())
         yield _named(
-            batch,
-            wild,
+            _names(batch, wild),
             "wild labels",
             f"energies of {many(int(wild.sum()), 'frame')} of the {whose} are up to {worst:.3g} eV/atom "
             "from the predictions, farther than any bonds are",
             "Correct or leave out these frames: they set the size of all error bars of energies",
         )
-    rest = others & ~wild
-    if zero and foreign_zero(batch.fractions[rest], (predicted - per_atom)[rest]):
+    rest = others & ~wild & (known if known is not None else False)
+    if foreign_zero(batch.fractions[rest], (predicted - per_atom)[rest]):
         mean = float(np.mean((predicted - per_atom)[rest]))
         yield LabelFinding(
             "energy",
             "another zero",
-            f"the energies of the {whose} have another zero, or another unit, than the predictions ({mean:+.3g} eV/atom in the mean)",
+            f"the energies of the {whose} have another zero, or another unit, than the predictions "
+            f"({mean:+.3g} eV/atom in the mean)",
             "Errors and bars of energies contain that offset: give total energies of the set-up that the gauge was "
             "trained on, in eV, or judge forces alone",
             {"mean_difference_eV_per_atom": mean},
         )
 
 
-def _of_forces(batch: Batch, labels: Labels, whose: str) -> Iterator[LabelFinding]:
+def _of_forces(batch: Batch, labels: Labels, whose: str, fitted: bool) -> Iterator[LabelFinding]:
     assert batch.forces is not None
     kept = ~batch.still & np.isfinite(labels.forces) & np.isfinite(batch.forces)
     frame, count = batch.frame_of_atom, len(batch.names)
@@ -133,12 +145,14 @@ def _of_forces(batch: Batch, labels: Labels, whose: str) -> Iterator[LabelFindin
         yield finding("force", *best, whose, "the predictions")
         return
     y, p = labels.forces[kept], forces[kept]
-    if kept.sum() >= COMPONENTS and y.std() > PUSHES and p.std() > PUSHES:
+    if fitted and kept.sum() >= COMPONENTS and y.std() > PUSHES and p.std() > PUSHES:
         correlation = float(np.corrcoef(y, p)[0, 1])
         if abs(correlation) < UNRELATED:
             yield LabelFinding(
-                "force", "unrelated", f"forces of the {whose} have nothing to do with those predicted (correlation {correlation:+.2f})",
-                "Do labels and frames belong together, in the same order of frames and atoms?", {"correlation": correlation},
+                "force", "unrelated", f"forces of the {whose} have nothing to do with those predicted "
+                f"(correlation {correlation:+.2f})",
+                "Do labels and frames belong together, in the same order of frames and atoms?",
+                {"correlation": correlation},
             )  # fmt: skip
             return
     yield from _constrained(batch, labels.forces, kept, whose)
@@ -159,12 +173,11 @@ def _constrained(batch: Batch, label: Array, kept: NDArray[np.bool_], whose: str
         frames = np.zeros(len(batch.names), dtype=bool)
         frames[batch.frame_of_atom[pushed.any(axis=1)]] = True
         yield _named(
-            batch,
-            frames,
+            _names(batch, frames),
             "constrained atoms",
             f"{int(zero.sum())} force components of the {whose} are exactly zero where forces are "
             "predicted, as constraints set them",
-            "Give forces without constraints (ASE: apply_constraint=False): zeros are fitted to, and judged by, as if true",
+            "Give forces without constraints (apply_constraint=False of ASE): zeros are fitted to as if they were true",
             "force",
         )
 
@@ -177,16 +190,11 @@ def _of_stresses(batch: Batch, labels: Labels, whose: str) -> Iterator[LabelFind
         yield finding("stress", *best, whose, "the predictions")
 
 
-def _named(
-    batch: Batch, here: NDArray[np.bool_], cause: str, said: str, remedy: str, quantity: str = "energy"
-) -> LabelFinding:
-    names = tuple(np.array(batch.names)[here])
+def _named(names: Sequence[str], cause: str, said: str, remedy: str, quantity: Quantity = "energy") -> LabelFinding:
+    """A finding of some frames, the first of which are named."""
     shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return LabelFinding(
-        "force" if quantity == "force" else "energy",
-        cause,
-        f"{said}: {shown}",
-        remedy,
-        {"frames": len(names)},
-        frames=names,
-    )
+    return LabelFinding(quantity, cause, f"{said}: {shown}", remedy, {"frames": len(names)}, frames=tuple(names))
+
+
+def _names(batch: Batch, here: NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(name for name, own in zip(batch.names, here, strict=True) if own)

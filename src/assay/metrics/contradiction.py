@@ -95,8 +95,8 @@ def without_compositions(values: Array, fractions: Array) -> Array:
     shifts: Array = np.zeros(fractions.shape[1])
     for _ in range(30):
         root = np.sqrt(weights)
-        shifts = np.linalg.lstsq(x * root[:, None], y * root)[0]
+        shifts = np.asarray(np.linalg.lstsq(x * root[:, None], y * root)[0])
         left = np.abs(y - x @ shifts)
         limit = max(WILD * float(np.median(left)), 1e-9) if len(left) else 1.0
-        weights = limit / np.maximum(left, limit)
+        weights = np.asarray(limit / np.maximum(left, limit))
     return np.asarray(values - fractions @ shifts)
