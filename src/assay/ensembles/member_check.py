@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame
 from assay.frames.label_readings import ENERGIES, FORCES, NOUNS, PER_ATOM, finding, nearest
-from assay.metrics.contradiction import FEWEST, LARGE, Contradiction, losses, without_compositions
+from assay.metrics.contradiction import FEWEST, LARGE, Contradiction, losses, scaled_losses, without_compositions
 from assay.results.arrays import Array
 from assay.results.label_finding import Findings, LabelFinding
 from assay.results.per_quantity import Quantity
@@ -87,17 +88,15 @@ class MemberFold:
                 return
             target, against = middle, "the other members"
         else:
-            held = _Scaled.of(target, middle, starts)
-            if (
-                best := nearest(held.loss(1.0), {name: held.loss(factor) for name, factor in FORCES.items()})
-            ) is not None:
+            held = _held(target, middle, starts)
+            if (best := nearest(held(1.0), {name: held(factor) for name, factor in FORCES.items()})) is not None:
                 yield finding("force", *best, WHOSE, MEMBERS)
                 target = FORCES[best[0]] * target
-        own = [_Scaled.of(each, target, starts) for each in forces]
-        usual = [_median(each.loss(1.0)) for each in own]
+        own = [_held(each, target, starts) for each in forces]
+        usual = [_median(each(1.0)) for each in own]
         for k, name in enumerate(names):
-            read = {reading: own[k].loss(factor) for reading, factor in FORCES.items()} if usual[k] >= LARGE else {}
-            if read and (best := nearest(own[k].loss(1.0), read)) is not None:
+            read = {reading: own[k](factor) for reading, factor in FORCES.items()} if usual[k] >= LARGE else {}
+            if read and (best := nearest(own[k](1.0), read)) is not None:
                 yield _read_otherwise("force", name, *best, against)
             elif usual[k] >= UNRELATED and (other := self._elsewhere(k, np.split(target, starts[1:]))) is not None:
                 here, there = (self._frames[i].origin for i in other)
@@ -149,22 +148,26 @@ class MemberFold:
             target, against = np.median(energies, axis=1) / n, "the other members"
         else:
             middle = without_compositions(np.median(energies, axis=1) / n, fractions)
-            read = _energies_read(survey.energy, n, fractions)
-            if best := nearest(losses(read.pop(""), middle), {name: losses(y, middle) for name, y in read.items()}):
+            if (best := _energy_reading(survey.energy, n, fractions, middle)) is not None:
                 yield finding("energy", *best, WHOSE, MEMBERS)
                 target = survey.energy if best[0] == PER_ATOM else ENERGIES[best[0]] * target
         target = without_compositions(target, fractions)
         for k, name in enumerate(names):
-            read = _energies_read(energies[:, k], n, fractions)
-            if best := nearest(losses(read.pop(""), target), {name: losses(y, target) for name, y in read.items()}):
+            if (best := _energy_reading(energies[:, k], n, fractions, target)) is not None:
                 yield _read_otherwise("energy", name, *best, against)
 
 
-def _energies_read(energies: Array, natoms: NDArray[np.int64], fractions: Array) -> dict[str, Array]:
-    """Energies per atom without those of compositions, `(F,)`, as they are (`""`) and under each reading."""
-    as_is = without_compositions(energies / natoms, fractions)
-    read = {name: factor * as_is for name, factor in ENERGIES.items()}
-    return {"": as_is, **read, PER_ATOM: without_compositions(energies, fractions)}
+def _energy_reading(
+    energies: Array, natoms: NDArray[np.int64], fractions: Array, target: Array
+) -> tuple[str, Contradiction] | None:
+    """How energies `(F,)` have to be read to agree with others, which are per atom and without what compositions say
+    of them, as these are compared; `None` if as they are."""
+    plain = without_compositions(energies / natoms, fractions)
+    as_is = losses(plain, target)
+    if np.nanmedian(as_is) < LARGE:
+        return None
+    read = {name: losses(factor * plain, target) for name, factor in ENERGIES.items()}
+    return nearest(as_is, {**read, PER_ATOM: losses(without_compositions(energies, fractions), target)})
 
 
 WHOSE, MEMBERS = "training frames", "the members"
@@ -184,26 +187,13 @@ def _read_otherwise(quantity: Quantity, member: str, cause: str, held: Contradic
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Scaled:
-    """`Σ y²`, `Σ yŷ` and `Σ ŷ²` of each of F frames, by which any multiple of y is held against ŷ."""
-
-    yy: Array
-    yp: Array
-    pp: Array
-
-    @classmethod
-    def of(cls, values: Array, predicted: Array, starts: NDArray[np.int64]) -> _Scaled:
-        """Forces `(A, 3)`; where each frame starts among the atoms, `(F,)`."""
-        products = (values * values, values * predicted, predicted * predicted)
-        return cls(*(np.add.reduceat(each.sum(axis=1), starts) for each in products))
-
-    def loss(self, factor: float) -> Array:
-        """As `assay.metrics.contradiction.losses`."""
-        square = factor**2 * self.yy - 2 * factor * self.yp + self.pp
-        total = abs(factor) * np.sqrt(self.yy) + np.sqrt(self.pp)
-        nothing = total == 0
-        return np.asarray(np.where(nothing, np.nan, np.sqrt(np.maximum(square, 0.0)) / np.where(nothing, 1.0, total)))
+def _held(values: Array, predicted: Array, starts: NDArray[np.int64]) -> Callable[[float], Array]:
+    """Losses of frames, `(F,)`, by what forces `(A, 3)` are multiplied with; frame f starts at atom `starts[f]`."""
+    yy, yp, pp = (
+        np.add.reduceat(each.sum(axis=1), starts)
+        for each in (values * values, values * predicted, predicted * predicted)
+    )
+    return partial(scaled_losses, yy, yp, pp)
 
 
 def _median(losses: Array) -> float:

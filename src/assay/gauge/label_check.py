@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from assay.frames.label_readings import (
     nearest,
     stress_contradiction,
 )
-from assay.metrics.contradiction import contradiction, losses
+from assay.metrics.contradiction import contradiction, losses, scaled_losses
 from assay.results.arrays import Array
 from assay.results.batch import Batch, Labels
 from assay.results.label_finding import Findings, LabelFinding, distinct
@@ -37,6 +38,9 @@ CONSTRAINED, PUSHED = 5, 0.3
 UNRELATED, PUSHES, COMPONENTS = 0.05, 0.1, 500
 """Correlation of forces below which they tell nothing of each other, eV/Å from which on forces are some, and how many
 components it takes."""
+AGREE, FAR = 0.3, 0.5
+"""Loss of the forces of a frame up to which predictions are no guess, and eV/atom from which on a common offset of such
+frames is no error of a potential."""
 SHOWN = 5
 """Frames that a sentence names."""
 
@@ -44,7 +48,7 @@ SHOWN = 5
 def check_batch(batch: Batch, whose: str, *, known: NDArray[np.bool_] | None = None, fitted: bool = False) -> Findings:
     """What of the labels of a batch contradicts its predictions; `whose` names the frames in what is said.
 
-    `known` frames `(F,)`, on which the predictions are no guess, tell another zero of the energies as well, and where
+    `known` frames `(F,)`, those like what was trained on, tell another zero of the energies as well, and where
     predictions were `fitted` to these very labels, forces that nothing fits. Nothing without labels or predictions.
     """
     labels = batch.labels
@@ -113,9 +117,12 @@ def _of_energies(batch: Batch, labels: Labels, whose: str, known: NDArray[np.boo
             "from the predictions, farther than any bonds are",
             "Correct or leave out these frames: they set the size of all error bars of energies",
         )
-    rest = others & ~wild & (known if known is not None else False)
-    if foreign_zero(batch.fractions[rest], (predicted - per_atom)[rest]):
-        mean = float(np.mean((predicted - per_atom)[rest]))
+    if known is None:
+        return
+    agree = _force_losses(batch, labels)[1](1.0) <= AGREE
+    rest = others & ~wild & known & agree
+    mean = float(np.mean((predicted - per_atom)[rest])) if rest.any() else 0.0
+    if abs(mean) > FAR and foreign_zero(batch.fractions[rest], (predicted - per_atom)[rest]):
         yield LabelFinding(
             "energy",
             "another zero",
@@ -129,22 +136,12 @@ def _of_energies(batch: Batch, labels: Labels, whose: str, known: NDArray[np.boo
 
 def _of_forces(batch: Batch, labels: Labels, whose: str, fitted: bool) -> Iterator[LabelFinding]:
     assert batch.forces is not None
-    kept = ~batch.still & np.isfinite(labels.forces) & np.isfinite(batch.forces)
-    frame, count = batch.frame_of_atom, len(batch.names)
-
-    def norms(values: Array) -> Array:
-        return np.sqrt(np.bincount(frame, np.where(kept, values**2, 0.0).sum(axis=1), count))
-
-    def loss(values: Array) -> Array:
-        total = norms(values) + norms(forces)
-        return np.asarray(np.where(total > 0, norms(values - forces) / np.where(total > 0, total, 1.0), np.nan))
-
-    forces = batch.forces
-    best = nearest(loss(labels.forces), {name: loss(factor * labels.forces) for name, factor in FORCES.items()})
+    kept, loss = _force_losses(batch, labels)
+    best = nearest(loss(1.0), {name: loss(factor) for name, factor in FORCES.items()})
     if best is not None:
         yield finding("force", *best, whose, "the predictions")
         return
-    y, p = labels.forces[kept], forces[kept]
+    y, p = labels.forces[kept], batch.forces[kept]
     if fitted and kept.sum() >= COMPONENTS and y.std() > PUSHES and p.std() > PUSHES:
         correlation = float(np.corrcoef(y, p)[0, 1])
         if abs(correlation) < UNRELATED:
@@ -156,6 +153,16 @@ def _of_forces(batch: Batch, labels: Labels, whose: str, fitted: bool) -> Iterat
             )  # fmt: skip
             return
     yield from _constrained(batch, labels.forces, kept, whose)
+
+
+def _force_losses(batch: Batch, labels: Labels) -> tuple[NDArray[np.bool_], Callable[[float], Array]]:
+    """Components that count `(A, 3)`, and the losses of frames, `(F,)`, by what labels are multiplied with."""
+    assert batch.forces is not None
+    kept = ~batch.still & np.isfinite(labels.forces) & np.isfinite(batch.forces)
+    frame, count = batch.frame_of_atom, len(batch.names)
+    y, p = np.where(kept, labels.forces, 0.0), np.where(kept, batch.forces, 0.0)
+    yy, yp, pp = (np.asarray(np.bincount(frame, of.sum(axis=1), count), np.float64) for of in (y * y, y * p, p * p))
+    return kept, partial(scaled_losses, yy, yp, pp)
 
 
 def _constrained(batch: Batch, label: Array, kept: NDArray[np.bool_], whose: str) -> Iterator[LabelFinding]:

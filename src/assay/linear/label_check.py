@@ -37,14 +37,14 @@ from assay.results.design import Design
 from assay.results.label_finding import Findings
 from assay.results.per_quantity import Quantity
 
-FRAMES, ATOMS, ROWS, WORK = 120, 20, 5000, 1.5e6
+FRAMES, ATOMS, ROWS, WORK = 120, 20, 5000, 1e6
 """Of the sample at most: frames, atoms of a frame, rows, and rows times coefficients (but `FEWEST_ROWS` always)."""
 FEWEST_ROWS = 600
 CLOSE = 1.05
 """Times the least loss, up to which another reading is named beside it."""
 CONFIRMED = 0.85
 """Times the loss of a fit to all three, which that of a fit to stresses that are read otherwise must not be above."""
-MANY = 400
+MANY = 200
 """Coefficients from which on only the commonest mistakes are looked for: each costs a factorisation."""
 
 

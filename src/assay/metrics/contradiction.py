@@ -16,6 +16,7 @@ LARGE, NEARER, NEAR = 0.25, 0.7, 0.75
 FEWEST, MUCH_NEARER = 5, 0.3
 """Frames below which nothing is said; times the loss that make a reading of fewer frames than `RATE` asks for."""
 
+ITERATIONS = 30
 WILD = 50.0
 """Median sizes from which on a value is not like the others, and counts as much as one of that size."""
 
@@ -74,6 +75,13 @@ def losses(values: Array, predicted: Array) -> Array:
     return np.asarray(np.where(total > 0, norms[0] / np.where(total > 0, total, 1.0), np.nan))
 
 
+def scaled_losses(yy: Array, yp: Array, pp: Array, factor: float) -> Array:
+    """`losses` of rows `factor · y`, from `Σ y²`, `Σ yŷ` and `Σ ŷ²` of each, `(F,)`."""
+    square = np.maximum(factor**2 * yy - 2 * factor * yp + pp, 0.0)
+    total = abs(factor) * np.sqrt(yy) + np.sqrt(pp)
+    return np.asarray(np.where(total > 0, np.sqrt(square) / np.where(total > 0, total, 1.0), np.nan))
+
+
 def scale_of(values: Array) -> float:
     """Root mean square, of values clipped at `WILD` times their median size: a few wild ones change little."""
     sizes = np.abs(values[np.isfinite(values)])
@@ -93,10 +101,12 @@ def without_compositions(values: Array, fractions: Array) -> Array:
     x, y = fractions[here], values[here]
     weights = np.ones(len(y))
     shifts: Array = np.zeros(fractions.shape[1])
-    for _ in range(30):
+    for _ in range(ITERATIONS):
         root = np.sqrt(weights)
         shifts = np.asarray(np.linalg.lstsq(x * root[:, None], y * root)[0])
         left = np.abs(y - x @ shifts)
         limit = max(WILD * float(np.median(left)), 1e-9) if len(left) else 1.0
-        weights = np.asarray(limit / np.maximum(left, limit))
+        before, weights = weights, np.asarray(limit / np.maximum(left, limit))
+        if np.allclose(weights, before, rtol=1e-3):
+            break
     return np.asarray(values - fractions @ shifts)
