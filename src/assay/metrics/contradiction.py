@@ -93,20 +93,27 @@ def scale_of(values: Array) -> float:
 
 
 def without_compositions(values: Array, fractions: Array) -> Array:
-    """Energies per atom less what compositions say of them, `(F,)`: least squares without wild values (Huber).
+    """Energies per atom less what compositions say of them, `(F,)`: least squares without wild values.
 
     Fractions of species: `(F, S)`. Values that are NaN stay so.
     """
     here = np.isfinite(values)
     x, y = fractions[here], values[here]
-    weights = np.ones(len(y))
-    shifts: Array = np.zeros(fractions.shape[1])
-    for _ in range(ITERATIONS):
-        root = np.sqrt(weights)
-        shifts = np.asarray(np.linalg.lstsq(x * root[:, None], y * root)[0])
+    if not len(y):
+        return values
+    middle = float(np.median(y))
+    spread = WILD * float(np.median(np.abs(y - middle))) or np.inf
+    shifts = np.asarray(np.linalg.lstsq(x, np.clip(y, middle - spread, middle + spread))[0])
+    before: Array = np.zeros(len(y))
+    for _ in range(ITERATIONS):  # nearly least absolute values, which wild ones don't pull
         left = np.abs(y - x @ shifts)
-        limit = max(WILD * float(np.median(left)), 1e-9) if len(left) else 1.0
-        before, weights = weights, np.asarray(limit / np.maximum(left, limit))
-        if np.allclose(weights, before, rtol=1e-3):
+        limit = max(float(np.median(left)), 1e-9)
+        weights = np.asarray(limit / np.maximum(left, limit))
+        if np.allclose(weights, before, rtol=0.01):
             break
+        before, root = weights, np.sqrt(weights)
+        shifts = np.asarray(np.linalg.lstsq(x * root[:, None], y * root)[0])
+    left = np.abs(y - x @ shifts)
+    kept = left <= max(WILD * float(np.median(left)), 1e-9)
+    shifts = np.asarray(np.linalg.lstsq(x[kept], y[kept])[0])
     return np.asarray(values - fractions @ shifts)
