@@ -26,6 +26,7 @@ from assay.linear.joint_fit import JointFit, Rows
 from assay.metrics.contradiction import (
     FEWEST,
     LARGE,
+    NEARER,
     WILD,
     Contradiction,
     contradiction,
@@ -42,6 +43,11 @@ FRAMES, ATOMS, ROWS, WORK = 120, 20, 5000, 1e6
 FEWEST_ROWS = 600
 CLOSE = 1.05
 """Times the least loss, up to which another reading is named beside it."""
+WILD_SPREADS = 10.0
+"""Times the spread of the middle four fifths of energies, at which they are clipped."""
+MUCH = 0.55
+"""Times the loss of labels as they are, which that of other units must not be above: energies weigh otherwise beside
+forces then, and losses change by that alone."""
 CONFIRMED = 0.85
 """Times the loss of a fit to all three, which that of a fit to stresses that are read otherwise must not be above."""
 MANY = 200
@@ -57,6 +63,11 @@ class _Reading:
     energy: float = 1.0
     force: float = 1.0
     per_atom: bool = False
+
+    @property
+    def weighs_alike(self) -> bool:
+        """Whether energies count as much beside forces as they do as they are: a sign changes nothing of that."""
+        return abs(self.energy) == abs(self.force) == 1.0
 
 
 AS_IS = _Reading("energy", "")
@@ -208,7 +219,11 @@ class _Sample:
         if np.median(as_is) < LARGE:
             return AS_IS, ()
         readings = READINGS if self.fit.coefficients < MANY else COMMON
-        found = [(one, held) for one in readings if (held := contradiction(as_is, loss(one))) is not None]
+        found = [
+            (one, held)
+            for one in readings
+            if (held := contradiction(as_is, loss(one), NEARER if one.weighs_alike else MUCH)) is not None
+        ]
         if not found:
             return AS_IS, ()
         reading, held = min(found, key=lambda each: each[1].other)
@@ -241,5 +256,7 @@ class _Sample:
 
 
 def _clipped(energies: Array) -> Array:
-    reach = WILD * float(np.median(np.abs(energies)))
+    reach = max(
+        WILD * float(np.median(np.abs(energies))), WILD_SPREADS * float(np.subtract(*np.quantile(energies, [0.9, 0.1])))
+    )
     return np.clip(energies, -reach, reach)

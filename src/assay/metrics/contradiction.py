@@ -95,6 +95,7 @@ def scale_of(values: Array) -> float:
 def without_compositions(values: Array, fractions: Array) -> Array:
     """Energies per atom less what compositions say of them, `(F,)`: least squares without wild values.
 
+    Wild ones are off by more than energies are themselves.
     Fractions of species: `(F, S)`. Values that are NaN stay so.
     """
     here = np.isfinite(values)
@@ -114,6 +115,6 @@ def without_compositions(values: Array, fractions: Array) -> Array:
         before, root = weights, np.sqrt(weights)
         shifts = np.asarray(np.linalg.lstsq(x * root[:, None], y * root)[0])
     left = np.abs(y - x @ shifts)
-    kept = left <= max(WILD * float(np.median(left)), 1e-9)
+    kept = left <= max(WILD * float(np.median(left)), float(np.median(np.abs(y))))
     shifts = np.asarray(np.linalg.lstsq(x[kept], y[kept])[0])
     return np.asarray(values - fractions @ shifts)
