@@ -27,10 +27,10 @@ TOO_WIDE = 10.0
 """Times the constant bar, from which on the median bar says nothing of the errors that it is fitted to."""
 FEW = 100
 """Values below which 1 % of them is not one."""
-ALONE = 0.9
-"""Share of α² that one of fewer values may carry: three times the α of the others."""
-TOO_FEW = 5
-"""Values below which a scale is known to no better than a third."""
+ALONE = 0.999
+"""Share of α² that one of fewer values may carry: thirty times the α of the others."""
+TOO_FEW = 3
+"""Values below which a scale is known to no better than a factor of 2."""
 
 
 def needed(level: float) -> int:

@@ -124,8 +124,9 @@ def _fence(values: Array) -> float:
 
 FEWEST = 8
 """Labelled frames below which nothing can be said."""
-SEES = 300
-"""Labelled frames below which wrong labels may pass."""
+SEES = 60
+"""Labelled frames below which most wrong labels pass: of tungsten's with 3 % wrong energies and 3 % wrong forces, 19 of
+20 are found among 170 frames, 39 of 48 among 68 to 113, 3 of 12 among 34 and 49."""
 
 
 def check_labels(
@@ -146,7 +147,7 @@ def check_labels(
     here, flagged = np.flatnonzero(known.known & teachers.answered), np.zeros(len(frames), dtype=bool)
     if len(here) < SEES:
         warnings.warn(
-            f"{many(len(here), 'frame')} with a DFT label: the filter of noisy labels sees few of them or none with "
+            f"{many(len(here), 'frame')} with a DFT label: the filter of noisy labels misses most with "
             f"fewer than {SEES}"
             + (f", and is not run with fewer than {FEWEST}" if len(here) < FEWEST else "")
             + ". Look at the labels yourself, or give more",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.ensembles.choice import choose_members
-from assay.ensembles.member_check import MemberFold
+from assay.ensembles.member_check import BROKEN, MemberFold
 from assay.ensembles.referenced import Referenced
 from assay.ensembles.references import LABELS, EnergyReferences, ReferenceFold
 from assay.ensembles.weights import MemberErrors, weights_of_rmse
@@ -19,7 +19,7 @@ from assay.execution.progress import Stage
 from assay.execution.workers import Failure, Workers, map_frames, processes_of
 from assay.frames.frame import Frame, FrameError, Skipped
 from assay.results.arrays import Array
-from assay.results.label_finding import Findings
+from assay.results.label_finding import Findings, LabelFinding, distinct
 from assay.results.prediction import Prediction
 from assay.sources.capabilities import HasMembers, prepare
 
@@ -148,8 +148,7 @@ def fit_members(
     findings = checked.findings(names)
     references = None if fold is None else fold.result()
     measured = errors.rmse if labelled else None
-    if measured is not None:
-        _warn_of_outliers(measured, names)
+    findings = _with_outliers(findings, measured, names)
     rmse = measured if given is None else given
     kept, choosing = list(range(len(names))), dict[str, Any]()
     if choice.best == "auto":
@@ -180,16 +179,27 @@ def _with_features(featured: str, kept: list[int], names: Sequence[str]) -> list
     return sorted([*kept, names.index(featured)])
 
 
-def _warn_of_outliers(rmse: Array, names: Sequence[str]) -> None:
-    """Of members that are far worse than the others: the mean then errs as they do, and any spread ranks its errors."""
-    for name, own in zip(names, rmse, strict=True):
-        if len(names) > 2 and own > OUTLYING * (typical := float(np.median(rmse))):
-            warnings.warn(
-                f"member {name}: its force RMSE is {own:.3g} eV/Å, that of a typical member {typical:.3g}. The mean of "
-                "the members errs with it, and its spread ranks those errors well, which says nothing of a good "
-                "ensemble. Leave it out",
-                stacklevel=3,
+def _with_outliers(found: Findings, rmse: Array | None, names: Sequence[str]) -> Findings:
+    """What was found, and members that are far worse than the others though nothing says why: the mean then errs as
+    they do, and any spread ranks its errors."""
+    said = {each.member for each in found if each.cause != BROKEN}
+    far = []
+    for name, own in zip(names, () if rmse is None or len(names) < 3 else rmse, strict=False):
+        if name not in said and own > OUTLYING * (typical := float(np.median(np.asarray(rmse)))):
+            figures = {"rmse": float(own), "rmse_of_others": typical}
+            far.append(
+                LabelFinding(
+                    "force",
+                    BROKEN,
+                    f"member {name}: its force RMSE is {own:.3g} eV/Å, that of a typical member {typical:.3g}. The "
+                    "mean of the members errs with it, and its spread ranks those errors well, which says nothing of a "
+                    "good ensemble",
+                    "Leave it out",
+                    figures,
+                    name,
+                )
             )
+    return distinct((*far, *found))
 
 
 @dataclass(frozen=True)

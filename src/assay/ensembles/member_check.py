@@ -108,7 +108,7 @@ class MemberFold:
                 )  # fmt: skip
             elif usual[k] >= UNRELATED and np.median(usual) <= RELATED:
                 yield LabelFinding(
-                    "force", "broken member", f"forces of member {name} are no better than none against {against} "
+                    "force", BROKEN, f"forces of member {name} are no better than none against {against} "
                     f"(disagreement {usual[k]:.2f}, and {np.median(usual):.2f} of the members in the middle)",
                     "Look at how it was computed, or leave it out: its spread ranks errors by its own faults",
                     {"disagreement": usual[k], "disagreement_of_others": float(np.median(usual))}, name,
@@ -171,6 +171,7 @@ def _energy_reading(
 
 
 WHOSE, MEMBERS = "training frames", "the members"
+BROKEN = "broken member"
 OTHER_FRAMES = "of other frames"
 REMEDY: dict[Quantity, str] = {
     "energy": "Members say energies in eV, of the whole frame: convert them, or compute them anew",
