@@ -353,7 +353,7 @@ def test_the_summary_is_that_of_version_0_1():
     recorded = json.loads((Path(__file__).parent / "evaluation_summary.json").read_text())
     for name, given in {"members": with_members(), "interval": one_atom()}.items():
         found = evaluated(given, constant, np.arange(len(given.batch.numbers)) % 2).summary()
-        for added in ("training_overlap", "calibration_overlap", "global_bars", "failed"):
+        for added in ("training_overlap", "calibration_overlap", "global_bars", "label_check", "failed"):
             del found[added]
         found = strict(found)
         assert keys(found) == keys(recorded[name])

@@ -25,7 +25,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "metrics": ("results",),
     "calibration": ("plugins", "results", "metrics"),
     "regions": ("results", "metrics"),
-    "frames": ("results", "storage", "regions"),
+    "frames": ("results", "storage", "metrics", "regions"),
     "execution": ("frames",),
     "sources": ("plugins", "results", "frames", "regions", "execution", "storage"),
     "scores": ("plugins", "results", "execution"),

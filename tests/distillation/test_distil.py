@@ -330,6 +330,7 @@ def test_a_corrupted_dft_label_is_dropped(files):
     assert found.jobs == 1
 
 
+@pytest.mark.filterwarnings("ignore:error bar of the energy. one value carries:UserWarning")  # of a lone label
 def test_frames_on_which_a_teacher_failed_need_dft_and_are_learnt_from_then(files):
     frames = alloy(64)
     for atoms in (frames[3], frames[40]):

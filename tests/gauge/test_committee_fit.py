@@ -111,6 +111,7 @@ def test_given_errors_win(paths: dict[str, Path], options: dict[str, Any]):
 
 @pytest.mark.filterwarnings("ignore:α from 2 members is biased:UserWarning")
 @pytest.mark.filterwarnings("ignore:error bar of the energy.*the median 68 % bar:UserWarning")  # two may agree
+@pytest.mark.filterwarnings("ignore:the ensemble has two members:UserWarning")
 def test_the_best_are_kept(paths: dict[str, Path]):
     gauge = built(paths, members=MemberChoice(best=2))
     assert isinstance(gauge.source, Referenced)

@@ -27,6 +27,10 @@ TOO_WIDE = 10.0
 """Times the constant bar, from which on the median bar says nothing of the errors that it is fitted to."""
 FEW = 100
 """Values below which 1 % of them is not one."""
+ALONE = 0.999
+"""Share of α² that one of fewer values may carry: thirty times the α of the others."""
+TOO_FEW = 3
+"""Values below which a scale is known to no better than a factor of 2."""
 
 
 def needed(level: float) -> int:
@@ -55,6 +59,9 @@ def remarks(given: str | CalibratorClass, held_out: Residuals) -> Iterator[str]:
     if frames > 1 and np.ptp(used.spread) == 0:
         more = {Isotonic.name: ", as there is nothing to be monotone in", Binned.name: ", as there are no bins of it"}
         yield f"the score is the same for all {n} held-out values: the bar is a constant" + more.get(name, "")
+    if n < TOO_FEW:
+        values = "a single held-out value" if n == 1 else f"{n} held-out values"
+        yield f"it rests on {values}, and the size of errors is known to a factor of 2 at best: give more frames"
     units = {Conformal.name: ("values", n), FrameConformal.name: ("frames", frames)}
     units |= {SimultaneousConformal.name: ("frames", frames), Mondrian.name: ("frames", frames)}
     if name in units and units[name][1] < (least := needed(PROMISED)):

@@ -30,6 +30,7 @@ from assay.execution.workers import map_frames
 from assay.frames.frame import FrameError, LabelKeys, Skipped
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
+from assay.gauge.label_check import check_batch, check_survey
 from assay.gauge.sample import beyond_training, training_sample
 from assay.gauge.score_fit import ScoreFit
 from assay.gauge.training_pass import TrainingPass, Wanted
@@ -39,6 +40,7 @@ from assay.linear.posteriors.protocol import Posterior
 from assay.linear.posteriors.registry import posterior_from_spec
 from assay.metrics import rmse
 from assay.results.batch import Batch
+from assay.results.label_finding import distinct
 from assay.results.wording import many
 from assay.scores.protocol import FittedScore
 from assay.scores.registry import Asked
@@ -145,6 +147,10 @@ def compare(
             origin, reason = failed[0]
             raise FrameError(f"{origin}: {reason} ({len(failed)} frames failed; --skip-bad leaves them out)")
         left_out[name] += failed
+    checks = (check_batch(batch, f"frames of {name}") for name, batch in batches.items())
+    checked = distinct(
+        (*check_survey(sets.survey, "training frames"), *fitted.findings, *(each for found in checks for each in found))
+    )
     splits = {name: _split(batch, resamples, seed, judges) for name, batch in batches.items()}
     methods = [_without_nan(method, batches) for method in methods]
 
@@ -161,7 +167,14 @@ def compare(
         seed=seed,
         resamples=resamples,
         r_cut=r_cut,
-        remarks=(*(sentence for *_, sentence in sets.shared()), *sets.outliers(), *sets.partly_labelled(), *_few(sets)),
+        label_check=checked,
+        remarks=(
+            *map(str, checked),
+            *(sentence for *_, sentence in sets.shared()),
+            *sets.outliers(),
+            *sets.partly_labelled(),
+            *_few(sets),
+        ),
         splits=(
             _training(sets, left_out[TRAINING]),
             *(_set(name, of, left_out[name], sets.files(name)) for name, of in splits.items()),

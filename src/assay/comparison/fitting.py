@@ -13,20 +13,30 @@ from assay.gauge.training_pass import TrainingPass, Wanted, fit_committee, fit_p
 from assay.linear.linear_fit import LinearFit
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.posteriors.several import Several
+from assay.results.label_finding import Findings
 from assay.scores.features.emptiness import Emptiness
 from assay.sources.capabilities import HasCoefficients, HasMembers, LinearSource, Source
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A source that predicts, the methods to compare, the seconds that the potential and each posterior took, and how
-    empty surroundings were in training, where the source has features."""
+    """What was fitted.
+
+    | field | meaning |
+    |---|---|
+    | source | what predicts |
+    | methods | to compare |
+    | seconds, posteriors | that the potential took, and each posterior |
+    | emptiness | how empty surroundings were in training, where the source has features |
+    | findings | labels and members that contradict each other |
+    """
 
     source: Source
     methods: list[Method]
     seconds: float = 0.0
     posteriors: Mapping[str, float] = field(default_factory=dict)
     emptiness: Emptiness | None = None
+    findings: Findings = ()
 
 
 def fit_linear_methods(
@@ -41,8 +51,8 @@ def fit_linear_methods(
     assert isinstance(passed.source, HasCoefficients)
     of_members, others = _fitted(passed.scores, training.run)
     committees = of_posteriors(of_members, several.slices, several.seconds, len(passed.source.theta))
-    seconds = passed.seconds - sum(several.seconds.values())
-    return Fitted(passed.source, [*committees, *others], seconds, several.seconds, passed.scores.emptiness())
+    seconds, emptiness = passed.seconds - sum(several.seconds.values()), passed.scores.emptiness()
+    return Fitted(passed.source, [*committees, *others], seconds, several.seconds, emptiness, passed.findings)
 
 
 def fit_committee_methods(training: TrainingPass, source: HasMembers, wanted: Wanted) -> Fitted:
@@ -53,8 +63,8 @@ def fit_committee_methods(training: TrainingPass, source: HasMembers, wanted: Wa
     """
     passed = fit_committee(training, source, wanted, MemberChoice())
     of_members, others = _fitted(passed.scores, training.run)
-    methods = of_posteriors(of_members, {"": slice(0, len(source.member_names))}, {})
-    return Fitted(passed.source, [*methods, *others], passed.seconds, emptiness=passed.scores.emptiness())
+    methods = [*of_posteriors(of_members, {"": slice(0, len(source.member_names))}, {}), *others]
+    return Fitted(passed.source, methods, passed.seconds, {}, passed.scores.emptiness(), passed.findings)
 
 
 def _fitted(scores: UnfittedScores, run: Run) -> tuple[list[Method], list[Method]]:

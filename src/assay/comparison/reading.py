@@ -27,6 +27,7 @@ from assay.comparison.result import (
     SetErrors,
     SourceCost,
 )
+from assay.results.label_finding import LabelFinding
 from assay.results.per_quantity import PerQuantity
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ def from_summary(summary: Mapping[str, Any]) -> ComparisonResult:
     return ComparisonResult(
         versions=given.pop("assay"),
         remarks=tuple(given.pop("remarks")),
+        label_check=tuple(map(LabelFinding.of, given.pop("label_check", ()))),
         splits=tuple(map(_set, given.pop("splits"))),
         source_cost=SourceCost(**given.pop("source_cost")),
         methods=_each(given.pop("methods"), lambda each: MethodDescription(**each)),

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from assay.comparison.figures import BARRED, FIGURES, Bad, BarFigures, Best, MethodBars, PerTarget, Ranking
 from assay.comparison.recommended import Recommendation
+from assay.results.label_finding import Findings
 from assay.results.per_quantity import PerQuantity, Quantity
 
 Family = Literal["ensemble", "features", "control"]
@@ -105,6 +106,7 @@ class ComparisonResult:
     | bars | by set, quantity, method and calibrator: `bars["test"].force["gamma"]["scale"].skill` |
     | best | by set: the leaders of each target and quantity |
     | recommendation | what to use, and why |
+    | label_check | labels and members that contradict the fit |
     """
 
     versions: Mapping[str, str]
@@ -123,6 +125,7 @@ class ComparisonResult:
     best: Mapping[str, Best]
     recommendation: Recommendation = field(default_factory=Recommendation)
     command: str = "assay.compare(...)"
+    label_check: Findings = ()
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -150,6 +153,7 @@ class ComparisonResult:
             "resamples": self.resamples,
             "r_cut": self.r_cut,
             "remarks": list(self.remarks),
+            "label_check": [each.summary() for each in self.label_check],
             "splits": [_set(split) for split in self.splits],
             "source_cost": _plain(self.source_cost),
             "methods": _plain(self.methods),

@@ -17,11 +17,15 @@ from assay.distillation.result import Distilled, DistilledStudent, Provenance
 from assay.distillation.student import Student
 from assay.distillation.student_errors import StudentTest
 from assay.distillation.teachers import PoolLabels, TeacherLabel, Teachers, TeacherWeights
+from assay.ensembles.member_check import MemberFold
 from assay.ensembles.weights import weights_of_rmse
 from assay.execution.run import Run
 from assay.frames.dataset import Survey
 from assay.frames.frame import Frame, Frames, Skipped
+from assay.gauge.label_check import warn_of
 from assay.results.arrays import Array
+from assay.results.label_finding import Findings
+from assay.results.prediction import Prediction
 from assay.sources.capabilities import HasMembers, prepare
 
 
@@ -96,6 +100,7 @@ def distil_pool(
     frames, told = Teachers.evaluate(teachers, names, pool, progress=run.stage("uncertainty", len(pool)), failed=failed)
     labels = labels or DftLabels()
     known, unmatched = labels.of(frames)
+    checked = warn_of(_checked(frames, told, known))
     found = _weights(folder, teachers.member_rmse, told, mixing.rmse, known)
     which, w = found.which(mixing.teacher_label), np.array(found.weights)
     uncertainty = told.uncertainty(w)
@@ -115,7 +120,7 @@ def distil_pool(
         models=names, weights=found.weights, rmse=found.rmse, rmse_frames=found.frames, teacher_label=which,
         uncertainty=uncertainty, natoms=told.natoms, students=(), jobs=waiting, noisy=dropped, failed=failed,
         skipped=[*(skipped or ()), *labels.skipped, *(test.skipped if test is not None else ())],
-        unmatched=unmatched, provenance=provenance,
+        unmatched=unmatched, label_check=checked, provenance=provenance,
     )  # fmt: skip
     for one in mixed:
         fitted = None if one.pending.all() else student.fit(folder, one, frames, uncertainty, judged, run)
@@ -124,6 +129,19 @@ def distil_pool(
         row = DistilledStudent(described(one, frames, told, known), fitted, beside)
         result = replace(result, students=(*result.students, row))
         yield result
+
+
+def _checked(frames: Sequence[Frame], told: Teachers, known: PoolLabels) -> Findings:
+    """Teachers that contradict the DFT labels, or each other where no frame has any."""
+    labelled = known.known & told.answered
+    here = np.flatnonzero(labelled if labelled.any() else told.answered)
+    fold = MemberFold(len(here))
+    for i in here.tolist():
+        atoms = slice(*told.offsets[i : i + 2].tolist())
+        energy, forces = (known.energy[i], known.forces[atoms]) if labelled[i] else (None, None)
+        frame = replace(frames[i], energy=energy, forces=forces)
+        fold.update(frame, Prediction(energy_members=told.energy[:, i], forces_members=told.forces[:, atoms]))
+    return fold.findings(told.models)
 
 
 def _weights(

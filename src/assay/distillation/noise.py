@@ -19,6 +19,8 @@ from assay.distillation.labels import fit_references
 from assay.distillation.teachers import PoolLabels, Teachers
 from assay.frames.frame import Frame, Skipped
 from assay.results.arrays import Array
+from assay.results.warning import warn
+from assay.results.wording import many
 
 FORCE_FLOOR = 0.005
 """eV/Å: differences of DFT forces below this are no news: about what a set-up converges them to."""
@@ -122,6 +124,9 @@ def _fence(values: Array) -> float:
 
 FEWEST = 8
 """Labelled frames below which nothing can be said."""
+SEES = 60
+"""Labelled frames below which most wrong labels pass: of tungsten's with 3 % wrong energies and 3 % wrong forces, 19 of
+20 are found among 170 frames, 39 of 48 among 68 to 113, 3 of 12 among 34 and 49."""
 
 
 def check_labels(
@@ -140,6 +145,14 @@ def check_labels(
     | features | of the atoms of a frame, `(A, D)`: they say which frames are alike |
     """
     here, flagged = np.flatnonzero(known.known & teachers.answered), np.zeros(len(frames), dtype=bool)
+    if len(here) < SEES:
+        warn(
+            f"{many(len(here), 'frame')} with a DFT label: the filter of noisy labels misses most with "
+            f"fewer than {SEES}"
+            + (f", and is not run with fewer than {FEWEST}" if len(here) < FEWEST else "")
+            + ". Look at the labels yourself, or give more",
+            stacklevel=2,
+        )
     if len(here) < FEWEST:
         return flagged, []
     found = _held_against(frames, teachers, known, weights, features, here)

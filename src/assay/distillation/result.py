@@ -14,6 +14,7 @@ from assay.distillation.fitted import FittedStudent
 from assay.distillation.teachers import TeacherLabel
 from assay.frames.frame import LabelKeys, Skipped
 from assay.results.arrays import Array
+from assay.results.label_finding import Findings
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Distilled:
     | noisy | DFT labels that were dropped: (origin, reason) |
     | failed | frames of the pool on which a teacher failed, which need DFT: (origin, reason) |
     | skipped | frames left out: (origin, reason) |
+    | label_check | DFT labels and teachers that contradict each other |
     | unmatched | labelled frames that are not in the pool |
     """
 
@@ -109,6 +111,7 @@ class Distilled:
     failed: Skipped = field(default_factory=list)
     skipped: Skipped = field(default_factory=list)
     unmatched: int = 0
+    label_check: Findings = ()
     provenance: Provenance = field(default_factory=Provenance)
 
     def summary(self) -> dict[str, Any]:
@@ -125,6 +128,7 @@ class Distilled:
             "uncertainty_quantiles_eV_per_A": {str(q): float(np.quantile(certain, q)) for q in quantiles},
             "dft_jobs": self.jobs,
             "noisy_labels": [{"frame": origin, "reason": reason} for origin, reason in self.noisy],
+            "label_check": [each.summary() for each in self.label_check],
             "skipped": [{"frame": origin, "reason": reason} for origin, reason in self.skipped],
             "labels_not_in_pool": self.unmatched,
             "students": [each.summary() for each in self.students],

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.ensembles.choice import choose_members
+from assay.ensembles.member_check import BROKEN, MemberFold
 from assay.ensembles.referenced import Referenced
 from assay.ensembles.references import LABELS, EnergyReferences, ReferenceFold
 from assay.ensembles.weights import MemberErrors, weights_of_rmse
@@ -17,6 +18,7 @@ from assay.execution.progress import Stage
 from assay.execution.workers import Failure, Workers, map_frames, processes_of
 from assay.frames.frame import Frame, FrameError, Skipped
 from assay.results.arrays import Array
+from assay.results.label_finding import Findings, LabelFinding, distinct
 from assay.results.prediction import Prediction
 from assay.results.warning import warn
 from assay.sources.capabilities import HasMembers, prepare
@@ -58,12 +60,14 @@ class FittedMembers:
     | weights | theirs, `(M,)`; `()` is equal ones |
     | references | what their energies are shifted by; `None` where they are as the members give them |
     | told | for people and provenance, what was measured of each member, and of those left out |
+    | findings | members that contradict labels or each other |
     """
 
     source: HasMembers
     weights: tuple[float, ...] = ()
     references: EnergyReferences | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
+    findings: Findings = ()
 
     @property
     def count(self) -> int:
@@ -115,6 +119,7 @@ def fit_members(
     fold = None if onto == NONE else ReferenceFold(names, onto)
     errors, forces, labels = MemberErrors(), list[Array](), list[Array]()
     natoms, kinds, seen = list[int](), list[str](), 0
+    checked = MemberFold(int(chosen.sum()))
     prepare(source, selected, workers=processes_of(workers), total=int(chosen.sum()), stage=stage)
     progress = stage("members", int(chosen.sum()))
     for frame, said in map_frames(_Members(source), selected(), workers=workers, progress=progress):
@@ -126,6 +131,7 @@ def fit_members(
         assert said.energy_members is not None
         assert said.forces_members is not None
         seen += 1
+        checked.update(frame, said)
         if on_frame is not None:
             on_frame(frame, said)
         if fold is not None and (onto != LABELS or not have_energy or frame.energy is not None):
@@ -139,10 +145,10 @@ def fit_members(
                 kinds.append(frame.config_type)
     if not seen:
         raise FrameError("no training frame on which every member ran")
+    findings = checked.findings(names)
     references = None if fold is None else fold.result()
     measured = errors.rmse if have_forces else None
-    if measured is not None:
-        _warn_of_outliers(measured, names)
+    findings = _with_outliers(findings, measured, names)
     rmse = measured if given is None else given
     kept, choosing = list(range(len(names))), dict[str, Any]()
     if choice.best == "auto":
@@ -161,7 +167,8 @@ def fit_members(
     chosen_ones = source.only(kept_names)
     used = None if references is None else references.only(kept_names)
     fitted = chosen_ones if used is None else Referenced(chosen_ones, used)
-    return FittedMembers(fitted, weights, used, _told(names, kept, weights, references, measured, given, choosing))
+    told = _told(names, kept, weights, references, measured, given, choosing)
+    return FittedMembers(fitted, weights, used, told, findings)
 
 
 def _labelled(frames: Iterator[Frame]) -> tuple[bool, bool]:
@@ -182,16 +189,27 @@ def _with_features(featured: str, kept: list[int], names: Sequence[str]) -> list
     return sorted([*kept, names.index(featured)])
 
 
-def _warn_of_outliers(rmse: Array, names: Sequence[str]) -> None:
-    """Of members that are far worse than the others: the mean then errs as they do, and any spread ranks its errors."""
-    for name, own in zip(names, rmse, strict=True):
-        if len(names) > 2 and own > OUTLYING * (typical := float(np.median(rmse))):
-            warn(
-                f"member {name}: its force RMSE is {own:.3g} eV/Å, that of a typical member {typical:.3g}. The mean of "
-                "the members errs with it, and its spread ranks those errors well, which says nothing of a good "
-                "ensemble. Leave it out",
-                stacklevel=3,
+def _with_outliers(found: Findings, rmse: Array | None, names: Sequence[str]) -> Findings:
+    """What was found, and members that are far worse than the others though nothing says why: the mean then errs as
+    they do, and any spread ranks its errors."""
+    said = {each.member for each in found if each.cause != BROKEN}
+    far = []
+    for name, own in zip(names, () if rmse is None or len(names) < 3 else rmse, strict=False):
+        if name not in said and own > OUTLYING * (typical := float(np.median(np.asarray(rmse)))):
+            figures = {"rmse": float(own), "rmse_of_others": typical}
+            far.append(
+                LabelFinding(
+                    "force",
+                    BROKEN,
+                    f"member {name}: its force RMSE is {own:.3g} eV/Å, that of a typical member {typical:.3g}. The "
+                    "mean of the members errs with it, and its spread ranks those errors well, which says nothing of a "
+                    "good ensemble",
+                    "Leave it out",
+                    figures,
+                    name,
+                )
             )
+    return distinct((*far, *found))
 
 
 @dataclass(frozen=True)

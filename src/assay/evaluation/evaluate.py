@@ -21,6 +21,7 @@ from assay.frames.frame import Frame, Frames, content_hash
 from assay.gauge.assess import assess
 from assay.gauge.batch import Scored
 from assay.gauge.gauge import Gauge
+from assay.gauge.label_check import check_batch, warn_of
 from assay.regions.neighbourhoods import coordination
 from assay.results.assessment import Assessment
 from assay.results.batch import NO_PREDICTIONS, Batch, Labels
@@ -60,6 +61,7 @@ def evaluate_gauge(gauge: Gauge, frames: Frames, run: Run) -> EvaluationResult:
         found,
         training_overlap=overlap("training_hashes"),
         calibration_overlap=overlap("held_out_hashes"),
+        label_check=warn_of(check_batch(assessment.batch, "labelled frames", known=_known(assessment))),
         worst=worst,
     )
 
@@ -94,6 +96,17 @@ def evaluated(
         },
         diagrams=diagrams(assessment, labels),
     )
+
+
+def _known(assessment: Assessment) -> Mask:
+    """Frames with no score above its threshold on more than half of what it judges there, `(F,)`."""
+    batch = assessment.batch
+    known = np.ones(len(batch.names), dtype=np.bool_)
+    for score in assessment.scores.values():
+        if score.threshold is not None:
+            of = np.arange(len(known)) if score.level == "frame" else batch.frame_of_atom
+            known &= np.bincount(of, score.flagged, len(known)) <= np.bincount(of, minlength=len(known)) / 2
+    return known
 
 
 def _kinds(batch: Batch) -> Iterator[tuple[str, Mask]]:

@@ -20,6 +20,7 @@ from assay.evaluation.figures import (
     Stratum,
 )
 from assay.results.assessment import Assessment
+from assay.results.label_finding import Findings
 from assay.results.partly import partly_labelled
 from assay.results.per_quantity import FORCES_FIRST, PerQuantity, Quantity
 from assay.results.plain import plain
@@ -46,6 +47,7 @@ class EvaluationResult:
     | diagrams | curves of error bars and rankings |
     | training_overlap, calibration_overlap | how many frames the gauge was fitted to, or calibrated on: what is \
 measured on them says nothing about new ones |
+    | label_check | labels that contradict the predictions |
     | worst | the frame with the riskiest atom, for a picture; `None` without scores of atoms |
     """
 
@@ -60,6 +62,7 @@ measured on them says nothing about new ones |
     diagrams: Diagrams = field(default_factory=Diagrams)
     training_overlap: int = 0
     calibration_overlap: int = 0
+    label_check: Findings = ()
     worst: Atoms | None = None
 
     @property
@@ -112,6 +115,7 @@ measured on them says nothing about new ones |
             "training_overlap": self.training_overlap,
             "calibration_overlap": self.calibration_overlap,
             "global_bars": dict(self.global_bars.items()),
+            "label_check": [each.summary() for each in self.label_check],
             "failed": [{"frame": origin, "reason": reason} for origin, reason in self.failed],
         }
 

@@ -10,7 +10,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from assay.frames.compositions import ALONE, FAIR_SHARE, told_by_others
+from assay.frames.compositions import ALONE, FAIR_SHARE, per_atom, told_by_others
 from assay.frames.frame import Frame, FrameError, content_hash
 from assay.results.arrays import Array
 from assay.results.per_quantity import PerQuantity
@@ -148,6 +148,11 @@ class Survey:
                 if digest in first:
                     pairs.append((first[digest], origin))
         return pairs
+
+    def per_atom(self) -> tuple[str, ...]:
+        """Origins of frames whose energy is per atom, among others: see `assay.frames.compositions.per_atom`."""
+        here = per_atom(self.energy, self.counts)
+        return tuple(origin for origin, own in zip(self.origins, here, strict=True) if own)
 
     def outliers(self) -> list[tuple[str, str]]:
         """Frames whose largest force or energy per atom lies far from those of the set: (origin, reason).

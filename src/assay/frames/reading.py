@@ -19,12 +19,16 @@ from assay.frames.formats.lammps_data import is_data, read_data
 from assay.frames.formats.lammps_dump import is_dump, read_dump
 from assay.frames.frame import Frame, FrameError, LabelKeys, Labelled, Skipped
 from assay.results.arrays import Array
+from assay.results.warning import warn
 from assay.storage.bounds import require_bounded
 
 LARGEST = 1e15
 """Of a label, whose square must be a number too."""
 ASYMMETRIC = 0.02
 """Of the largest component of a stress, how far rounding may set those across the diagonal apart."""
+
+UNUSED = ("stress", "virial", "virials")
+"""Names under which files have stresses, beside that of the label."""
 
 
 def read_frames(
@@ -201,10 +205,25 @@ def _with_labels(atoms: Atoms, origin: str, keys: LabelKeys) -> Frame:
     energy = _label(atoms, origin, keys.energy, ())
     forces = _label(atoms, origin, keys.forces, (len(atoms), 3))
     stress = _label(atoms, origin, keys.stress, (6,))
+    if stress is None:
+        _warn_of_unused_stress(atoms, keys)
     config_type = str(atoms.info.get("config_type", ""))
     bare = atoms.copy()
     bare.calc = None
     return Frame(bare, origin, config_type, None if energy is None else float(energy), forces, stress)
+
+
+def _warn_of_unused_stress(atoms: Atoms, keys: LabelKeys) -> None:
+    """Where labels have names of the user's and the stress that stands beside them was not asked for."""
+    usual = LabelKeys()
+    if (keys.energy, keys.forces) == (usual.energy, usual.forces) or keys.stress != usual.stress:
+        return
+    if found := [key for key in UNUSED if key in atoms.info or _results(atoms).get(key) is not None]:
+        warn(
+            f"frames have a stress under {', '.join(map(repr, found))} that is not used: name it with --stress-key, or "
+            "say --stress-key none",
+            stacklevel=2,
+        )
 
 
 def _results(atoms: Atoms) -> dict[str, Any]:

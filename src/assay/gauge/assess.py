@@ -64,7 +64,9 @@ def assess(
             worst[name], largest[name] = _pictured(frame, name, risk), float(risk.max())
         if on_frame:
             on_frame(frame, result)
-        bare = Atoms(numbers=frame.atoms.numbers)  # positions and other arrays of frames that are done are let go
+        bare = Atoms(
+            numbers=frame.atoms.numbers, cell=frame.atoms.cell, pbc=frame.atoms.pbc
+        )  # positions and other arrays of frames that are done are let go
         scored.append((replace(frame, atoms=bare), result))
     failed = [*frames.skipped, *failed]
     if not scored:

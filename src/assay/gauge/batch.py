@@ -72,6 +72,7 @@ def collect(scored: Sequence[tuple[Frame, Scored]]) -> Batch:
             name: np.concatenate([result.companions[name] for result in results]) for name in results[0].companions
         },
         envelopes=joined([(len(frame.atoms), result.envelopes) for frame, result in scored]),
+        volumes=np.array([frame.atoms.cell.volume if frame.atoms.pbc.all() else np.nan for frame in frames]),
     )
 
 

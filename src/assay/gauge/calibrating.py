@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from assay.calibration import Calibrator, fit_calibrator
 from assay.calibration.bar_name import BarName
-from assay.calibration.remarks import remarks, too_wide
+from assay.calibration.remarks import ALONE, FEW, TOO_FEW, outlier_share, remarks, too_wide
 from assay.frames.compositions import foreign_zero
 from assay.gauge.groups import Groups
 from assay.gauge.spreads import sampled
@@ -39,6 +39,18 @@ def fitted(
     for quantity, values in usable.items():
         for remark in remarks(bar.kind, values):
             _warn(quantity, remark)
+    for quantity, values in usable.items():
+        if TOO_FEW <= len(values.error) < FEW and (share := outlier_share(values.usable(bar.kind.by_order))) > ALONE:
+            worst = batch.names[values.frame[np.argmax(np.nan_to_num(values.ratios, posinf=0.0))]]
+            _warn(
+                quantity, f"one value carries {share:.0%} of α²: it alone sets the scale. Look at the label of {worst}"
+            )
+    if batch.members == 2:
+        warn(
+            "the ensemble has two members, whose spread is near zero wherever they happen to agree: bars are as often "
+            "far too narrow as too wide. Take three or more",
+            stacklevel=3,
+        )
     if usable.energy is not None and foreign_zero(batch.fractions[usable.energy.frame], usable.energy.error):
         _warn(
             "energy",

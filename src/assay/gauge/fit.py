@@ -16,6 +16,7 @@ from assay.gauge.bar_choice import AskedBar, chosen_bar
 from assay.gauge.cluster_thresholds import by_cluster
 from assay.gauge.division import Division
 from assay.gauge.gauge import Gauge
+from assay.gauge.label_check import check_batch, check_survey, warn_of
 from assay.gauge.provenance import Request, provenance
 from assay.gauge.sample import beyond_training, quantiles, scored, training_sample
 from assay.gauge.score_fit import ScoreFit
@@ -30,6 +31,7 @@ from assay.gauge.training_pass import (
 from assay.gauge.usable import usable
 from assay.linear.linear_fit import LinearFit
 from assay.results.batch import Batch
+from assay.results.label_finding import Findings, distinct
 from assay.results.partly import partly_labelled
 from assay.scores.registry import Asked
 from assay.sources.capabilities import (
@@ -54,6 +56,7 @@ class Built:
     | overlap | pairs of equal frames in training and calibration frames: the latter are not calibrated on |
     | outliers | frames with labels far from the others': (origin, reason) |
     | partly | sentences on frames that lack a label which others have |
+    | label_check | labels and members that contradict the fit |
     | training, held_out | scored training sample and calibration frames (`None` without any), for further study |
     """
 
@@ -65,6 +68,7 @@ class Built:
     training: Batch
     held_out: Batch | None
     partly: tuple[str, ...] = ()
+    label_check: Findings = ()
 
     @property
     def energies_alone(self) -> bool:
@@ -133,6 +137,8 @@ def fit_gauge(
         training = training_sample(gauge, training_pass)
         gauge = beyond_training(gauge, training)
         held_out = _held_out(gauge, training_pass, division)
+    found = (*check_survey(survey, "training frames"), *fitted.findings) if predicts else fitted.findings
+    checked = warn_of(_checked(found, training, held_out))
     if held_out is not None and predicts:
         if calibration is not None:
             partly += partly_labelled(held_out.names, held_out.labelled)
@@ -149,6 +155,7 @@ def fit_gauge(
             held_out=held_out,
             files={**train.files, **({} if calibration is None else calibration.files)},
             seconds=time.perf_counter() - started,
+            label_check=checked,
         ),
     )
     return Built(
@@ -160,7 +167,22 @@ def fit_gauge(
         partly=tuple(partly),
         training=training,
         held_out=held_out,
+        label_check=checked,
     )
+
+
+def _checked(found: Findings, training: Batch, held_out: Batch | None) -> Findings:
+    """Labels that contradict the fit, beside what was `found` as it was made: of other quantities than these, by which
+    predictions are no measure."""
+    wrong = {each.quantity for each in found}
+    batches = [(training, "training frames"), *([(held_out, "calibration frames")] if held_out is not None else [])]
+    more = (
+        each
+        for batch, whose in batches
+        for each in check_batch(batch, whose, fitted=batch is training)
+        if each.quantity not in wrong
+    )
+    return distinct((*found, *more))
 
 
 def _held_out(gauge: Gauge, training: TrainingPass, division: Division, stage: str = "") -> Batch | None:

@@ -16,6 +16,7 @@ from assay.gauge.score_fit import ScoreFit
 from assay.gauge.training_pass import FittedSource
 from assay.linear.linear_fit import LinearFit
 from assay.results.batch import Batch
+from assay.results.label_finding import Findings
 from assay.scores.protocol import clustered
 from assay.sources.capabilities import HasCoefficients, Source, keeps_forces
 from assay.storage.provenance import versions
@@ -40,8 +41,10 @@ def provenance(
     held_out: Batch | None,
     files: Mapping[str, str],
     seconds: float,
+    label_check: Findings = (),
 ) -> dict[str, Any]:
-    """Versions, settings, counts, and hashes of `files` and of all frames, ready for JSON; `seconds` of the fit."""
+    """Versions, settings, counts, and hashes of `files` and of all frames, ready for JSON; `seconds` of the fit,
+    and what `label_check` found."""
     local = clustered(fitted.scores)
     return {
         **versions(),
@@ -54,6 +57,7 @@ def provenance(
         "posterior": asked.linear_fit.posterior,
         **_labels(survey, division.fitted, fitted.source),
         **({"members": fitted.told} if fitted.told else {}),
+        "label_check": [each.summary() for each in label_check],
         "fitted_to": {
             "clusters": [] if local is None else list(local.names),
             "core": asked.score_fit.core or "",

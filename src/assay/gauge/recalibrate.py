@@ -10,6 +10,7 @@ from assay.frames.frame import FrameError, Frames, content_hash
 from assay.gauge.bar_choice import AskedBar
 from assay.gauge.batch import collect
 from assay.gauge.gauge import Gauge
+from assay.gauge.label_check import check_batch, warn_of
 from assay.results.batch import NO_PREDICTIONS
 from assay.results.partly import partly_labelled
 from assay.sources.capabilities import prepare
@@ -36,12 +37,14 @@ def recalibrated(gauge: Gauge, frames: Frames, run: Run, *, error_bar: AskedBar 
     if failed and not run.skip_bad:
         raise FrameError(f"{failed[0][0]}: {failed[0][1]} ({len(failed)} frames failed; --skip-bad leaves them out)")
     batch = collect(scored)
+    found = warn_of(check_batch(batch, "calibration frames"))
     made = {
         **gauge.provenance,
         "calibrated_by": command or "assay.calibrate(...)",
         "files": {**gauge.provenance.get("files", {}), **frames.files},
         "held_out": {"frames": len(batch.names), "atoms": len(batch.numbers)},
         "held_out_hashes": hashes,
+        "label_check": [each.summary() for each in found],
         "calibration_skipped": [*frames.skipped, *failed],
         "calibration_partly": [*partly_labelled(batch.names, batch.labelled)],
     }

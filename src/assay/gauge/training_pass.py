@@ -19,11 +19,14 @@ from assay.gauge.members_seen import FeaturesSeen, with_derivatives
 from assay.gauge.score_choice import Readable
 from assay.gauge.score_fit import ScoreFit, ScoreFold, UnfittedScores
 from assay.linear.fit import fit_linear
+from assay.linear.label_check import LabelFold
 from assay.linear.linear_fit import LinearFit
 from assay.linear.posteriors.protocol import Posterior
 from assay.linear.residual import residual_of
 from assay.results.arrays import Array
 from assay.results.batch import NO_PREDICTIONS
+from assay.results.design import Design
+from assay.results.label_finding import Findings
 from assay.scores.features.emptiness import Emptiness
 from assay.scores.protocol import FittedScore, ScoreClass
 from assay.scores.registry import Asked
@@ -75,27 +78,29 @@ class TrainingPass:
 @dataclass(frozen=True)
 class FittedSource:
     """A source that predicts, or has features; its fitted scores; how empty surroundings were, where it has features;
-    and what was measured of its members, if of any."""
+    what was measured of its members, if of any; and labels and members that contradict each other."""
 
     source: Source
     scores: tuple[FittedScore, ...]
     emptiness: Emptiness | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
+    findings: Findings = ()
 
 
 @dataclass(frozen=True)
 class Passed:
     """What a pass leaves: a source that predicts, or has features; its scores, not fitted yet; and the seconds that the
-    source took. `told` as in `FittedSource`."""
+    source took. `told` and `findings` as in `FittedSource`."""
 
     source: Source
     scores: UnfittedScores
     told: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    findings: Findings = ()
 
     def fitted(self) -> FittedSource:
         """Raises as `assay.scores.protocol.ScoreClass.fit`."""
-        return FittedSource(self.source, self.scores.fitted(), self.scores.emptiness(), self.told)
+        return FittedSource(self.source, self.scores.fitted(), self.scores.emptiness(), self.told, self.findings)
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,12 @@ def fit_potential(
     rows, residual = residual_of(
         rows, training.all, training.survey, chosen=chosen, workers=run.workers, stage=run.stage
     )
+    labels = LabelFold(training.count, rows.coefficients)
+
+    def on_design(frame: Frame, design: Design) -> None:
+        fold.append(frame, design.features)
+        labels.update(frame, design)
+
     potential = fit_linear(
         training.all(),
         training.survey,
@@ -146,15 +157,16 @@ def fit_potential(
         seed=linear.seed,
         workers=run.workers,
         progress=run.stage("design rows and fit", training.count),
-        on_design=lambda frame, design: fold.append(frame, design.features),
+        on_design=on_design,
         failed=training.left_out,
     )
     seconds = time.perf_counter() - started
+    found = labels.findings()
     errors = None
     if wanted.options.without_outliers:
-        found = training.map(_ForceErrors(potential), "force errors")
-        errors = np.concatenate([each for _, each in found if not isinstance(each, Failure)])
-    return Passed(potential, fold.result(errors), seconds=seconds)
+        of_frames = training.map(_ForceErrors(potential), "force errors")
+        errors = np.concatenate([each for _, each in of_frames if not isinstance(each, Failure)])
+    return Passed(potential, fold.result(errors), seconds=seconds, findings=found)
 
 
 def fit_committee(training: TrainingPass, source: HasMembers, wanted: Wanted, members: MemberChoice) -> Passed:
@@ -175,7 +187,8 @@ def fit_committee(training: TrainingPass, source: HasMembers, wanted: Wanted, me
         fitted = with_derivatives(fitted)
     if fold.needed:
         fold.training.energy_errors = seen.energy_errors(fitted, source.member_names)
-    return Passed(fitted.source, fold.result(seen.force_errors(), fitted.weights), fitted.told, seconds)
+    scores = fold.result(seen.force_errors(), fitted.weights)
+    return Passed(fitted.source, scores, fitted.told, seconds, fitted.findings)
 
 
 def fit_features(training: TrainingPass, source: OnlyFeatures, wanted: Wanted) -> Passed:

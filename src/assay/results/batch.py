@@ -62,6 +62,7 @@ eV/Å |
     | companions | what scores say of atoms beside their values, by name, such as `gamma_cluster` | `(A,)` | |
     | envelopes | what members span of energies (of frames), forces and stresses, not calibrated; NaN for frames that \
 have none | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
+    | volumes | of the cells, NaN of frames that are not periodic in all directions | `(F,)` | Å³ |
 
     Values of a quantity, as in `errors`, are energies per atom `(F,)` eV, force components `(A, 3)` eV/Å and stress
     components `(F, 6)` eV/Å³.
@@ -82,6 +83,7 @@ have none | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
     neighbourhood_error: Array | None = None
     companions: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     envelopes: PerQuantity[Envelope] = field(default_factory=PerQuantity)
+    volumes: Array | None = None
 
     @property
     def natoms(self) -> NDArray[np.int64]:

@@ -67,6 +67,9 @@ def _judged(assessment: Assessment, evaluation: EvaluationResult) -> Verdict:
     else:
         tone, headline = "plain", "There are no error bars to judge, only scores."
         sentences.append("A score ranks risk but has no unit of error: calibrate it to get error bars.")
+    if evaluation.label_check:
+        tone, headline = "bad", "The labels contradict the predictions."
+        sentences = [*(f"{finding}." for finding in evaluation.label_check), *sentences]
     frames, overlap = evaluation.frames, evaluation.training_overlap
     if frames < FEW:
         sentences.append(f"This rests on {many(frames, 'frame')} only: take the shares as rough.")
