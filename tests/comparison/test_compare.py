@@ -296,8 +296,8 @@ def test_the_spread_of_a_posterior_does_not_depend_on_what_it_is_compared_with(
 def test_the_summary_has_the_keys_that_it_always_had(compared: ComparisonResult) -> None:
     told = compared.summary()
     assert list(told) == [
-        "assay", "command", "source", "settings", "seed", "resamples", "r_cut", "remarks", "splits", "source_cost",
-        "methods", "ranking", "bad", "bars", "best", "recommendation",
+        "assay", "command", "source", "settings", "seed", "resamples", "r_cut", "remarks", "label_check", "splits",
+        "source_cost", "methods", "ranking", "bad", "bars", "best", "recommendation",
     ]  # fmt: skip
     training, home, *_ = told["splits"]
     assert list(training) == ["name", "role", "frames", "atoms", "errors", "files", "skipped", "failed"]

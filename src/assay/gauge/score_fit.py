@@ -49,19 +49,23 @@ second pass |
 
 @dataclass(frozen=True)
 class UnfittedScores:
-    """Scores that are wanted, the features of the training atoms that they are fitted to, and options of the fit."""
+    """Scores that are wanted, the features of the training atoms that they are fitted to, and options of the fit.
+
+    `vanishing`: features are about zero without neighbours, as those of a network's last layer are not.
+    """
 
     wanted: tuple[ScoreClass, ...]
     training: TrainingFeatures
     options: FitOptions
+    vanishing: bool = True
 
     def fitted(self) -> tuple[FittedScore, ...]:
         """Raises as `ScoreClass.fit`."""
         return fit_scores(self.wanted, self.training, self.options)
 
     def emptiness(self) -> Emptiness | None:
-        """Against the atoms that the scores are fitted to; `None` where there are no features."""
-        return Emptiness.fit(self.training) if self.training.numbers else None
+        """Against the atoms that the scores are fitted to; `None` where no features tell."""
+        return Emptiness.fit(self.training) if self.vanishing and self.training.numbers else None
 
 
 @dataclass

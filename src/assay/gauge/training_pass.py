@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -187,7 +187,7 @@ def fit_committee(training: TrainingPass, source: HasMembers, wanted: Wanted, me
         fitted = with_derivatives(fitted)
     if fold.needed:
         fold.training.energy_errors = seen.energy_errors(fitted, source.member_names)
-    scores = fold.result(seen.force_errors(), fitted.weights)
+    scores = replace(fold.result(seen.force_errors(), fitted.weights), vanishing=False)
     return Passed(fitted.source, scores, fitted.told, seconds, fitted.findings)
 
 
