@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from assay import __version__
+from assay.cli.signals import end_as_interrupted
 from assay.cli.tables import note
 
 VERBS = (
@@ -50,6 +51,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; errors that a user can mend are one message without a traceback."""
     warnings.showwarning = lambda message, *rest, **more: note(f"warning: {message}")
+    end_as_interrupted()
     try:
         sys.exit(cli.main(standalone_mode=False, obj=shlex.join(["assay", *sys.argv[1:]])) or 0)
     except click.ClickException as error:

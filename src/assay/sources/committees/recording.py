@@ -8,9 +8,9 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
@@ -94,24 +94,25 @@ def record(
         if model is None:
             continue
         progress, featured = stage(member.label, total) if stage else None, committee.featured == member.label
-        counted = _Count(progress)
-        new = _unknown(frames(), cache, model, featured, counted)
+        share = _Share(cache, model, featured, _Count(progress))
+        failed: list[tuple[int, Gap]] = []
         try:
-            for chunk, results in _computed(committee, index, new, featured, workers):
-                for frame, result in zip(chunk, results, strict=True):
-                    if isinstance(result, Refused):
-                        gaps.append(Gap(member.label, frame.origin, result.reason))
-                    else:
-                        cache.put(model, frame_key(frame.atoms), result)
-                    counted(frame)
-                cache.commit()
+            while share.begin():
+                for chunk, results in _computed(committee, index, share.unknown(frames()), featured, workers):
+                    for frame, result in zip(chunk, results, strict=True):
+                        if isinstance(result, Refused):
+                            failed.append((share.place(frame), Gap(member.label, frame.origin, result.reason)))
+                        else:
+                            cache.put(model, frame_key(frame.atoms), result)
+                    cache.commit()
+                    share.done(chunk)
         except sqlite3.Error as error:
-            raise OSError(
-                f"evaluations can't be kept ({error}): is the disk full? ASSAY_CACHE names another folder"
-            ) from error
+            raise cache.trouble(error) from error
         finally:
             with suppress(sqlite3.Error):  # told already
                 cache.commit()
+            share.end()
+        gaps += [gap for _, gap in sorted(failed, key=lambda each: each[0])]
     return gaps
 
 
@@ -128,18 +129,73 @@ class _Count:
             self.progress(self.frames, self.atoms)
 
 
-def _unknown(
-    frames: Iterable[Frame], cache: EvaluationCache, model: str, features: bool, counted: _Count
-) -> Iterator[Frame]:
-    """Those that are not kept yet, each structure once."""
-    seen: set[str] = set()
-    for frame in frames:
-        key = frame_key(frame.atoms)
-        if key in seen or cache.has(model, key, features):
-            counted(frame)
-        else:
-            seen.add(key)
-            yield frame
+@dataclass
+class _Share:
+    """The frames that this process evaluates with one model, in passes over all of them.
+
+    A pass leaves out what other processes are at; before the next one, which begins with nothing claimed, the first of
+    these is waited for.
+    """
+
+    cache: EvaluationCache
+    model: str
+    features: bool
+    counted: _Count
+    passes: int = 0
+    _seen: dict[str, int] = field(default_factory=dict)
+    _claimed: set[str] = field(default_factory=set)
+    _elsewhere: str | None = None
+
+    def begin(self) -> bool:
+        """Whether there is another pass."""
+        if self._elsewhere is not None:
+            self.cache.wait_for(self.model, self._elsewhere)
+        elif self.passes:
+            return False
+        self._elsewhere = None
+        self.passes += 1
+        return True
+
+    def unknown(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Those that are not kept yet, each structure once; they are claimed."""
+        left: set[str] = set()
+        for frame in frames:
+            key = frame_key(frame.atoms)
+            if key in self._seen or key in left:
+                if self.passes == 1:
+                    self.counted(frame)
+                continue
+            if not self._kept(key) and not self.cache.claim(self.model, key):
+                self._elsewhere = self._elsewhere or key
+                left.add(key)
+                continue
+            self._seen[key] = len(self._seen)
+            if self._kept(key):  # maybe since it was looked for first
+                self.cache.release(self.model, key)
+                self.counted(frame)
+            else:
+                self._claimed.add(key)
+                yield frame
+
+    def done(self, chunk: Iterable[Frame]) -> None:
+        """Kept or failed, here."""
+        for frame in chunk:
+            key = frame_key(frame.atoms)
+            self._claimed.discard(key)
+            self.cache.release(self.model, key)
+            self.counted(frame)
+
+    def place(self, frame: Frame) -> int:
+        """Which of the frames it is, in the order in which they were taken."""
+        return self._seen[frame_key(frame.atoms)]
+
+    def end(self) -> None:
+        """Leave what is left to other processes."""
+        for key in self._claimed:
+            self.cache.release(self.model, key)
+
+    def _kept(self, key: str) -> bool:
+        return self.cache.has(self.model, key, self.features)
 
 
 Chunk = list[Frame]
@@ -153,7 +209,7 @@ def _computed(
         return
     frames = chain(first, frames)
     if workers < 2 or member.calculator == LAMMPSLIB:
-        for chunk in chunks(frames, committee.batch_atoms(index) or BATCH_ATOMS):
+        for chunk in chunks(frames, together(member, committee.batch_atoms(index))):
             with redirect_stdout(sys.stderr):
                 results = committee.compute(index, [frame.atoms for frame in chunk])
             yield chunk, results
@@ -162,14 +218,24 @@ def _computed(
     committee.require_allowed(index)
     python, arguments = member.python or sys.executable, filled(dict(member.arguments))
     with _Processes(python, member.calculator, arguments, workers) as processes:
-        pending: list[tuple[Chunk, Future[Results]]] = []
-        for chunk in chunks(frames, BATCH_ATOMS):
-            pending.append((chunk, processes.submit([frame.atoms for frame in chunk], features)))
+        pending: dict[Future[Results], Chunk] = {}
+        for chunk in chunks(frames, together(member)):
+            pending[processes.submit([frame.atoms for frame in chunk], features)] = chunk
             if len(pending) > 2 * workers:
-                done, future = pending.pop(0)
-                yield done, future.result()
-        for done, future in pending:
-            yield done, future.result()
+                yield from _finished(pending)
+        while pending:
+            yield from _finished(pending)
+
+
+def _finished(pending: dict[Future[Results], Chunk]) -> Iterator[tuple[Chunk, Results]]:
+    """Take out those that are there, in any order: what is finished is kept at once."""
+    for future in wait(pending, return_when=FIRST_COMPLETED).done:
+        yield pending.pop(future), future.result()
+
+
+def together(member: Member, said: int | None = None) -> int:
+    """How many atoms go through a member together: with ASE calculators those of one frame, which is kept at once."""
+    return 0 if "." in member.calculator else said or BATCH_ATOMS
 
 
 class _Processes:
