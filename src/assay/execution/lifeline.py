@@ -10,7 +10,6 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from threading import Thread, main_thread
 
-
 PATIENCE = 5.0
 """Seconds that a process gets to take away its temporary folders, if it answers SIGTERM."""
 

@@ -2,8 +2,8 @@
 
 One SQLite file, `evaluations.sqlite`, in the folder that the environment variable `ASSAY_CACHE` names (`off`: none), or
 else in the user's folder for caches. A row is found by the identity of the model
-(`assay.sources.committees.model_names.identity`) and the frame's content, and carries a digest of all that it holds: one
-that was damaged is computed anew. `evaluations.lock` beside it is for processes that share the work.
+(`assay.sources.committees.model_names.identity`) and the frame's content, and carries a digest of all that it holds:
+one that was damaged is computed anew. `evaluations.lock` beside it is for processes that share the work.
 """
 
 from __future__ import annotations

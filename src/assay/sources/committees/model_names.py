@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from assay.frames.frame import file_hash
@@ -154,6 +155,10 @@ def _strings(value: Any) -> list[str]:
     return [value] if isinstance(value, str) and value else []
 
 
+PATIENCE = 60.0
+"""Seconds that an interpreter has to tell what it has."""
+LONGEST = 1 << 16
+"""Bytes of what it tells."""
 _VERSIONS = """
 import sys
 from importlib.metadata import distribution, packages_distributions
@@ -171,4 +176,21 @@ def _asked(python: str, distribution: str, module: str) -> str:
     `""` where there is none, or where it is installed in place.
     """
     command = [interpreter(python), "-c", _VERSIONS, distribution, module]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as asked:
+        assert asked.stdout is not None
+        timer = Timer(PATIENCE, asked.kill)
+        timer.start()
+        try:
+            said = asked.stdout.read(LONGEST)
+        except BaseException:
+            asked.kill()
+            raise
+        finally:
+            timer.cancel()
+        if len(said) == LONGEST:  # it is no Python, and may never end
+            asked.kill()
+    if asked.returncode:
+        raise subprocess.CalledProcessError(asked.returncode, command)
+    return said.decode("utf-8", "replace").strip()

@@ -8,21 +8,21 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import redirect_stdout, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, islice
-from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Protocol
 
 from ase import Atoms
 
 from assay.execution.workers import Progress
-from assay.frames.frame import Frame, FrameError, chunks
+from assay.frames.frame import Frame, chunks
 from assay.sources.committees.cache import EvaluationCache, frame_key, opened_cache
-from assay.sources.committees.calculators import LAMMPSLIB, Member, filled
-from assay.sources.committees.checks import Refused, Results, checked
-from assay.sources.committees.worker_process import WorkerProcess
+from assay.sources.committees.calculators import LAMMPSLIB, Member
+from assay.sources.committees.checks import Refused, Results
+from assay.sources.committees.processes import Processes
+from assay.sources.committees.sharing import Count, Share
 
 BATCH_ATOMS = 128
 """Atoms that go through a potential together, where it does not say itself: more is slower on a CPU."""
@@ -94,7 +94,7 @@ def record(
         if model is None:
             continue
         progress, featured = stage(member.label, total) if stage else None, committee.featured == member.label
-        share = _Share(cache, model, featured, _Count(progress))
+        share = Share(cache, model, featured, Count(progress))
         failed: list[tuple[int, Gap]] = []
         try:
             while share.begin():
@@ -116,88 +116,6 @@ def record(
     return gaps
 
 
-@dataclass
-class _Count:
-    progress: Progress | None
-    frames: int = 0
-    atoms: int = 0
-
-    def __call__(self, frame: Frame) -> None:
-        self.frames += 1
-        self.atoms += len(frame.atoms)
-        if self.progress:
-            self.progress(self.frames, self.atoms)
-
-
-@dataclass
-class _Share:
-    """The frames that this process evaluates with one model, in passes over all of them.
-
-    A pass leaves out what other processes are at; before the next one, which begins with nothing claimed, the first of
-    these is waited for.
-    """
-
-    cache: EvaluationCache
-    model: str
-    features: bool
-    counted: _Count
-    passes: int = 0
-    _seen: dict[str, int] = field(default_factory=dict)
-    _claimed: set[str] = field(default_factory=set)
-    _elsewhere: str | None = None
-
-    def begin(self) -> bool:
-        """Whether there is another pass."""
-        if self._elsewhere is not None:
-            self.cache.wait_for(self.model, self._elsewhere)
-        elif self.passes:
-            return False
-        self._elsewhere = None
-        self.passes += 1
-        return True
-
-    def unknown(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Those that are not kept yet, each structure once; they are claimed."""
-        left: set[str] = set()
-        for frame in frames:
-            key = frame_key(frame.atoms)
-            if key in self._seen or key in left:
-                if self.passes == 1:
-                    self.counted(frame)
-                continue
-            if not self._kept(key) and not self.cache.claim(self.model, key):
-                self._elsewhere = self._elsewhere or key
-                left.add(key)
-                continue
-            self._seen[key] = len(self._seen)
-            if self._kept(key):  # maybe since it was looked for first
-                self.cache.release(self.model, key)
-                self.counted(frame)
-            else:
-                self._claimed.add(key)
-                yield frame
-
-    def done(self, chunk: Iterable[Frame]) -> None:
-        """Kept or failed, here."""
-        for frame in chunk:
-            key = frame_key(frame.atoms)
-            self._claimed.discard(key)
-            self.cache.release(self.model, key)
-            self.counted(frame)
-
-    def place(self, frame: Frame) -> int:
-        """Which of the frames it is, in the order in which they were taken."""
-        return self._seen[frame_key(frame.atoms)]
-
-    def end(self) -> None:
-        """Leave what is left to other processes."""
-        for key in self._claimed:
-            self.cache.release(self.model, key)
-
-    def _kept(self, key: str) -> bool:
-        return self.cache.has(self.model, key, self.features)
-
-
 Chunk = list[Frame]
 
 
@@ -216,8 +134,7 @@ def _computed(
         committee.release(index)
         return
     committee.require_allowed(index)
-    python, arguments = member.python or sys.executable, filled(dict(member.arguments))
-    with _Processes(python, member.calculator, arguments, workers) as processes:
+    with Processes(member, workers) as processes:
         pending: dict[Future[Results], Chunk] = {}
         for chunk in chunks(frames, together(member)):
             pending[processes.submit([frame.atoms for frame in chunk], features)] = chunk
@@ -236,46 +153,3 @@ def _finished(pending: dict[Future[Results], Chunk]) -> Iterator[tuple[Chunk, Re
 def together(member: Member, said: int | None = None) -> int:
     """How many atoms go through a member together: with ASE calculators those of one frame, which is kept at once."""
     return 0 if "." in member.calculator else said or BATCH_ATOMS
-
-
-class _Processes:
-    """Several worker processes with the same potential, each made when it is needed."""
-
-    def __init__(self, python: str, calculator: str, arguments: dict[str, Any], workers: int) -> None:
-        self._potential = (python, calculator, arguments)
-        self._idle: SimpleQueue[WorkerProcess] = SimpleQueue()
-        self._all: list[WorkerProcess] = []
-        self._ended = False
-        self._threads = ThreadPoolExecutor(workers)
-
-    def submit(self, frames: list[Atoms], features: bool) -> Future[Results]:
-        return self._threads.submit(self._run, frames, features)
-
-    def _run(self, frames: list[Atoms], features: bool) -> Results:
-        try:
-            process = self._idle.get_nowait()
-        except Empty:
-            process = WorkerProcess(*self._potential, threads=1)
-            self._all.append(process)
-        if self._ended:  # while it was made
-            process.kill()
-        try:
-            results = checked(process.predict(frames, features), frames)
-        except FrameError as error:  # the process ended: a crash in the potential's own code, or not enough memory
-            if len(frames) == 1 or self._ended:
-                return [Refused(str(error))] * len(frames)
-            return [self._run([frame], features)[0] for frame in frames]
-        self._idle.put(process)
-        return results
-
-    def __enter__(self) -> _Processes:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        if kind is not None:  # an interrupt does not wait for what nobody will read
-            self._ended = True
-            for process in self._all:
-                process.kill()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        while not self._idle.empty():
-            self._idle.get().close()
