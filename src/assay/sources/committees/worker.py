@@ -143,6 +143,8 @@ def _listen(file: int, answers: int, lines: SimpleQueue[bytes | None]) -> None:
             lines.put(b"".join([*parts, end]))
             parts = []
         parts.append(begun)
+    if last := b"".join(parts):
+        lines.put(last)
     lines.put(None)
     if not hasattr(select, "poll"):
         return
