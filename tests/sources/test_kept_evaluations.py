@@ -32,7 +32,8 @@ CREATE TABLE evaluations (
 )
 """
 TOLD = {
-    str(i): Prediction(0.5 + i, np.arange(6.0).reshape(2, 3) + i, np.arange(6.0) * i, np.eye(2) * i) for i in range(5)
+    str(i): Prediction(0.5 + i, np.arange(6.0).reshape(2, 3) + i, np.arange(6.0) * i, features=np.eye(2) * i)
+    for i in range(5)
 }
 MEMBER = Member("m", "ase.calculators.lj.LennardJones", {"sigma": 2.3, "rc": 6.0})
 LENNARD_JONES = AseCommittee((MEMBER,))
@@ -178,7 +179,9 @@ def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., sub
 
     def run(how: str, *more: str) -> subprocess.CompletedProcess[str]:
         table = f'[[member]]\nlabel = "odd"\ncalculator = "deadly.Deadly"\n[member.arguments]\nhow = "{how}"\n'
-        (tmp_path / "c.toml").write_text(f'allow = ["deadly"]\n{table}log = "{tmp_path / "log"}"\n')
+        (tmp_path / "c.toml").write_text(
+            f'source = "ase_committee"\nallow = ["deadly"]\n{table}log = "{tmp_path / "log"}"\n'
+        )
         command = [ASSAY, "members", "c.toml", "five.extxyz", "-o", "m.npz", *more]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
 

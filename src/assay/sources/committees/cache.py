@@ -15,7 +15,8 @@ import sqlite3
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,11 @@ class EvaluationCache:
         self._path = folder / "evaluations.sqlite"
         self._file = sqlite3.connect(self._path, timeout=60)
         self._file.text_factory = lambda data: data.decode("utf-8", "replace")  # a damaged digest matches nothing
-        self._file.execute("PRAGMA journal_mode = TRUNCATE")  # a commit for each evaluation: the quickest that is safe
-        self._file.execute("PRAGMA synchronous = NORMAL")  # on network file systems too
-        self._file.execute(_TABLE)
-        _give_digests(self._file)
+        with _named_errors():
+            self._file.execute("PRAGMA journal_mode = TRUNCATE")  # the quickest commits that are safe on network file
+            self._file.execute("PRAGMA synchronous = NORMAL")  # systems, too: there is one for each evaluation
+            self._file.execute(_TABLE)
+            _give_digests(self._file)
         self._claims = Claims(folder / "evaluations.lock")
         self.put_of: Counter[str] = Counter()
 
@@ -88,7 +90,8 @@ class EvaluationCache:
         return self._row(model, frame, features) is not None
 
     def _row(self, model: str, frame: str, features: bool) -> tuple[Any, ...] | None:
-        found = self._file.execute(_ROW, (model, frame)).fetchone()
+        with _named_errors():
+            found = self._file.execute(_ROW, (model, frame)).fetchone()
         if found is None or (features and found[3] is None):
             return None
         row = found[:-1]
@@ -151,6 +154,15 @@ class EvaluationCache:
     def close(self) -> None:
         self.commit()
         self._file.close()
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """SQLite's own errors where its message is not even text, as it quotes what is damaged."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise sqlite3.DatabaseError("names in it are damaged") from error
 
 
 def _give_digests(file: sqlite3.Connection) -> None:
