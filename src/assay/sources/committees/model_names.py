@@ -200,13 +200,13 @@ if not names:
 def _asked(python: str, distribution: str, module: str) -> str:
     """`distribution version` of a distribution, or (`""`) of that of a module, in an environment.
 
-    Of a module that is in no distribution, a digest of its source and that of all such modules that it imports. `""` where
-    there is none, or where it is installed in place.
+    Of a module that is in no distribution, a digest of its source and that of all such modules that it imports. `""`
+    where there is none, or where it is installed in place.
     """
     command = [interpreter(python), "-c", _VERSIONS, distribution, module]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as asked:
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} if python == sys.executable else {}
+    nothing, environment = subprocess.DEVNULL, {**os.environ, **paths}
+    with subprocess.Popen(command, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing, env=environment) as asked:
         assert asked.stdout is not None
         timer = Timer(PATIENCE, asked.kill)
         timer.start()
