@@ -8,10 +8,13 @@ import signal
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
+from pathlib import Path
 from threading import Thread, main_thread
 
 PATIENCE = 5.0
 """Seconds that a process gets to take away its temporary folders, if it answers SIGTERM."""
+TRIES = 1000
 
 
 class Lifeline:
@@ -36,13 +39,28 @@ class Lifeline:
 def hold(end: Connection, folder: str | None = None) -> None:
     """End this process when the line is cut, and take away `folder`, which the other side may no longer do."""
     Thread(target=_wait, args=(end, folder), name="lifeline", daemon=True).start()
+    Finalize(None, _tidy, args=(end, folder), exitpriority=0)
 
 
 def _wait(end: Connection, folder: str | None) -> None:
     with suppress(EOFError, OSError):
         end.recv_bytes()
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+    _remove(folder)
     os.kill(os.getpid(), signal.SIGTERM)
     main_thread().join(PATIENCE)
     os._exit(1)
+
+
+def _tidy(end: Connection, folder: str | None) -> None:
+    """Where this process ends by itself, as nobody takes its results any more."""
+    with suppress(OSError):
+        if end.poll():
+            _remove(folder)
+
+
+def _remove(folder: str | None) -> None:
+    """Also what this process and others write into it meanwhile; once it is gone they can't."""
+    for _ in range(TRIES):
+        if folder is None or not Path(folder).exists():
+            return
+        shutil.rmtree(folder, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,8 +44,10 @@ class Claims:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        weakref.finalize(self, os.close, self._file)
+        self._file: int | None = None
+        with suppress(OSError):  # where nothing can be written, nothing is computed for others
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            weakref.finalize(self, os.close, self._file)
 
     def take(self, place: int) -> bool:
         """Whether the place is ours now; it is where the file system has no locks."""
@@ -56,14 +59,12 @@ class Claims:
         self.give_back(place)
 
     def give_back(self, place: int) -> None:
-        if fcntl is not None:
-            try:
+        if fcntl is not None and self._file is not None:
+            with suppress(OSError):
                 fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
-            except OSError:
-                return
 
     def _lock(self, place: int, *, wait: bool) -> bool:
-        if fcntl is None:
+        if fcntl is None or self._file is None:
             return True
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, place)

@@ -29,7 +29,7 @@ from assay.results.prediction import Prediction
 from assay.storage.locks import Claims
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS evaluations (
+CREATE TABLE evaluations (
     model TEXT, frame TEXT, energy REAL NOT NULL, forces BLOB NOT NULL, stress BLOB, features BLOB, digest TEXT,
     PRIMARY KEY (model, frame)
 )
@@ -72,8 +72,7 @@ class EvaluationCache:
         with _named_errors():
             self._file.execute("PRAGMA journal_mode = TRUNCATE")  # the quickest commits that are safe on network file
             self._file.execute("PRAGMA synchronous = NORMAL")  # systems, too: there is one for each evaluation
-            self._file.execute(_TABLE)
-            _give_digests(self._file)
+            _make_table(self._file)
         self._claims = Claims(folder / "evaluations.lock")
         self.put_of: Counter[str] = Counter()
 
@@ -165,17 +164,24 @@ def _named_errors() -> Iterator[None]:
         raise sqlite3.DatabaseError("names in it are damaged") from error
 
 
-def _give_digests(file: sqlite3.Connection) -> None:
-    """Those of a file of an earlier Assay, once; from then on, a row without its digest is damaged."""
-    if [column[1] for column in file.execute("PRAGMA table_info(evaluations)")] != _BEFORE_DIGESTS:
+def _make_table(file: sqlite3.Connection) -> None:
+    """The table, where it is not there, and digests of a file of an earlier Assay, once: from then on, a row without
+    its digest is damaged."""
+    if _columns(file) not in ([], _BEFORE_DIGESTS):
         return
     with file:
-        file.execute("BEGIN IMMEDIATE")
-        if [column[1] for column in file.execute("PRAGMA table_info(evaluations)")] != _BEFORE_DIGESTS:
-            return  # another process has done it
-        file.execute("ALTER TABLE evaluations ADD COLUMN digest TEXT")
-        file.create_function("digest_of", 6, _digest, deterministic=True)
-        file.execute("UPDATE evaluations SET digest = digest_of(model, frame, energy, forces, stress, features)")
+        file.execute("BEGIN IMMEDIATE")  # waits for another process that does the same
+        found = _columns(file)
+        if not found:
+            file.execute(_TABLE)
+        elif found == _BEFORE_DIGESTS:
+            file.execute("ALTER TABLE evaluations ADD COLUMN digest TEXT")
+            file.create_function("digest_of", 6, _digest, deterministic=True)
+            file.execute("UPDATE evaluations SET digest = digest_of(model, frame, energy, forces, stress, features)")
+
+
+def _columns(file: sqlite3.Connection) -> list[str]:
+    return [column[1] for column in file.execute("PRAGMA table_info(evaluations)")]
 
 
 def _digest(*parts: Any) -> str:
