@@ -306,3 +306,34 @@ def test_what_another_process_is_at_is_left_to_it_and_waited_for(
     assert found is not None
     assert (found.energy == -7.0) == (ends != "killed")
     assert told[-1] == (4, 16)
+
+
+def test_a_cache_that_can_not_be_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept(tmp_path).chmod(0o444)
+    (tmp_path / "evaluations.lock").unlink()
+
+    def refused(*_: object) -> int:
+        raise PermissionError(30, "Read-only file system")
+
+    monkeypatch.setattr("assay.storage.locks.os.open", refused)
+    cache = EvaluationCache(tmp_path)
+    found = cache.get("m", "3")
+    assert found is not None
+    assert same(found, "3")
+    assert cache.claim("m", "3")
+
+
+def test_many_open_a_new_cache_at_once(tmp_path: Path) -> None:
+    script = "import sys; from pathlib import Path; from assay.sources.committees.cache import EvaluationCache as C\n"
+    script += "input(); c = C(Path(sys.argv[1])); print(c.count(['m']))"
+    crowd = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    for each in crowd:
+        assert each.stdin is not None
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    assert [each.communicate()[0] for each in crowd] == ["0\n"] * 4

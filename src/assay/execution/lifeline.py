@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-from contextlib import suppress
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.util import Finalize
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread, main_thread
 
 PATIENCE = 5.0
 """Seconds that a process gets to take away its temporary folders, if it answers SIGTERM."""
-TRIES = 1000
+SWEEP = """
+import os, shutil, sys
+sys.stdin.read()
+for _ in range(1000):  # others may still write into it; once it is gone they can't
+    if os.path.exists(sys.argv[1]):
+        shutil.rmtree(sys.argv[1], ignore_errors=True)
+"""
+"""What takes a folder away when standard input ends."""
 
 
 class Lifeline:
@@ -36,31 +45,30 @@ class Lifeline:
         self.end.close()
 
 
-def hold(end: Connection, folder: str | None = None) -> None:
-    """End this process when the line is cut, and take away `folder`, which the other side may no longer do."""
-    Thread(target=_wait, args=(end, folder), name="lifeline", daemon=True).start()
-    Finalize(None, _tidy, args=(end, folder), exitpriority=0)
+def hold(end: Connection) -> None:
+    """End this process when the line is cut."""
+    Thread(target=_wait, args=(end,), name="lifeline", daemon=True).start()
 
 
-def _wait(end: Connection, folder: str | None) -> None:
+def _wait(end: Connection) -> None:
     with suppress(EOFError, OSError):
         end.recv_bytes()
-    _remove(folder)
     os.kill(os.getpid(), signal.SIGTERM)
     main_thread().join(PATIENCE)
     os._exit(1)
 
 
-def _tidy(end: Connection, folder: str | None) -> None:
-    """Where this process ends by itself, as nobody takes its results any more."""
-    with suppress(OSError):
-        if end.poll():
-            _remove(folder)
-
-
-def _remove(folder: str | None) -> None:
-    """Also what this process and others write into it meanwhile; once it is gone they can't."""
-    for _ in range(TRIES):
-        if folder is None or not Path(folder).exists():
-            return
-        shutil.rmtree(folder, ignore_errors=True)
+@contextmanager
+def swept_folder(parent: Path | None) -> Iterator[str]:
+    """A temporary folder that goes even where this process is killed: a small process of its own waits for that."""
+    with TemporaryDirectory(prefix="assay-", dir=parent, ignore_cleanup_errors=True) as folder:
+        sweeper = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", SWEEP, folder],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield folder
+        finally:
+            assert sweeper.stdin is not None
+            sweeper.stdin.close()
+            sweeper.wait()

@@ -10,12 +10,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from tempfile import TemporaryDirectory
 from typing import Any, Generic, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from assay.execution.lifeline import Lifeline, hold
+from assay.execution.lifeline import Lifeline, hold, swept_folder
 from assay.execution.shared_memory import Parcel, roomy_folder
 from assay.frames.frame import Frame, FrameError, chunks
 
@@ -101,7 +100,7 @@ def _mapped(
         for chunk in chunked:
             yield chunk, function(chunk)
         return
-    with TemporaryDirectory(prefix="assay-", dir=roomy_folder()) as folder, _Workers(function, folder, workers) as pool:
+    with swept_folder(roomy_folder()) as folder, _Workers(function, folder, workers) as pool:
         pending: deque[tuple[list[Frame], Future[Parcel] | None]] = deque()
         for chunk in chunked:
             pending.append((chunk, pool.submit(chunk)))
@@ -138,7 +137,7 @@ class _Workers(Generic[T]):
     """A pool that outlives its workers: a chunk whose worker died is done again, frame by frame, in a new one.
 
     Foreign code may end the process that runs it (LAMMPS's `pair_style mliap` does, on frames that grow). Workers end
-    with this process, even after SIGKILL, and take the folder of results away then.
+    with this process, even after SIGKILL.
     """
 
     def __init__(self, function: _OverChunk[T], folder: str, workers: int) -> None:
@@ -206,7 +205,7 @@ _folder: str
 def _start(function: Callable[[list[Frame]], list[Any]], folder: str, lifeline: Connection) -> None:
     global _function, _folder
     _function, _folder = function, folder
-    hold(lifeline, folder)
+    hold(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
     threadpool_limits(1)
 
