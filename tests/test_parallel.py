@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,3 +63,62 @@ def test_workers_that_can_not_start_are_an_error_that_says_so(tmp_path: Path) ->
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=120)
     assert run.returncode != 0
     assert "if __name__ == '__main__':" in run.stderr.splitlines()[-1]
+
+
+ENDS = """
+import os, signal, sys, time
+from dataclasses import dataclass
+from ase import Atoms
+from assay.execution import workers
+from assay.frames.frame import Frame
+from assay.propagation.methods.workers import as_completed
+
+@dataclass(frozen=True)
+class Fatal:
+    log: str
+    how: str
+
+    def __call__(self, frame):
+        with open(self.log, "a") as file:
+            file.write(f"{os.getpid()} {getattr(workers, '_folder', '')}\\n")
+        if os.getppid() == int(os.environ["PARENT"]):
+            os.kill(os.getppid(), getattr(signal, self.how))
+        time.sleep(10**6)
+
+if __name__ == "__main__":
+    from assay.cli.signals import end_as_interrupted
+    end_as_interrupted()
+    os.environ["PARENT"] = str(os.getpid())
+    frames = [Frame(Atoms("H200"), f"f:{i}") for i in range(4)]
+    for each in {"map_frames": workers.map_frames, "as_completed": as_completed}[sys.argv[1]](
+        Fatal(sys.argv[2], sys.argv[3]), frames, workers=2
+    ):
+        print(each)
+"""
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("what", ["map_frames", "as_completed"])
+def test_workers_end_with_their_parent_and_leave_nothing(tmp_path: Path, what: str, how: str) -> None:
+    """In the middle of what they do, which would take for ever."""
+    log, script = tmp_path / "log", tmp_path / "ends.py"
+    script.write_text(ENDS)
+    command = [sys.executable, str(script), what, str(log), how]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, start_new_session=True)
+    assert run.returncode != 0
+    assert "f:" not in run.stdout
+    told = [line.split() for line in log.read_text().splitlines()]
+    until = time.monotonic() + 60
+    while left := [what for pid, *folder in told for what in (f"/proc/{pid}", *folder) if there(Path(what))]:
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
+    assert any(len(words) == 2 for words in told) == (what == "map_frames")
+
+
+def there(path: Path) -> bool:
+    """A file or folder, or the entry of a process that runs."""
+    try:
+        stat = path / "stat"
+        return path.exists() and not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+    except OSError:
+        return False

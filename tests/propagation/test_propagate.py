@@ -28,6 +28,7 @@ from scipy.stats import spearmanr
 
 from assay import Run, propagate
 from assay.propagation.members import member_calculator
+from assay.propagation.methods.resume import resumed
 from assay.propagation.methods.workers import Died, as_completed
 from assay.propagation.properties.registry import property_from_spec
 from assay.propagation.property import Quantity
@@ -210,10 +211,56 @@ def test_a_torn_header_is_written_again(tmp_path: Path) -> None:
         assert torn.read_text() == whole.read_text()
 
 
+def without_checksums(text: str) -> str:
+    """As version 1 has it."""
+    return re.sub(', "sha256": "[0-9a-f]{64}"}', "}", text).replace('"version": 2', '"version": 1')
+
+
+def test_a_file_without_checksums_goes_on(tmp_path: Path) -> None:
+    log, kept = tmp_path / "log", tmp_path / "kept.jsonl"
+    whole = propagate(scaled_lj.gauge(), Fragile(log=str(log)), resume=kept)
+    cut = without_checksums(kept.read_text()).splitlines(keepends=True)
+    kept.write_text("".join(cut[:4]))
+    for _ in range(2):
+        again = propagate(scaled_lj.gauge(), Fragile(log=str(log)), resume=kept)
+        assert np.array_equal(again["fragile"]["energy"].members, whole["fragile"]["energy"].members)
+    assert len(lines(log)) == 6 + 3
+    assert kept.read_text().count("sha256") == 3
+
+
+def test_no_changed_bit_is_taken_for_a_result(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    propagate(scaled_lj.gauge(), Fragile(), members=2, resume=kept)
+    whole = kept.read_bytes()
+    rng = np.random.default_rng(0)
+    places = [int(at) for at in rng.integers(len(whole) - 1, size=150)]
+    for at in places:
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << int(rng.integers(8))
+        kept.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"kept\.jsonl: "):
+            propagate(scaled_lj.gauge(), Fragile(), members=2, resume=kept)
+    kept.write_bytes(whole.replace(b'"member": 1, ', b'"member": 0, ', 1))
+    with pytest.raises(ValueError, match=r"kept\.jsonl: line 4 is damaged, its checksum does not match"):
+        propagate(scaled_lj.gauge(), Fragile(), members=2, resume=kept)
+
+
+def test_one_process_at_a_time_has_the_file(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    gauge = scaled_lj.gauge()
+    with resumed(kept, gauge.source, [Fragile()]) as (_, record):
+        record(("fragile", 0), Failed("not this time"))
+        before = kept.read_bytes()
+        with pytest.raises(OSError, match=r"kept\.jsonl: another process is adding results to it; wait"):
+            propagate(gauge, Fragile(), members=2, resume=kept)
+        assert kept.read_bytes() == before
+    assert propagate(gauge, Fragile(), members=2, resume=kept)["fragile"].failed
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"version": 1', '"version": 2', "format 2"),
+        ('"version": 1', '"version": 3', "format 3"),
         ('"version": 1, ', "", "format None"),
         ('"assay": "', '"assay": "9', "results of Assay 9"),
         ('"source": "', '"origin": "', "another potential"),
@@ -225,9 +272,10 @@ def test_a_torn_header_is_written_again(tmp_path: Path) -> None:
     ],
 )
 def test_damage_is_named(old: str, new: str, message: str, tmp_path: Path) -> None:
+    """Of a file without checksums."""
     kept = tmp_path / "kept.jsonl"
     propagate(scaled_lj.gauge(), Fragile(), members=2, resume=kept)
-    text = kept.read_text()
+    text = without_checksums(kept.read_text())
     assert old in text
     kept.write_text(text.replace(old, new, 1))
     with pytest.raises(ValueError, match=rf"kept.jsonl: .*{message}"):

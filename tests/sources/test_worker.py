@@ -17,7 +17,11 @@ from ase.calculators.emt import EMT
 
 from assay.frames.frame import FrameError
 from assay.sources.committees import worker
+from assay.sources.committees.calculators import Member
+from assay.sources.committees.committee import AseCommittee
+from assay.sources.committees.model_names import identity
 from assay.sources.committees.worker_process import WorkerProcess
+from assay.sources.registry import parse_spec
 
 EMT_PATH = "ase.calculators.emt.EMT"
 ODD = """
@@ -196,3 +200,174 @@ def test_the_worker_needs_nothing_of_assay(tmp_path: Path) -> None:
     assert (
         told["results"][0]["energy"] == WorkerProcess(sys.executable, EMT_PATH, {}).predict(frames()[:1])[0]["energy"]
     )
+
+
+ANSWERS = {
+    "a banner": ('echo Welcome to module 3.2\nexec {python} "$@"', "says 'Welcome to module 3.2' where its answer"),
+    "no Python": ("echo hello; read x", "says 'hello' where its answer"),
+    "nothing": ("", "ended with exit code 0"),
+    "an end": ("echo no licence >&2; exit 3", "ended with exit code 3: no licence"),
+    "an echo": ("cat", 'says \'{"calculator"'),
+    "a list": ("while read x; do echo '[]'; done", "says '[]' where"),
+    "null": ("while read x; do echo null; done", "says 'null' where"),
+    "no JSON": ("while read x; do echo '{{a'; done", "says '{a' where"),
+    "no line": ("tr '\\0' 'a' < /dev/zero", "says 'aaaa"),
+    "bytes": ("read x; printf '\\377\\376\\n'; read x", "says '"),
+    "no results": ("while read x; do echo '{{\"ready\": true}}'; done", "says 'None in place of results' where"),
+    "too few": (
+        "read x; echo '{{\"ready\": true}}'; while read x; do echo '{{\"results\": []}}'; done",
+        "says '0 results for 1 frames' where",
+    ),
+    "texts": (
+        'read x; echo \'{{"ready": true}}\'; read x; echo \'{{"results": [{{"energy": "x", "forces": []}}]}}\'',
+        "an answer that is no numbers",
+    ),
+    "an energy alone": (
+        'read x; echo \'{{"ready": true}}\'; read x; echo \'{{"results": [{{"energy": 1.0}}]}}\'',
+        "an answer without forces",
+    ),
+    "half an answer": (
+        'read x; echo \'{{"ready": true}}\'; read x; printf \'{{"results": [{{"ener\'',
+        "ended with exit code 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+def test_what_is_no_answer_is_told_with_the_member_and_the_interpreter(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASSAY_CACHE", "off")
+    does, told = ANSWERS[what]
+    script = tmp_path / "interpreter"
+    script.write_text("#!/bin/sh\n" + does.format(python=sys.executable) + "\n")
+    script.chmod(0o755)
+    member = {"label": "odd", "calculator": EMT_PATH, "python": str(script)}
+    committee = AseCommittee.from_toml({"member": [member]})
+    with pytest.raises(ValueError, match=r"member 'odd'") as caught:
+        committee.predict(frames()[0])
+    assert told in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+EXITS = """
+import sys
+from ase.calculators.emt import EMT
+
+class Exits(EMT):
+    def calculate(self, atoms=None, *args, **kwargs):
+        if len(atoms) == 2:
+            sys.exit("no licence")
+        super().calculate(atoms, *args, **kwargs)
+
+class Never(EMT):
+    def __init__(self):
+        raise SystemExit(0)
+
+class Odd(EMT):
+    def calculate(self, *args, **kwargs):
+        raise BaseException("odd")
+"""
+
+
+@pytest.mark.parametrize("python", ["", sys.executable])
+def test_a_member_that_exits_fails_as_one_that_raises(
+    python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "exits.py").write_text(EXITS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("ASSAY_CACHE", "off")
+
+    def committee(name: str) -> AseCommittee:
+        return AseCommittee((Member("m", f"exits.{name}", python=python),), ("exits", python))
+
+    exits = committee("Exits")
+    with pytest.raises(FrameError, match=r"member 'm' failed: SystemExit: no licence"):
+        exits.predict(molecule("CO"))
+    assert exits.predict(bulk("Cu")).energy is not None
+    with pytest.raises(FrameError, match=r"member 'm' failed: BaseException: odd"):
+        committee("Odd").predict(bulk("Cu"))
+    with pytest.raises(ValueError, match=r"member 'm': .*exits.Never can't be made .*SystemExit: 0"):
+        committee("Never").predict(bulk("Cu"))
+
+
+HANGS = """
+import os, sys, time
+from ase.calculators.emt import EMT
+
+class Hangs(EMT):
+    def calculate(self, atoms=None, *args, **kwargs):
+        if len(atoms) == 1:
+            time.sleep(10**6)
+        super().calculate(atoms, *args, **kwargs)
+
+class Noisy(EMT):
+    def calculate(self, *args, **kwargs):
+        for _ in range(5):
+            print("y" * (1 << 20))
+        sys.stdin.read()
+        super().calculate(*args, **kwargs)
+
+class Closes(EMT):
+    def calculate(self, *args, **kwargs):
+        for number in (0, 1):
+            os.closerange(number, number + 1)
+        super().calculate(*args, **kwargs)
+"""
+
+
+@pytest.fixture
+def hangs(tmp_path: Path) -> str:
+    (tmp_path / "hangs.py").write_text(HANGS)
+    return interpreter(tmp_path, f"PYTHONPATH={tmp_path}")
+
+
+def test_a_frame_has_a_time_limit(hangs: str) -> None:
+    process = WorkerProcess(hangs, "hangs.Hangs", {})
+    assert process.time_limit == 3600
+    assert process.predict(frames()[:1])
+    process.time_limit = 0.1  # from here on, as the potential has been made
+    with pytest.raises(FrameError, match=r"worker process of .* did not answer within its time_limit, 0\.1 s$"):
+        process.predict([Atoms("Cu")])
+    assert process._process.returncode == -9
+
+
+def test_a_potential_that_is_never_made_has_one_too(tmp_path: Path) -> None:
+    script = tmp_path / "waits"
+    script.write_text("#!/bin/sh\nsleep 1000000 &\nwait\n")  # a script whose child has the pipes as well
+    script.chmod(0o755)
+    with pytest.raises(ValueError, match=r"member 'm': the worker process .* within its time_limit, 0\.2 s"):
+        WorkerProcess(str(script), EMT_PATH, {}, member="m", time_limit=0.2)
+
+
+def test_a_time_limit_is_a_setting_of_a_member_of_all_and_of_the_command(hangs: str) -> None:
+    members = [{"label": "a", "calculator": EMT_PATH, "time_limit": 5}, {"label": "b", "calculator": EMT_PATH}]
+    committee = AseCommittee.from_toml({"member": members, "time_limit": 7.5})
+    assert [member.time_limit for member in committee.members] == [5.0, 7.5]
+    assert AseCommittee.from_state(committee.state()).members == committee.members
+    assert "time_limit" not in AseCommittee.from_toml({"member": members[1:]}).state()["members"][0]
+    spec = AseCommittee.from_settings(parse_spec(f"ase_committee:{EMT_PATH},time_limit=9"))
+    assert [member.time_limit for member in spec.members] == [9.0]
+    for wrong in (0, -1, "long", True, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="time_limit is a positive number of seconds, got"):
+            AseCommittee.from_toml({"member": members, "time_limit": wrong})
+
+
+@pytest.mark.parametrize("name", ["Noisy", "Closes"])
+def test_noise_and_closed_files_are_nobodys_business(hangs: str, name: str) -> None:
+    """What is printed is not kept for ever, and there is nothing to read."""
+    process = WorkerProcess(hangs, f"hangs.{name}", {})
+    for _ in range(2):
+        (told,) = process.predict(frames()[:1])
+        assert "energy" in told
+        assert os.fstat(process._printed.fileno()).st_size < 1 << 20
+    process.close()
+    assert process._process.returncode == 0
+
+
+def test_an_interpreter_that_never_ends_what_it_says_of_its_version_has_no_identity(tmp_path: Path) -> None:
+    script = tmp_path / "endless"
+    script.write_text("#!/bin/sh\nyes\n")
+    script.chmod(0o755)
+    assert identity(Member("m", EMT_PATH, python=str(script))) is None

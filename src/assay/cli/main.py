@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from assay import __version__
+from assay.cli.signals import end_as_interrupted
 from assay.cli.tables import note
 from assay.results.visible import visible
 from assay.results.warning import AssayWarning, listening
@@ -58,6 +59,7 @@ def main() -> None:
     """
     warnings.showwarning = lambda message, *rest, **more: note(f"warning: {message}")
     warnings.simplefilter("ignore", AssayWarning)
+    end_as_interrupted()
     with listening(lambda message: note(f"warning: {message}")):
         _run()
 

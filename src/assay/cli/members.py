@@ -22,22 +22,30 @@ from assay.verbs.outputs import require_outputs
 @click.argument("models", metavar="MODEL[,MODEL…]")
 @click.argument("frames", nargs=-1, required=True, type=INPUT)
 @click.option("-o", "--out", type=OUTPUT, required=True, metavar="members.npz", help="Members file to write.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="For a frame, of members in processes of their own; 3600 by default. The frame is a gap then.",
+)
 @options.run()
 @json_option
-def members(models: str, frames: tuple[Path, ...], out: Path, json_file: Path | None, run: Run) -> None:
+def members(
+    models: str, frames: tuple[Path, ...], out: Path, time_limit: float | None, json_file: Path | None, run: Run
+) -> None:
     """Evaluate FRAMES with potentials, and write a members file for the source `recorded`.
 
     MODEL is chgnet:0.3.0, sevennet:7net-0, "sevennet:7net-mf-0(modal=PBE)", nequix:PATH, matgl:PATH, mace:PATH, the
     import path of any ASE calculator with arguments, "package.module.Class(key=value)", a TOML file of a committee, or
     a members file (.npz) of the same frames, made elsewhere. A trailing @/path/to/python runs it in that environment.
 
-    What is computed is kept, in the folder that ASSAY_CACHE names or the user's cache: an interrupted run goes on where
-    it was.
+    Each evaluation is kept as soon as it is there, in the folder that ASSAY_CACHE names or the user's cache: a run that
+    was interrupted or killed goes on where it was, and two runs share the work.
     """
     require_outputs(models, frames, members=out, json=on_disk(json_file))
     try:
         with Stages() as stage:
-            made = verb(split_commas(models), frames, out, run=replace(run, progress=stage))
+            made = verb(split_commas(models), frames, out, time_limit=time_limit, run=replace(run, progress=stage))
     except Interrupted as interrupt:
         note(
             f"interrupted: no members file is written, {interrupt.kept} evaluations of this run are kept; the same "

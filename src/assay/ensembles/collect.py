@@ -79,7 +79,7 @@ def collect_members(committee: Computes | None, files: Sequence[MembersFile], fr
         known = [committee.identity(i) for i in range(len(committee.members))] if committee else []
         names = tuple(name or f"{Path(folder).name}-{i}" for i, name in enumerate(known))
         gaps: list[Gap] = []
-        before = cache.count(names)
+        before = cache.put_of.copy()
         try:
             if committee:
                 gaps = record(
@@ -87,11 +87,12 @@ def collect_members(committee: Computes | None, files: Sequence[MembersFile], fr
                     stage=run.stage,
                 )  # fmt: skip
                 _require_evaluations(committee, frames, cache, names, gaps)
-            computed = cache.count(names) - before
+            computed = sum((cache.put_of - before).values())
             predictions = tuple(_prediction(frame, i, files, cache, names) for i, frame in enumerate(frames))
         except KeyboardInterrupt:
             staying = [name for name in known if name] if kept else []
-            raise Interrupted(cache.count(staying) - before if staying else 0) from None
+            new = cache.put_of - before
+            raise Interrupted(sum(new[name] for name in staying)) from None
         finally:
             for name in {*names} - {*known}:
                 cache.forget(name)

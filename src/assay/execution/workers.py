@@ -9,11 +9,12 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
-from tempfile import TemporaryDirectory
+from multiprocessing.connection import Connection
 from typing import Any, Generic, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from assay.execution.lifeline import Lifeline, hold, swept_folder
 from assay.execution.shared_memory import Parcel, roomy_folder
 from assay.frames.frame import Frame, FrameError, chunks
 
@@ -83,7 +84,9 @@ class _OverChunk(Generic[T]):
             raise
         except FrameError as error:
             return Failure(frame.origin, str(error))
-        except Exception as error:  # a foreign calculator may raise anything; the run goes on
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a foreign calculator may raise anything, or exit; the run goes on
             return Failure(frame.origin, f"{type(error).__name__}: {error}")
 
 
@@ -97,7 +100,7 @@ def _mapped(
         for chunk in chunked:
             yield chunk, function(chunk)
         return
-    with TemporaryDirectory(prefix="assay-", dir=roomy_folder()) as folder, _Workers(function, folder, workers) as pool:
+    with swept_folder(roomy_folder()) as folder, _Workers(function, folder, workers) as pool:
         pending: deque[tuple[list[Frame], Future[Parcel] | None]] = deque()
         for chunk in chunked:
             pending.append((chunk, pool.submit(chunk)))
@@ -133,11 +136,13 @@ def _submitted(
 class _Workers(Generic[T]):
     """A pool that outlives its workers: a chunk whose worker died is done again, frame by frame, in a new one.
 
-    Foreign code may end the process that runs it (LAMMPS's `pair_style mliap` does, on frames that grow).
+    Foreign code may end the process that runs it (LAMMPS's `pair_style mliap` does, on frames that grow). Workers end
+    with this process, even after SIGKILL.
     """
 
     def __init__(self, function: _OverChunk[T], folder: str, workers: int) -> None:
-        self._start = (function, folder)
+        self._lifeline = Lifeline()
+        self._start = (function, folder, self._lifeline.end)
         self._size = workers
         self._pool = self._new(workers)
 
@@ -186,17 +191,21 @@ class _Workers(Generic[T]):
     def __enter__(self) -> _Workers[T]:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if kind is not None:  # an interrupt does not wait for what nobody will read
+            self._lifeline.cut()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._lifeline.close()
 
 
 _function: Callable[[list[Frame]], list[Any]]
 _folder: str
 
 
-def _start(function: Callable[[list[Frame]], list[Any]], folder: str) -> None:
+def _start(function: Callable[[list[Frame]], list[Any]], folder: str, lifeline: Connection) -> None:
     global _function, _folder
     _function, _folder = function, folder
+    hold(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
     threadpool_limits(1)
 

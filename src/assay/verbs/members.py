@@ -27,6 +27,7 @@ def members(
     frames: Given,
     out: str | Path | None = None,
     *,
+    time_limit: float | None = None,
     run: Run = Run(),
 ) -> Members:
     """Evaluate frames with several potentials and write a members file, for the source `recorded`.
@@ -43,6 +44,8 @@ def members(
         `ase.Atoms`, several of them, or files; labels play no part
     out
         the members file (`assay.sources.recorded.members_file`); a member that fails on a frame leaves NaN
+    time_limit
+        seconds that a member in a process of its own has for a frame, where its table says no other; 3600 by default
     run
         how work is done: local processes for each potential, as a potential stays loaded
 
@@ -60,7 +63,7 @@ def members(
     given = [models] if isinstance(models, str | Mapping) else list(models)
     paths = [each for each in given if isinstance(each, str) and each.endswith(".npz")]
     files = [MembersFile.read(path) for path in paths]
-    committee = _committee([each for each in given if each not in paths], run.allow_import)
+    committee = _committee([each for each in given if each not in paths], run.allow_import, time_limit)
     asked = frames_of(frames, keys=UNLABELLED, labels="if present", skip_bad=run.skip_bad)
     found = collect_members(committee, files, asked, run)
     if out is not None:
@@ -68,7 +71,9 @@ def members(
     return found
 
 
-def _committee(given: Sequence[str | Mapping[str, Any]], allow_import: tuple[str, ...]) -> AseCommittee | None:
+def _committee(
+    given: Sequence[str | Mapping[str, Any]], allow_import: tuple[str, ...], time_limit: float | None
+) -> AseCommittee | None:
     """One committee of names and of TOML files (or tables); `None` of nothing."""
     members: list[Any] = []
     allow: tuple[str, ...] = allow_import
@@ -77,6 +82,8 @@ def _committee(given: Sequence[str | Mapping[str, Any]], allow_import: tuple[str
             members.append({"model": each})
             continue
         table = parse_spec(each)
-        members += table.get("member", [])
+        own = {key: table[key] for key in ("time_limit",) if key in table}
+        members += [{**own, **member} if isinstance(member, Mapping) else member for member in table.get("member", [])]
         allow += tuple(table.get("allow", ()))
-    return AseCommittee.from_toml({"member": members}, allow) if members else None
+    limit = {} if time_limit is None else {"time_limit": time_limit}
+    return AseCommittee.from_toml({"member": members, **limit}, allow) if members else None

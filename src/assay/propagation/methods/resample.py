@@ -57,7 +57,9 @@ class Potentials:
             return Failed(missing, found) if missing else found
         except (ModuleNotFoundError, PermissionError):  # the installation is at fault, not the member
             raise
-        except Exception as error:  # a potential may raise anything; the others go on
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a potential may raise anything, or exit; the others go on
             self._last = None
             return Failed(reason_of(error))
 
@@ -103,7 +105,7 @@ def given(of: Property, calculator: Calculator, start: Structures, missing: str 
     return found, reason
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """Why a potential gave no numbers, or not all, for people."""
     return str(error) if isinstance(error, NotConverged) else f"{type(error).__name__}: {error}"
 

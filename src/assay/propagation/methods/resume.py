@@ -2,14 +2,15 @@
 
 JSON lines. The first says what the file is of; each other one is one finished (property, member):
 
-    {"format": "assay-propagate", "version": 1, "assay": "0.1.0", "source": "<sha256>", "label": "SNAP, 2J = 8 …"}
+    {"format": "assay-propagate", "version": 2, "assay": "0.1.0", "source": "<sha256>", "label": "SNAP, 2J = 8 …"}
     {"property": "crystals:bcc", "settings": "<sha256>", "member": null, "start": {…}, "quantities": {…}}
     {"property": "crystals:bcc", "settings": "<sha256>", "member": 7, "quantities": {"bcc volume": {"value": 16.1, …}}}
     {"property": "crystals:bcc", "settings": "<sha256>", "member": 8, "failed": "not relaxed to …", "quantities": {}}
 
 `member` null is the best fit, with the structures that members start from. Of what fails, `failed` says why, and
 `quantities` has what is there all the same. Numbers are kept to the last bit. What has failed is not tried again,
-except where a process died; another version of Assay starts another file.
+except where a process died; another version of Assay starts another file. Each line ends with the SHA-256 of what is
+before it, `, "sha256": "…"}`: a damaged one is refused. Files of version 1 have none. One process at a time has a file.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -34,10 +36,14 @@ from assay.propagation.property import Property, Quantities, Quantity, Structure
 from assay.propagation.result import Failed
 from assay.sources.capabilities import Source
 from assay.storage.files import named
+from assay.storage.locks import lock
 from assay.storage.provenance import versions
 
 FORMAT = "assay-propagate"
-VERSION = 1
+VERSION = 2
+WITHOUT_DIGESTS = 1
+"""The version of files whose lines have none."""
+_SEAL = re.compile(rb', "sha256": "([0-9a-f]{64})"}\n\Z')
 BEGINNING = json.dumps({"format": FORMAT})[:-1].encode()
 """Of every such file."""
 ELSE = "not a file of finished results; give another one to resume with"
@@ -65,7 +71,8 @@ def resumed(
     """What the file has of these properties, and a function that adds to it; without a path, nothing and no-op.
 
     Raises `ValueError` for a file that is something else (it stays as it is), of another potential or version of Assay,
-    or of another property by that name.
+    or of another property by that name, and for a damaged one; `assay.storage.locks.Held` for one that another process
+    has.
     """
     if path is None:
         yield {}, lambda key, outcome: None
@@ -80,18 +87,23 @@ def resumed(
     path = Path(path)
     done: dict[Key, Outcome] = {}
     with path.open("a+b") as file:
+        lock(file, path, "adding results to")
         file.seek(0)
         whole = 0
+        sealed = True
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):  # an interrupted write
                 if number == 1 and not (line.startswith(BEGINNING) or BEGINNING.startswith(line)):
                     raise ValueError(f"{path}: {ELSE}")
                 break
             whole += len(line)
-            if number == 1:
-                _check(path, _parsed(path, number, line), header)
-                continue
             row = _parsed(path, number, line)
+            if number == 1:
+                sealed = _readable(path, row) != WITHOUT_DIGESTS
+            _require_whole(path, number, line, needed=sealed)
+            if number == 1:
+                _check(path, row, header)
+                continue
             if row["property"] not in settings:
                 continue
             if row["settings"] != settings[row["property"]]:
@@ -152,11 +164,16 @@ def _code(of: Any) -> str:
         return ""
 
 
-def _check(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+def _readable(path: Path, found: Mapping[str, Any]) -> object:
+    """The version of the file; raises `ValueError` for one that is not known, and for a file of something else."""
     if found.get("format") != FORMAT:
         raise ValueError(f"{path}: {ELSE}")
-    if (version := found.get("version")) != VERSION:
-        raise ValueError(f"{path}: written in format {version}, this Assay reads {VERSION}; give another file")
+    if (version := found.get("version")) not in (WITHOUT_DIGESTS, VERSION):
+        raise ValueError(f"{path}: written in format {version}, this Assay reads up to {VERSION}; give another file")
+    return version
+
+
+def _check(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     if (made := found.get("assay")) != header["assay"]:
         raise ValueError(f"{path}: results of Assay {made}, this is {header['assay']}; give another file")
     if found.get("source") != header["source"]:
@@ -173,6 +190,18 @@ def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return row
 
 
+def _require_whole(path: Path, number: int, line: bytes, *, needed: bool) -> None:
+    """Raise `ValueError` for a line that is not as it was written."""
+    seal = _SEAL.search(line)
+    if seal is None and not needed and b"sha256" not in line:
+        return
+    if seal is None or hashlib.sha256(line[: seal.start()]).hexdigest().encode() != seal[1]:
+        raise ValueError(
+            f"{path}: line {number} is damaged, its checksum does not match; delete the line, and it is computed anew, "
+            "or give another file"
+        )
+
+
 def _finished(row: Mapping[str, Any]) -> bool:
     """Whether a row has what it is of; the best fit, and it alone, has structures."""
     if not {"property", "settings", "member", "quantities"} <= set(row) or not isinstance(row["property"], str):
@@ -181,8 +210,9 @@ def _finished(row: Mapping[str, Any]) -> bool:
 
 
 def _append(file: IO[bytes], row: Mapping[str, Any]) -> None:
+    begun = json.dumps(row, ensure_ascii=False).encode()[:-1]
     with named(file.name):
-        file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        file.write(begun + b', "sha256": "%s"}\n' % hashlib.sha256(begun).hexdigest().encode())
         file.flush()
         os.fsync(file.fileno())
 

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from assay.execution.lifeline import Lifeline, hold
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -46,7 +48,8 @@ class _Worker:
 def as_completed(function: Callable[[T], R], tasks: Sequence[T], workers: int) -> Generator[tuple[int, R | Died]]:
     """`(index of the task, function(task))` as they come; what the function raises is raised here.
 
-    One worker is this process. More are new processes of one thread each, that are ended when the iterator is closed.
+    One worker is this process. More are new processes of one thread each, that are ended when the iterator is closed,
+    or this process ends in any way.
     What tasks print goes to stderr. Raises `RuntimeError` where worker processes don't even start.
     """
     if workers <= 1:
@@ -56,12 +59,13 @@ def as_completed(function: Callable[[T], R], tasks: Sequence[T], workers: int) -
             yield index, done
         return
     crew: dict[Connection, _Worker] = {}
+    lifeline = Lifeline()
     waiting = deque(range(len(tasks)))
     left = len(tasks)
     try:
         while left:
             while len(crew) < min(workers, left):
-                crew.update([_hire(function)])
+                crew.update([_hire(function, lifeline)])
             for connection in wait(list(crew)):
                 assert isinstance(connection, Connection)
                 worker = crew[connection]
@@ -82,12 +86,13 @@ def as_completed(function: Callable[[T], R], tasks: Sequence[T], workers: int) -
                         connection.send(tasks[worker.task])
     finally:
         _dismiss(crew)
+        lifeline.close()
 
 
-def _hire(function: Callable[[T], Any]) -> tuple[Connection, _Worker]:
+def _hire(function: Callable[[T], Any], lifeline: Lifeline) -> tuple[Connection, _Worker]:
     context = get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(function, there), daemon=True)
+    process = context.Process(target=_serve, args=(function, there, lifeline.end), daemon=True)
     process.start()
     there.close()
     return here, _Worker(process)
@@ -119,14 +124,20 @@ def _dismiss(crew: dict[Connection, _Worker]) -> None:
         connection.close()
 
 
-def _serve(function: Callable[[Any], Any], connection: Connection) -> None:
+def _serve(function: Callable[[Any], Any], connection: Connection, lifeline: Connection) -> None:
+    hold(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that temporary folders go
+    signal.signal(signal.SIGTERM, _interrupt)
     threadpool_limits(1)
     connection.send((None, None))
-    with suppress(EOFError, OSError), redirect_stdout(sys.stderr):  # the main process has gone
+    with suppress(EOFError, OSError, KeyboardInterrupt), redirect_stdout(sys.stderr):  # the main process has gone
         while (task := connection.recv()) is not None:
             try:
                 connection.send((None, function(task)))
             except Exception as error:
                 connection.send((error, None))
+
+
+def _interrupt(*_: object) -> None:
+    """So that temporary folders go; not `SystemExit`, which a potential may raise as well."""
+    raise KeyboardInterrupt

@@ -27,6 +27,9 @@ arguments (ASE's interfaces to other codes, quippy's FilePot)."""
 FACTORIES = ("mace.calculators",)
 """Known modules whose functions, not only calculator classes, may be called."""
 
+TIME_LIMIT = 3600.0
+"""Seconds that a member in a process of its own has for a frame, where it says no other."""
+
 LAMMPSLIB = "ase.calculators.lammpslib.LAMMPSlib"
 
 LAMMPS_COMMANDS = re.compile(
@@ -52,6 +55,8 @@ class Member:
     | arguments | keyword arguments (JSON values) |
     | python | interpreter of another environment to run it in; `""` for this process |
     | rmse | published RMSE of its forces, eV/Å, for weights; `None` where it is not known |
+    | time_limit | seconds for a frame, and for loading it, after which a process of its own is ended; the frame is a
+    gap then |
     """
 
     label: str
@@ -59,6 +64,7 @@ class Member:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     python: str = ""
     rmse: float | None = None
+    time_limit: float = TIME_LIMIT
 
 
 def require_known(member: Member, allow: tuple[str, ...]) -> None:
@@ -76,9 +82,9 @@ def make_calculator(member: Member, allow: tuple[str, ...]) -> Any:
     found = calculator_class(member, allow)
     try:
         return found(**filled(deepcopy(dict(member.arguments))))
-    except ModuleNotFoundError:
+    except (ModuleNotFoundError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # it may exit, too
         raise ValueError(
             f"member {member.label!r}: {member.calculator} can't be made with {dict(member.arguments)}: "
             f"{type(error).__name__}: {error}"
@@ -99,6 +105,8 @@ def calculator_class(member: Member, allow: tuple[str, ...]) -> Any:
         ) from error
     except AttributeError as error:
         raise ValueError(f"member {member.label!r}: {error}") from error
+    except SystemExit as error:
+        raise ValueError(f"member {member.label!r}: {module} exits when it is imported ({error})") from error
     home = getattr(found, "__module__", None) or ""  # of a function that `module` merely imported, another
     calculator = isinstance(found, type) and hasattr(found, "get_potential_energy")
     if not (_within(home, allow) or (_within(home, KNOWN) and (calculator or _within(home, FACTORIES)))):

