@@ -72,6 +72,7 @@ def test_immutable(committee: Gauge):
         committee.bar = "committee_force:ratio"  # type: ignore[misc]
 
 
+@pytest.mark.filterwarnings("ignore:error bar of the energy. it rests on")  # of few frames
 def test_calibration_makes_a_new_gauge(committee: Gauge, new: list[Atoms]):
     before = committee.calibrators
     pairs, _ = Gauge.split(committee.stream([as_labelled(new[0])]))
@@ -253,6 +254,7 @@ def test_bars_of_unlike_members_hold(saying: Gauge, members: int, bound: float):
     assert np.mean(z**2) == pytest.approx(1.0, abs=bound)
 
 
+@pytest.mark.filterwarnings("ignore:error bar of the energy. it rests on")  # of few frames
 @pytest.mark.filterwarnings("ignore:error bar of the force.*the median 68 % bar:UserWarning")
 @pytest.mark.parametrize(("label", "vanishes"), [(0.005, True), (0.5, False)])
 def test_components_that_vanish_by_symmetry_are_left_out_of_ratios(saying: Gauge, label: float, vanishes: bool):

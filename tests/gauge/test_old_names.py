@@ -11,12 +11,12 @@ from copper import COMMITTEE, Files, columns
 import assay
 from assay import LinearFit, MemberChoice, Run, ScoreFit
 from assay.results.warning import AssayFutureWarning
-from assay.verbs.renamed import NEW, takes_old_names
+from assay.verbs.arguments import NEW, settled
 
 LINEAR, CHOICE, SCORES, RUN = LinearFit(), MemberChoice(), ScoreFit(), Run()
 
 
-@takes_old_names
+@settled
 def verb(
     calibration: str | None = None,
     linear_fit: LinearFit = LINEAR,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from copper import COMMITTEE, Files
 from test_cli import assay as command
@@ -134,6 +136,17 @@ def test_frames_may_be_given_in_any_form(folder: Path) -> None:
     for frames in ("frames.extxyz", [out], (out,), FrameFiles("frames.extxyz"), {"a": FrameFiles([out])}.values()):
         with pytest.raises(ValueError, match="this file is read"):
             require_outputs(frames, frames=out)
+
+
+@pytest.mark.parametrize("given", [lambda path: (each for each in [path]), lambda path: np.array([str(path)])])
+def test_frames_that_come_one_after_the_other_are_looked_at_too(
+    given: Callable[[Path], Any], committee: Gauge, files: Files, tmp_path: Path
+) -> None:
+    path = shutil.copy(files.test, tmp_path / "mine.extxyz")
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="this file is read"):
+        assay.predict(committee, given(path), out=path)
+    assert path.read_bytes() == before
 
 
 def test_two_outputs_are_two_files(folder: Path) -> None:

@@ -232,10 +232,19 @@ def test_columns_of_a_batch():
     assert batch.neighbourhood_error.shape == (9,)
 
 
-def test_stress_unless_a_frame_has_none():
+def test_stress_of_the_frames_that_have_one():
     batch = collect([scored(0), scored(1, stress=False)])
-    assert batch.stress is None
-    assert batch.spreads["committee_force"].stress is None
+    whole = collect([scored(0)])
+    for found, alone in (
+        (batch.stress, whole.stress),
+        (batch.spreads["committee_force"].stress, whole.spreads["committee_force"].stress),
+    ):
+        np.testing.assert_array_equal(found[:1], alone)
+        assert np.isnan(found[1]).all()
+    assert batch.counted.stress.tolist() == [[True] * 6, [False] * 6]
+    none = collect([scored(1, stress=False)])
+    assert none.stress is None
+    assert none.spreads["committee_force"].stress is None
 
 
 def test_envelopes_of_a_batch_have_a_gap_where_a_frame_has_none():

@@ -148,6 +148,7 @@ def test_frames_kept_out_are_never_fitted(files: Files, rewrite: Rewrite):
 
 
 @pytest.mark.snap
+@pytest.mark.filterwarnings("ignore:error bar of the energy. it rests on 2 held-out values")
 def test_a_species_is_never_kept_out_as_a_whole(files: Files, tmp_path: Path):
     """The 26th frame, alone of its config_type, would be the third that is kept out; it alone has aluminium."""
     strange = copper("rattled", 7)

@@ -328,6 +328,7 @@ def test_no_property_follows_from_energies_alone() -> None:
 # -- build, predict, evaluate -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:forces of the training frames contradict")  # the toy leaves forces as they are
 def test_from_build_to_evaluate(tmp_path: Path) -> None:
     frames = labelled(150, noise=2e-3, shift=SHIFT)
     train, test = write_frames(tmp_path / "train.xyz", frames[:100]), write_frames(tmp_path / "test.xyz", frames[100:])
@@ -349,6 +350,7 @@ def test_from_build_to_evaluate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("forces", [False, True])
 @pytest.mark.filterwarnings("ignore:error bar of the:UserWarning")  # of few calibration frames
+@pytest.mark.filterwarnings("ignore:forces of the training frames contradict")  # the toy leaves forces as they are
 def test_compare_judges_the_bars_of_build(tmp_path: Path, forces: bool) -> None:
     frames = labelled(100, noise=2e-3, shift=SHIFT)
     train, apart, test = (

@@ -94,7 +94,7 @@ def test_whoever_changes_a_frame_changes_his_own(path: Path) -> None:
 
 def test_what_is_skipped_is_told_once(tmp_path: Path) -> None:
     structures = copper(5)
-    del structures[1].info["REF_energy"]
+    del structures[1].info["REF_energy"], structures[1].arrays["REF_forces"]
     structures[4].positions[:] = 0.0
     ase.io.write(tmp_path / "a.extxyz", structures)
     files = FrameFiles(tmp_path / "a.extxyz", skip_bad=True, memory=0)
@@ -186,7 +186,7 @@ def test_objects_that_can_not_be_used() -> None:
     assert [origin for origin, _ in found.skipped] == ["atoms:1"]
     with pytest.raises(FrameError, match="atoms, frame 0: no label 'REF_energy'"):
         frames_of([bulk("Cu")])
-    with pytest.raises(FrameError, match="f, frame 3: a Frame without energy or forces; both are needed"):
+    with pytest.raises(FrameError, match="f, frame 3: a Frame without energy or forces or stress"):
         frames_of(Frame(bulk("Cu"), "f:3"))
     with pytest.raises(FrameError, match="what was given is empty"):
         frames_of([])

@@ -220,7 +220,6 @@ def test_workers_end_with_a_run_that_is_killed(
     ended = deadly("kill the parent", "-j", "2")
     assert ended.returncode == -signal.SIGKILL
     ended_by_now((tmp_path / "log").read_text().split())
-    assert EvaluationCache(tmp_path / "cache").count(models(tmp_path)) >= 1
 
 
 def ended_by_now(pids: list[str], limit: float = 60.0) -> None:

@@ -361,6 +361,7 @@ def test_without_a_cache_all_is_computed(tmp_path: Path, calls: list[int]) -> No
         assert len(calls) == 3 * round_
 
 
+@pytest.mark.filterwarnings("ignore:error bar of the energy. it rests on")  # of few frames
 def test_build_and_predict_compute_each_frame_once(tmp_path: Path, cache: Path, calls: list[int]) -> None:
     structures = copper(24)
     for atoms in structures:

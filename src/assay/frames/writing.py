@@ -99,10 +99,10 @@ def _append_dump(text: io.TextIOWrapper, atoms: Atoms) -> None:
 
 def _copy(source: IO[bytes], target: IO[bytes], suffix: str) -> None:
     """All of `source`, compressed as the ending says; the same content gives the same bytes."""
-    if suffix not in _PACKED:
+    if (packer := _PACKED.get(suffix.lower())) is None:
         shutil.copyfileobj(source, target)
         return
-    with _PACKED[suffix](target) as packed:
+    with packer(target) as packed:
         shutil.copyfileobj(source, packed)
 
 

@@ -13,7 +13,7 @@ from assay.frames.frame import Frame
 from assay.results.arrays import Array
 from assay.results.batch import Batch, Labels
 from assay.results.envelope import Envelopes, joined
-from assay.results.per_quantity import QUANTITIES, PerQuantity
+from assay.results.per_quantity import PerQuantity
 from assay.results.prediction import Prediction
 from assay.results.score import Key
 
@@ -58,7 +58,7 @@ def collect(scored: Sequence[tuple[Frame, Scored]]) -> Batch:
         numbers=np.concatenate([frame.atoms.numbers for frame in frames]).astype(np.int64),
         energy=_stacked([prediction.energy for prediction in predictions]),
         forces=_joined([prediction.forces for prediction in predictions]),
-        stress=_stacked([prediction.stress for prediction in predictions]),
+        stress=_filled([(None if each.stress is None else each.stress[None], (1, 6)) for each in predictions]),
         scores={key: np.concatenate([result.scores[key] for result in results]) for key in results[0].scores},
         spreads={
             name: _spreads([result.spreads.get(name, PerQuantity()) for result in results])
@@ -82,7 +82,11 @@ def _stacked(rows: Sequence[Array | float | None]) -> Array | None:
 
 
 def _spreads(of_frames: Sequence[PerQuantity[Array]]) -> PerQuantity[Array]:
-    return PerQuantity.of({quantity: _joined([each[quantity] for each in of_frames]) for quantity in QUANTITIES})
+    return PerQuantity(
+        _joined([each.energy for each in of_frames]),
+        _joined([each.force for each in of_frames]),
+        _filled([(each.stress, (1, 6)) for each in of_frames]),
+    )
 
 
 def _joined(columns: Sequence[Array | None]) -> Array | None:

@@ -106,6 +106,7 @@ class LabelFold:
     total: int
     coefficients: int
     _seen: int = 0
+    _due: int = 0
     _kept: list[_Kept] = field(default_factory=list)
 
     @property
@@ -119,10 +120,10 @@ class LabelFold:
         """Keep the frame or pass it over; `design` has its rows."""
         most, atoms = self._most
         before, self._seen = self._seen, self._seen + 1
-        if self._seen * most // self.total == before * most // self.total:
+        self._due += self._seen * most // self.total - before * most // self.total
+        if self._due < 1 or frame.energy is None or frame.forces is None:  # the next that has both is kept
             return
-        if frame.energy is None or frame.forces is None:
-            return
+        self._due = 0
         n = len(frame.atoms)
         chosen = np.linspace(0, n - 1, min(n, atoms)).round().astype(int)
         rows = (3 * chosen[:, None] + np.arange(3)).ravel()

@@ -49,8 +49,9 @@ class Batch(ReadOnly):
     | config_types | the group of each frame, `""` where it names none | `(F,)` | |
     | offsets | where each frame starts | `(F+1,)` | |
     | numbers | atomic numbers | `(A,)` | |
-    | energy | predicted; `None`, as the next two, unless every frame has it | `(F,)` | eV |
-    | forces, stress | predicted | `(A, 3)`, `(F, 6)` | eV/Å, eV/Å³ |
+    | energy | predicted; `None`, as forces, unless every frame has it | `(F,)` | eV |
+    | forces, stress | predicted; NaN for frames that have no stress, as molecules have none | `(A, 3)`, `(F, 6)` | \
+eV/Å, eV/Å³ |
     | scores | by (name, level); frame scores are `(F,)`, the others `(A,)` | | |
     | spreads | by score: of energies **per atom**, force and stress components, not calibrated, as far as every \
 frame has them | `(F,)`, `(A, 3)`, `(F, 6)` | as the score |
@@ -110,16 +111,16 @@ have none | `(F,)`, `(A, 3)`, `(F, 6)` | eV, eV/Å, eV/Å³ |
 
     @property
     def counted(self) -> PerQuantity[NDArray[np.bool_]]:
-        """Which values count: those with a label, where there are labels, but for force components that vanish by
-        symmetry."""
+        """Which values count: those predicted, and with a label where there are labels, but for force components that
+        vanish by symmetry."""
         frames, labels = np.ones(len(self.names), dtype=bool), self.labels
-        components = np.ones((len(self.names), 6), dtype=bool)
+        components = np.ones((len(self.names), 6), dtype=bool) if self.stress is None else ~np.isnan(self.stress)
         if labels is None:
             return PerQuantity(frames, ~self.still, components)
         return PerQuantity(
             ~np.isnan(labels.energy),
             ~self.still & ~np.isnan(labels.forces),
-            components if labels.stress is None else ~np.isnan(labels.stress),
+            components if labels.stress is None else components & ~np.isnan(labels.stress),
         )
 
     @property

@@ -76,7 +76,7 @@ too much, and what decompression raises."""
 
 def require_bounded(path: str | Path) -> None:
     """Raise `ValueError` for a compressed file that unpacks to far too much: for readers that open it themselves."""
-    if (opener := OPENERS.get(Path(path).suffix)) is not None:
+    if (opener := OPENERS.get(Path(path).suffix.lower())) is not None:
         with opener(path) as file:
             while file.read(STEP):
                 pass

@@ -20,11 +20,11 @@ from assay.scores.registry import Asked, resolved
 from assay.sources.capabilities import ByOrder, OnlyFeatures
 from assay.sources.frame_files import FrameFiles, Given, frames_of
 from assay.sources.registry import GivenSource, given_source
+from assay.verbs.arguments import settled
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import takes_old_names
 
 
-@takes_old_names
+@settled
 @listens
 def build(
     train: Given,

@@ -12,12 +12,12 @@ from assay.gauge.gauge import Gauge
 from assay.gauge.recalibrate import recalibrated
 from assay.results.warning import heard, listens
 from assay.sources.frame_files import Given, Paths, frames_of
+from assay.verbs.arguments import settled
 from assay.verbs.loading import loaded
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import takes_old_names
 
 
-@takes_old_names
+@settled
 @listens
 def calibrate(
     gauge: Gauge | str | Path,

@@ -27,13 +27,13 @@ from assay.scores.registry import Asked
 from assay.sources.frame_files import FrameFiles, FrameObjects, Given, frames_of
 from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import write_json
+from assay.verbs.arguments import settled
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import takes_old_names
 
 __all__ = ["CALIBRATED_BY", "POSTERIORS", "Cell", "Overview", "by_name", "compare", "set_name", "two"]
 
 
-@takes_old_names
+@settled
 @listens
 def compare(
     train: Given,

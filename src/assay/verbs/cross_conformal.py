@@ -9,10 +9,10 @@ from assay.linear.weights import Weights
 from assay.sources.capabilities import LinearSource
 from assay.sources.frame_files import Given, frames_of
 from assay.sources.registry import GivenSource, given_source
-from assay.verbs.renamed import takes_old_names
+from assay.verbs.arguments import settled
 
 
-@takes_old_names
+@settled
 def cross_conformal(
     train: Given,
     frames: Given,

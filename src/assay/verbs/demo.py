@@ -9,10 +9,10 @@ from pathlib import Path
 from assay.evaluation.result import EvaluationResult
 from assay.execution.run import Run
 from assay.gauge.gauge import Gauge
+from assay.verbs.arguments import settled
 from assay.verbs.build import build
 from assay.verbs.evaluate import evaluate
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import takes_old_names
 
 SOURCE = "snap:twojmax=6,rcut=5.0,quadratic=true"
 
@@ -31,7 +31,7 @@ def demo_data(name: str) -> Path:
     return Path(str(files("assay") / "demo_data" / "silicon-pbe" / f"{name}.extxyz.gz"))
 
 
-@takes_old_names
+@settled
 def demo(*, report: str | Path | None = None, run: Run = Run("local:2"), command: str | None = None) -> Demo:
     """Fit quadratic SNAP to silicon-pbe, calibrate it, and judge it in and out of distribution.
 

@@ -22,13 +22,13 @@ from assay.sources.capabilities import HasMembers, with_members_of_frames
 from assay.sources.frame_files import Given, frames_of
 from assay.sources.registry import GivenSource, given_source
 from assay.storage.provenance import versions
+from assay.verbs.arguments import settled
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import takes_old_names
 
 __all__ = ["DftErrors", "Distilled", "distil"]
 
 
-@takes_old_names
+@settled
 @listens
 def distil(
     teachers: GivenSource,

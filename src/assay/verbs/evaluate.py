@@ -14,14 +14,14 @@ from assay.report.provenance import provenance
 from assay.results.warning import heard, listens, remark, with_warnings
 from assay.sources.frame_files import Given, Paths, frames_of
 from assay.storage.files import write_json
+from assay.verbs.arguments import settled
 from assay.verbs.loading import loaded
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import takes_old_names
 
 __all__ = ["BarFigures", "EvaluationResult", "Stratum", "evaluate", "evaluated"]
 
 
-@takes_old_names
+@settled
 @listens
 def evaluate(
     gauge: Gauge | str | Path,

@@ -14,13 +14,13 @@ from assay.sources.committees.committee import AseCommittee
 from assay.sources.frame_files import Given, frames_of
 from assay.sources.recorded.members_file import MembersFile, write_members
 from assay.sources.registry import parse_spec, split_commas
+from assay.verbs.arguments import settled
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import takes_old_names
 
 __all__ = ["Interrupted", "Members", "members", "split_commas"]
 
 
-@takes_old_names
+@settled
 @listens
 def members(
     models: str | Sequence[str] | Mapping[str, Any],

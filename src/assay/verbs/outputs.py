@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence, Set, Values
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from assay.frames.writing import require_frames_name
 from assay.sources.frame_files import FrameFiles
 from assay.storage.files import is_stream
@@ -135,6 +137,8 @@ def _files(given: object) -> Iterator[Path]:
                 left += [files.paths, files.members]
             case Mapping() as table:
                 left += [*table.keys(), *table.values()]
+            case np.ndarray() as several:
+                left += several.ravel().tolist()
             case Sequence() | Set() | ValuesView() as several if not isinstance(several, bytes):
                 left += several
 

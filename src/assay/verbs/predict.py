@@ -18,16 +18,16 @@ from assay.results.assessment import Assessment
 from assay.results.warning import heard, listens, with_warnings
 from assay.sources.frame_files import Given, Paths, frames_of
 from assay.storage.files import write_json
+from assay.verbs.arguments import settled
 from assay.verbs.loading import loaded
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import takes_old_names
 
 __all__ = ["BLOCK_ATOMS", "QUANTILES", "FrameRisk", "Risks", "predict", "risks"]
 
 BLOCK_ATOMS = Blocks.most
 
 
-@takes_old_names
+@settled
 @listens
 def predict(
     gauge: Gauge | str | Path,

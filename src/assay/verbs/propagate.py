@@ -23,9 +23,9 @@ from assay.report.provenance import provenance
 from assay.results.warning import heard, listens, with_warnings
 from assay.sources.frame_files import Given, frames_of
 from assay.storage.files import write_json
+from assay.verbs.arguments import settled
 from assay.verbs.loading import loaded
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import takes_old_names
 
 __all__ = ["ESTIMATORS", "METHODS", "OBSERVABLES", "Propagation", "UnknownReference", "propagate", "property_names",
            "row_of_each", "rows_of_orders"]  # fmt: skip
@@ -42,7 +42,7 @@ class UnknownReference(ValueError):
         self.result = result
 
 
-@takes_old_names
+@settled
 @listens
 def propagate(
     gauge: Gauge | str | Path,

@@ -20,12 +20,12 @@ from assay.sources.capabilities import ByOrder, Source
 from assay.sources.frame_files import Given, Paths, frames_of
 from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import write_json
+from assay.verbs.arguments import settled
 from assay.verbs.loading import loaded
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import takes_old_names
 
 
-@takes_old_names
+@settled
 @listens
 def select(
     gauge: Gauge | str | Path | None,

@@ -22,11 +22,11 @@ from assay.sources.capabilities import ByOrder
 from assay.sources.frame_files import FrameFiles, Given, frames_of
 from assay.sources.registry import GivenSource, given_source
 from assay.storage.files import write_json
+from assay.verbs.arguments import settled
 from assay.verbs.outputs import require_outputs
-from assay.verbs.renamed import takes_old_names
 
 
-@takes_old_names
+@settled
 @listens
 def transferability(
     frames: Given,

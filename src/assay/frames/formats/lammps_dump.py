@@ -47,9 +47,9 @@ def read_dump(path: Path, species: Sequence[str] | None = None) -> Iterator[Atom
         while reader.more():
             try:
                 yield reader.snapshot()
-            except ValueError as error:
+            except (ValueError, MemoryError) as error:  # of a number of atoms that nobody has
                 reader.skip()
-                yield error
+                yield error if isinstance(error, ValueError) else ValueError(f"too large for this machine: {error}")
 
 
 class _Reader:

@@ -1,9 +1,9 @@
-"""Names that arguments of verbs had in the last version: taken for one version more, with a remark."""
+"""Arguments of verbs before these see them: one-shot iterators are stored, and names of the last version replaced."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -34,15 +34,16 @@ NEW: Mapping[str, tuple[str, str]] = {
 """Old name → the argument that it is now, or that it is a field of, and the field."""
 
 
-def takes_old_names(verb: Callable[P, T]) -> Callable[P, T]:
-    """A verb that takes the old names of its arguments too, and tells its caller of the new ones.
+def settled(verb: Callable[P, T]) -> Callable[P, T]:
+    """A verb that can go through all that it is given again and again, and is told what its arguments are called.
 
-    It raises `ValueError` for an argument under both names.
+    It takes the names of the last version for one version more, and tells its caller of the new ones. Raises
+    `ValueError` for `calibration` under both its names.
     """
     known = inspect.signature(verb).parameters
 
     @wraps(verb)
-    def renamed(*args: P.args, **kwargs: P.kwargs) -> T:
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
         given: dict[str, Any] = kwargs
         for old in [name for name in given if name not in known]:
             argument, field = NEW.get(old, ("", ""))
@@ -50,16 +51,20 @@ def takes_old_names(verb: Callable[P, T]) -> Callable[P, T]:
             if (field and not hasattr(default, field)) or argument not in known:
                 continue  # no name of an argument of this verb
             value, name = given.pop(old), verb.__name__
-            if field:
+            if field and value is not None:  # `None` stood for the default
                 value = f"local:{value}" if old == "workers" else value
                 given[argument] = replace(given.get(argument, default), **{field: value})
-            elif given.get(argument) is not None:
+            elif not field and given.get(argument) is not None:
                 raise ValueError(f"{old} is the old name of {argument}: give one of them")
-            else:
+            elif not field:
                 given[argument] = value
             new = f"{argument}={type(default).__name__}({field}=…)" if field else f"{argument}=…"
             remark = f"{name}({old}=…) is now {name}({new}); the old name goes with the next version"
             warn(remark, category=AssayFutureWarning, stacklevel=2)
-        return verb(*args, **kwargs)
+        return verb(*map(_stored, args), **{name: _stored(each) for name, each in given.items()})
 
-    return renamed
+    return called
+
+
+def _stored(given: Any) -> Any:
+    return list(given) if isinstance(given, Iterator) else given
