@@ -497,6 +497,7 @@ def test_a_potential_of_another_kind_is_not_exported(tmp_path):
 
 
 @pytest.mark.data
+@pytest.mark.filterwarnings("ignore:error bar of the energy. it rests on")  # of few frames
 def test_a_gauge_of_tungsten_from_fit_to_files(real_data, tmp_path):
     """Force errors of held-out defects far below the forces, and the exported potential is the one that was fitted."""
     folder = real_data / "tungsten"

@@ -220,7 +220,7 @@ def test_a_bomb_is_refused_after_bounded_memory(name: str, tmp_path: Path) -> No
     else:
         with gzip.open(path, "wb", compresslevel=6) as file:
             for _ in range(size >> 24):
-                file.write(b" " * (1 << 24))
+                file.write(b" " * ((1 << 24) - 1) + b"\n")
     assert path.stat().st_size < size // RATIO
     done = subprocess.run([sys.executable, "-c", BOMBED, str(path)], capture_output=True, text=True, timeout=100)
     memory, _, message = done.stdout.partition(" ")

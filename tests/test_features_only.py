@@ -132,7 +132,7 @@ def test_predict_writes_scores_and_nothing_else(built: assay.Built, files: dict[
     assert all(atoms.calc is None for atoms in frames)
     names = ("gamma", "leverage", "gamma_local")
     arrays = {"numbers", "positions", *(f"{name}{end}" for name in names for end in ("", "_neighbourhood"))}
-    arrays.add("gamma_cluster")
+    arrays |= {"gamma_cluster", "emptiness"}
     assert set(frames[0].arrays) == arrays
     assert not {key for atoms in frames for key in atoms.info if "energy" in key or "stress" in key}
     gammas = np.concatenate([atoms.arrays["gamma"] for atoms in frames])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from assay.results.arrays import Array
 
@@ -60,7 +60,7 @@ def contradiction(as_is: Array, other: Array, nearer: float = NEARER) -> Contrad
     found = Contradiction(float(np.median(as_is[here])), float(np.median(other[here])), votes / frames, frames)
     if found.as_is < LARGE or found.other > min(NEAR, nearer * found.as_is):
         return None
-    if binom.sf(votes - 1, frames, 0.5) < RATE:
+    if bdtrc(votes - 1, frames, 0.5) < RATE:
         return found
     return found if votes == frames and found.other <= MUCH_NEARER * found.as_is else None
 
