@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -104,7 +105,10 @@ def test_workers_end_with_their_parent_and_leave_nothing(tmp_path: Path, what: s
     log, script = tmp_path / "log", tmp_path / "ends.py"
     script.write_text(ENDS)
     command = [sys.executable, str(script), what, str(log), how]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, start_new_session=True)
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+    )  # fmt: skip
     assert run.returncode != 0
     assert "f:" not in run.stdout
     told = [line.split() for line in log.read_text().splitlines()]

@@ -183,7 +183,10 @@ def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., sub
             f'source = "ase_committee"\nallow = ["deadly"]\n{table}log = "{tmp_path / "log"}"\n'
         )
         command = [ASSAY, "members", "c.toml", "five.extxyz", "-o", "m.npz", *more]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in the background
+        )  # fmt: skip
 
     return run
 
