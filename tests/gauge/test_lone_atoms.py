@@ -16,7 +16,11 @@ from assay import Built, Gauge, Guard, GuardStop, LinearFit
 from assay.verbs.demo import demo_data
 
 SNAP, SOAP, ACE = "snap:twojmax=4", "soap:max_radial=4,max_angular=3", "ace:number_of_functions_per_element=40"
-SOURCES = (pytest.param(SNAP, marks=pytest.mark.snap), pytest.param(ACE, marks=pytest.mark.ace), SOAP)
+SOURCES = (
+    pytest.param(SNAP, marks=pytest.mark.snap),
+    pytest.param(ACE, marks=pytest.mark.ace),
+    pytest.param(SOAP, marks=pytest.mark.soap),
+)
 LIFTED = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 8.0)
 
 
