@@ -470,6 +470,7 @@ def test_a_species_that_the_potential_lacks_is_listed(gauge: Path, tmp_path: Pat
     assert [origin for origin, _ in found.failed] == [f"{pool}:2"]
 
 
+@pytest.mark.filterwarnings("ignore:error bar of the energy. it rests on")  # of few frames
 def test_a_source_without_features_selects_by_score_alone(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frames = rattled(12)

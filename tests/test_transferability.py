@@ -16,6 +16,9 @@ from assay.evaluation.transfer_cell import TransferCell
 from assay.evaluation.transferability import group_of
 from assay.evaluation.transferability_result import EVERYTHING, TABLES
 
+pytestmark = pytest.mark.filterwarnings("ignore:error bar of the energy. it rests on")
+"""Of groups of few frames."""
+
 FACTOR = {"hot": 2.0, "cold": 0.5}
 """Error over spread of the members, of each group."""
 ATOMS, EACH = 8, 40

@@ -101,6 +101,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("setting", ["", "ignore", "error", "ignore::UserWarning"])
 def test_the_command_line_says_them_whatever_pythonwarnings_is(folder: Path, setting: str) -> None:
+    pytest.importorskip("jinja2")
+
     def run(*words: object) -> str:
         command = [str(Path(sys.executable).parent / "assay"), *map(str, words)]
         done = subprocess.run(

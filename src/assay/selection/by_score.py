@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from assay.frames.frame import Frame, FrameError
 from assay.frames.species import known_species
+from assay.gauge.scorer import values_of
 from assay.results.arrays import Array
 from assay.results.prediction import Prediction
+from assay.scores.features.emptiness import Emptiness
 from assay.scores.features.training import signature
 from assay.scores.protocol import FittedScore
 from assay.sources.capabilities import Source
@@ -54,6 +56,7 @@ class Scores:
 
     score: FittedScore
     points: Points
+    emptiness: Emptiness | None = None
 
     def __call__(self, frame: Frame) -> tuple[Array, Array | None]:
         source, atoms = self.points.source, frame.atoms
@@ -62,7 +65,8 @@ class Scores:
             evaluation = Prediction(features=atom_features(source, atoms))
         else:
             evaluation = source.predict(atoms)
-        values, features = self.score.values(evaluation, atoms.numbers), evaluation.features
+        every, _ = values_of([self.score], evaluation, atoms.numbers, self.emptiness)
+        values, features = every[self.score.name], evaluation.features
         if np.isnan(values).any():
             raise FrameError(f"{self.score.name} is not a number")
         return (

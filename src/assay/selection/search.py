@@ -117,7 +117,7 @@ class Search:
         training = self.training
         of = Points(training.source, training.species, self.atoms)
         highest = Highest(self.n)
-        for number, (values, points) in self._mapped(Scores(score, of)):
+        for number, (values, points) in self._mapped(Scores(score, of, training.emptiness)):
             for k, unit in enumerate(self._numbers(number, len(values)).tolist()):
                 highest.update(unit, float(values[k]), None if points is None else points[k])
         kept = highest.result()

@@ -18,6 +18,7 @@ from assay.results.arrays import Array
 from assay.results.prediction import Prediction
 from assay.results.score import lead
 from assay.scores.d_optimality.maxvol import active_set
+from assay.scores.features.emptiness import Emptiness
 from assay.scores.features.training import TrainingFeatures
 from assay.scores.protocol import FittedScore, OfActiveSets
 from assay.scores.registry import SCORES, fit_scores
@@ -83,6 +84,7 @@ class TrainingSet:
     | frames | reads the frames of training files; `None` without: those of a gauge are not at hand |
     | workers | processes |
     | stage | told of each reading |
+    | emptiness | of the gauge: raises its scores where surroundings are emptier than in training |
     """
 
     source: Source
@@ -92,6 +94,7 @@ class TrainingSet:
     frames: Callable[[], Iterator[Frame]] | None
     workers: Workers
     stage: Stage
+    emptiness: Emptiness | None = None
 
     @classmethod
     def of_gauge(
@@ -100,7 +103,7 @@ class TrainingSet:
         """The frames that a gauge was fitted to, and those of training files."""
         hashes = dict.fromkeys(gauge.provenance.get("training_hashes", ()), "a training frame of the gauge")
         hashes |= {content_hash(frame.atoms): frame.origin for frame in frames()} if frames else {}
-        return cls(gauge.source, gauge.scores, gauge.species, hashes, frames, workers, stage)
+        return cls(gauge.source, gauge.scores, gauge.species, hashes, frames, workers, stage, gauge.emptiness)
 
     @classmethod
     def of_files(
