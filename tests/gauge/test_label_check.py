@@ -13,6 +13,9 @@ from ase.io import read
 
 import assay
 from assay.frames.compositions import per_atom
+from assay.frames.frame import Frame
+from assay.linear.label_check import LabelFold
+from assay.results.design import Design
 from assay.verbs.demo import demo_data
 
 Change = Callable[[Atoms], object]
@@ -217,3 +220,18 @@ def test_two_members_are_told_to_be_few():
         source = {"source": "recorded", "models": ["m0", "m1"]}
         assay.build(members("train"), calibration=members("calibration"), source=source)
     assert any("two members" in str(each.message) for each in heard)
+
+
+@pytest.mark.parametrize("lacking", [0, 1])
+def test_the_sample_is_of_frames_that_have_energies_and_forces(lacking: int) -> None:
+    """Every second of 240 frames lacks forces; every second one falls due for the sample of 120, or the one after."""
+    fold = LabelFold(total=240, coefficients=3)
+    row, rows, zeros = np.ones(3), np.ones((6, 3)), np.zeros((2, 3))
+    for i in range(240):
+        forces = None if i % 2 == lacking else zeros
+        frame = Frame(Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2.4]]), f"f:{i}", energy=-1.0, forces=forces)
+        fold.update(frame, Design(row, rows, None, np.ones((2, 3)), 0.0, zeros, np.zeros(6)))
+    kept = [int(each.frame.origin.removeprefix("f:")) for each in fold._kept]
+    assert len(kept) >= 119
+    assert {i % 2 for i in kept} == {1 - lacking}
+    assert kept[-1] - kept[0] > 230, "from the first to the last"

@@ -66,7 +66,7 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        with unfinished():  # files that have a name are told by it
+        with unfinished():  # errors of writing name the file
             sys.exit(cli.main(standalone_mode=False, obj=shlex.join(["assay", *sys.argv[1:]])) or 0)
     except click.ClickException as error:
         vars(error)["message"] = visible(error.message)
